@@ -1,0 +1,1 @@
+"""Bridges: everything that knows a provider. Nothing here imports from ``bot``."""

@@ -1,0 +1,171 @@
+"""Neutral data: what every provider's messages and events look like to the rest of Patchbay.
+
+Everything is frozen, refuses unknown fields, and survives a round trip through JSON. Ids are opaque
+outside the bridge that made them. A ``MessageId`` is unique within its account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal, NewType, TypeAlias
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
+
+AccountName = NewType("AccountName", str)
+ConversationId = NewType("ConversationId", str)
+MessageId = NewType("MessageId", str)
+PersonId = NewType("PersonId", str)
+
+
+class Model(BaseModel):
+    """The base of all stored data: frozen and strict about its fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Person(Model):
+    """Somebody who wrote: a community member, an agent, a bot or the provider's own system."""
+
+    id: PersonId
+    name: str
+    kind: Literal["member", "agent", "bot", "system"] = "member"
+    avatar: str | None = None
+
+
+class Conversation(Model):
+    """A place where messages are exchanged."""
+
+    id: ConversationId
+    kind: Literal["direct", "group", "topic"] = "direct"
+    title: str = ""
+
+
+class SpanKind(StrEnum):
+    """What a span of text means; renderers turn it into entities, Markdown or nothing."""
+
+    BOLD = "bold"
+    ITALIC = "italic"
+    UNDERLINE = "underline"
+    STRIKE = "strike"
+    SPOILER = "spoiler"
+    CODE = "code"
+    PRE = "pre"
+    QUOTE = "quote"
+    LINK = "link"
+    MENTION = "mention"
+    TIME = "time"
+
+
+class Span(Model):
+    """A stretch of a message's text, counted in code points. ``value`` is a link's URL, a language, …"""
+
+    kind: SpanKind
+    start: int = Field(ge=0)
+    length: int = Field(gt=0)
+    value: str | None = None
+
+
+class Attachment(Model):
+    """A file that belongs to a message. ``ref`` says where the bytes are; they are never stored here."""
+
+    kind: Literal["image", "video", "audio", "voice", "file", "sticker"]
+    ref: str
+    name: str = ""
+    media_type: str = ""
+    size: int | None = None
+
+
+class Message(Model):
+    """What somebody said, free of any provider's format."""
+
+    text: str = ""
+    spans: tuple[Span, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+    sender: Person | None = None
+    reply_to: MessageId | None = None
+
+
+class _Event(Model):
+    key: str = Field(min_length=1)
+    """The same provider event gives the same key, for ever: the dedupe key within the account."""
+    at: AwareDatetime
+
+
+class Received(_Event):
+    """A new message. ``ours`` marks the provider's echo of something this account sent itself."""
+
+    type: Literal["received"] = "received"
+    conversation: Conversation
+    message: Message
+    id: MessageId | None = None
+    ours: bool = False
+
+
+class Edited(_Event):
+    """A message has a new content."""
+
+    type: Literal["edited"] = "edited"
+    conversation: Conversation
+    id: MessageId
+    message: Message
+
+
+class Deleted(_Event):
+    """A message is gone."""
+
+    type: Literal["deleted"] = "deleted"
+    conversation: Conversation
+    id: MessageId
+
+
+class Reacted(_Event):
+    """A person's reactions on a message are now these."""
+
+    type: Literal["reacted"] = "reacted"
+    conversation: Conversation
+    id: MessageId
+    person: Person
+    reactions: tuple[str, ...] = ()
+
+
+class StatusChanged(_Event):
+    """A provider says what became of a message that we sent."""
+
+    type: Literal["status_changed"] = "status_changed"
+    id: MessageId
+    state: Literal["delivered", "read", "failed"]
+    detail: str = ""
+
+
+class Unsupported(_Event):
+    """Something real that Patchbay does not carry; kept and counted, never an error."""
+
+    type: Literal["unsupported"] = "unsupported"
+    name: str
+
+
+Event: TypeAlias = Annotated[
+    Received | Edited | Deleted | Reacted | StatusChanged | Unsupported, Field(discriminator="type")
+]
+
+_EVENTS: TypeAdapter[tuple[Event, ...]] = TypeAdapter(tuple[Event, ...])
+
+
+def events_to_json(events: Sequence[Event]) -> str:
+    """Dump events whole (``exclude_defaults`` would lose the discriminator)."""
+    return _EVENTS.dump_json(tuple(events)).decode()
+
+
+def events_from_json(text: str | bytes) -> tuple[Event, ...]:
+    """Read what :func:`events_to_json` wrote; raises ``pydantic.ValidationError``."""
+    return _EVENTS.validate_json(text)
+
+
+class Receipt(Model):
+    """What the provider said to a send. ``ids`` may be empty: several providers return none."""
+
+    ids: tuple[MessageId, ...] = ()
+    state: Literal["accepted", "delivered"] = "accepted"
+    at: datetime | None = None

@@ -1,0 +1,24 @@
+"""Every provider Patchbay knows: one line each."""
+
+from __future__ import annotations
+
+from typing import Protocol, cast
+
+from bridges.api import AccountSettings, Bridge
+from bridges.cinnox.bridge import CinnoxBridge
+from bridges.echo.bridge import EchoBridge
+
+
+class BridgeClass(Protocol):
+    """What the registry holds: a class that makes a bridge from an account's settings."""
+
+    name: str
+    title: str
+    Settings: type[AccountSettings]
+
+    def __call__(self, settings: AccountSettings) -> Bridge: ...
+
+
+PROVIDERS: dict[str, BridgeClass] = {
+    cast(BridgeClass, bridge).name: cast(BridgeClass, bridge) for bridge in (CinnoxBridge, EchoBridge)
+}
