@@ -1,0 +1,149 @@
+"""Conversations, messages and the id map: every remote id ↔ every copy, with part numbers."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a message was written."""
+
+    id: int
+    account: str
+    conversation: str
+    remote_id: str | None
+    sender_id: str
+    sender_name: str
+    text: str
+    at: float
+    why: str
+
+    @property
+    def address(self) -> str:
+        """The conversation as people write it."""
+        return f"{self.account}:{self.conversation}"
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """One appearance of a message on another side."""
+
+    account: str
+    conversation: str
+    remote_id: str
+    part: int
+    outbox: int
+
+
+_ORIGIN = "id, account, conversation, remote_id, sender_id, sender_name, text, at, why"
+
+
+class Conversations:
+    """Every place a message came from or went to."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def touch(self, account: str, conversation: str, *, kind: str, title: str, now: float) -> None:
+        """Note that something happened there; a known title is kept if no new one is given."""
+        self._db.execute(
+            "INSERT INTO conversations (account, conversation, kind, title, first_at, last_at)"
+            " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (account, conversation) DO UPDATE SET last_at = excluded.last_at,"
+            " title = CASE WHEN excluded.title = '' THEN title ELSE excluded.title END",
+            (account, conversation, kind, title, now, now),
+        )
+
+    def title(self, account: str, conversation: str) -> str:
+        """The title, or nothing."""
+        row = self._db.execute(
+            "SELECT title FROM conversations WHERE account = ? AND conversation = ?", (account, conversation)
+        ).fetchone()
+        return str(row[0]) if row else ""
+
+
+class Messages:
+    """Messages as they were written, and their copies elsewhere."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def add(
+        self,
+        *,
+        account: str,
+        conversation: str,
+        remote_id: str | None,
+        sender_id: str,
+        sender_name: str,
+        text: str,
+        at: float,
+        why: str = "",
+    ) -> int:
+        """Keep a message; returns its id. The same remote id again returns the row that is there."""
+        cursor = self._db.execute(
+            "INSERT OR IGNORE INTO messages (account, conversation, remote_id, sender_id, sender_name, text, at, why)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (account, conversation, remote_id, sender_id, sender_name, text, at, why),
+        )
+        if cursor.rowcount:
+            assert cursor.lastrowid is not None
+            return cursor.lastrowid
+        row = self._db.execute(
+            "SELECT id FROM messages WHERE account = ? AND remote_id = ?", (account, remote_id)
+        ).fetchone()
+        return int(row[0])
+
+    def explain(self, id: int, why: str) -> None:
+        """Keep in words what routing did with it."""
+        self._db.execute("UPDATE messages SET why = ? WHERE id = ?", (why, id))
+
+    def get(self, id: int) -> Origin | None:
+        """A message by our own id."""
+        row = self._db.execute(f"SELECT {_ORIGIN} FROM messages WHERE id = ?", (id,)).fetchone()
+        return Origin(*row) if row else None
+
+    def find(self, account: str, remote_id: str) -> Origin | None:
+        """The message that has this id there, as the original or as a copy."""
+        row = self._db.execute(
+            f"SELECT {_ORIGIN} FROM messages WHERE account = ? AND remote_id = ?", (account, remote_id)
+        ).fetchone()
+        if row is None:
+            row = self._db.execute(
+                f"SELECT {_ORIGIN} FROM messages WHERE id ="
+                " (SELECT message FROM copies WHERE account = ? AND remote_id = ?)",
+                (account, remote_id),
+            ).fetchone()
+        return Origin(*row) if row else None
+
+    def add_copy(self, message: int, copy: Copy) -> None:
+        """Keep where a message went."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO copies (message, account, conversation, remote_id, part, outbox)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (message, copy.account, copy.conversation, copy.remote_id, copy.part, copy.outbox),
+        )
+
+    def copies(self, message: int) -> Sequence[Copy]:
+        """Every appearance of a message on other sides."""
+        rows = self._db.execute(
+            "SELECT account, conversation, remote_id, part, outbox FROM copies WHERE message = ?"
+            " ORDER BY account, conversation, part",
+            (message,),
+        )
+        return [Copy(*row) for row in rows]
+
+    def remote_id_in(self, message: int, account: str, conversation: str) -> str | None:
+        """The id a message has in a conversation, so that a reply there can point at it."""
+        row = self._db.execute(
+            "SELECT remote_id FROM copies WHERE message = ? AND account = ? AND conversation = ? ORDER BY part LIMIT 1",
+            (message, account, conversation),
+        ).fetchone()
+        if row is None:
+            row = self._db.execute(
+                "SELECT remote_id FROM messages WHERE id = ? AND account = ? AND conversation = ?",
+                (message, account, conversation),
+            ).fetchone()
+        return str(row[0]) if row and row[0] is not None else None

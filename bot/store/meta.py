@@ -1,0 +1,112 @@
+"""Small things: settings the program keeps for itself, what accounts remember, counters, once-only notices."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+class Meta:
+    """Key and value, for what the program keeps for itself."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def get(self, key: str) -> str | None:
+        """The value, or None."""
+        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def set(self, key: str, value: str) -> None:
+        """Keep a value, replacing the one before."""
+        self._db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (key, value))
+
+
+@dataclass(frozen=True, slots=True)
+class AccountState:
+    """Whether an account is paused and why, and what its bridge remembers."""
+
+    paused: bool = False
+    reason: str = ""
+    memory: Mapping[str, str] | None = None
+
+
+class Accounts:
+    """What is kept about an account beside its settings."""
+
+    def __init__(self, db: sqlite3.Connection, woken: set[str]) -> None:
+        self._db = db
+        self._woken = woken
+
+    def get(self, account: str) -> AccountState:
+        """The state; an account never seen is not paused and remembers nothing."""
+        row = self._db.execute("SELECT paused, reason, memory FROM accounts WHERE account = ?", (account,)).fetchone()
+        if row is None:
+            return AccountState(memory={})
+        return AccountState(bool(row[0]), row[1] or "", json.loads(row[2]))
+
+    def pause(self, account: str, *, reason: str, now: float) -> bool:
+        """Stop sending; the queue stays. True if it was not paused before."""
+        before = self.get(account).paused
+        self._db.execute(
+            "INSERT INTO accounts (account, paused, reason, since) VALUES (?, 1, ?, ?)"
+            " ON CONFLICT (account) DO UPDATE SET paused = 1, reason = excluded.reason, since = excluded.since",
+            (account, reason, now),
+        )
+        self._woken.add(account)
+        return not before
+
+    def resume(self, account: str) -> bool:
+        """Send again. True if it was paused."""
+        changed = self._db.execute(
+            "UPDATE accounts SET paused = 0, reason = NULL, since = NULL WHERE account = ? AND paused = 1",
+            (account,),
+        ).rowcount
+        self._woken.add(account)
+        return changed > 0
+
+    def remember(self, account: str, memory: Mapping[str, str]) -> None:
+        """Keep what the bridge learnt, for every process and the next start."""
+        self._db.execute(
+            "INSERT INTO accounts (account, memory) VALUES (?, ?)"
+            " ON CONFLICT (account) DO UPDATE SET memory = excluded.memory",
+            (account, json.dumps(dict(memory))),
+        )
+        self._woken.add("memory")
+
+
+class Counters:
+    """Numbers that outlive the rows they count."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def add(self, account: str, name: str, n: int = 1) -> None:
+        """Add to a counter, making it."""
+        if n:
+            self._db.execute(
+                "INSERT INTO counters (account, name, n) VALUES (?, ?, ?)"
+                " ON CONFLICT (account, name) DO UPDATE SET n = n + excluded.n",
+                (account, name, n),
+            )
+
+    def all(self) -> dict[tuple[str, str], int]:
+        """Every counter, by account and name."""
+        return {(a, n): int(v) for a, n, v in self._db.execute("SELECT account, name, n FROM counters")}
+
+
+class Notices:
+    """Things that are said once."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def first(self, key: str, *, now: float) -> bool:
+        """True the first time it is asked, or after :meth:`forget`."""
+        return self._db.execute("INSERT OR IGNORE INTO notices (key, at) VALUES (?, ?)", (key, now)).rowcount > 0
+
+    def forget(self, key: str) -> bool:
+        """Let it be said again; True if it had been said."""
+        return self._db.execute("DELETE FROM notices WHERE key = ?", (key,)).rowcount > 0

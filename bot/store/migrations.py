@@ -1,0 +1,95 @@
+"""The schema, as sqlite-utils migrations: each runs once, in its own transaction, in this order.
+
+Times are seconds since 1970 UTC. Texts of people stay in ``messages`` and ``outbox``; ids outlive them.
+"""
+
+from __future__ import annotations
+
+from sqlite_utils import Database, Migrations
+
+migrations = Migrations("patchbay")
+
+_INITIAL = (
+    """CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE accounts (
+        account TEXT PRIMARY KEY, paused INTEGER NOT NULL DEFAULT 0, reason TEXT, since REAL,
+        memory TEXT NOT NULL DEFAULT '{}'
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE counters (
+        account TEXT NOT NULL, name TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (account, name)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE inbox (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, account TEXT NOT NULL, key TEXT, path TEXT NOT NULL DEFAULT '',
+        headers TEXT NOT NULL DEFAULT '[]', body BLOB NOT NULL, received_at REAL NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('pending', 'done', 'failed')), error TEXT
+    ) STRICT""",
+    """CREATE UNIQUE INDEX inbox_key ON inbox (account, key) WHERE key IS NOT NULL""",
+    """CREATE INDEX inbox_open ON inbox (id) WHERE state != 'done'""",
+    """CREATE TABLE seen (
+        account TEXT NOT NULL, key TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (account, key)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE conversations (
+        account TEXT NOT NULL, conversation TEXT NOT NULL, kind TEXT NOT NULL, title TEXT NOT NULL,
+        first_at REAL NOT NULL, last_at REAL NOT NULL, PRIMARY KEY (account, conversation)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE messages (
+        id INTEGER PRIMARY KEY, account TEXT NOT NULL, conversation TEXT NOT NULL, remote_id TEXT,
+        sender_id TEXT, sender_name TEXT, text TEXT NOT NULL, at REAL NOT NULL, why TEXT NOT NULL DEFAULT ''
+    ) STRICT""",
+    """CREATE UNIQUE INDEX messages_remote ON messages (account, remote_id) WHERE remote_id IS NOT NULL""",
+    """CREATE INDEX messages_conversation ON messages (account, conversation, id)""",
+    """CREATE TABLE copies (
+        message INTEGER NOT NULL REFERENCES messages (id), account TEXT NOT NULL, conversation TEXT NOT NULL,
+        remote_id TEXT NOT NULL, part INTEGER NOT NULL, outbox INTEGER NOT NULL, PRIMARY KEY (account, remote_id)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE INDEX copies_message ON copies (message, account, conversation)""",
+    """CREATE TABLE outbox (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, account TEXT NOT NULL, conversation TEXT NOT NULL,
+        message INTEGER REFERENCES messages (id), reply_to INTEGER REFERENCES messages (id),
+        part INTEGER NOT NULL, parts INTEGER NOT NULL, priority INTEGER NOT NULL, payload TEXT NOT NULL,
+        crc INTEGER NOT NULL, on_ambiguous TEXT NOT NULL CHECK (on_ambiguous IN ('hold', 'resend')),
+        state TEXT NOT NULL CHECK (state IN
+            ('queued', 'sending', 'sent', 'held', 'dead', 'expired', 'discarded', 'cancelled')),
+        attempts INTEGER NOT NULL DEFAULT 0, solo INTEGER NOT NULL DEFAULT 0, error TEXT,
+        why TEXT NOT NULL DEFAULT '', created_at REAL NOT NULL, due_at REAL NOT NULL, expires_at REAL NOT NULL,
+        started_at REAL, settled_at REAL
+    ) STRICT""",
+    """CREATE INDEX outbox_lane ON outbox (account, conversation, id) WHERE state IN ('queued', 'sending')""",
+    """CREATE INDEX outbox_state ON outbox (state, account)""",
+    """CREATE INDEX outbox_message ON outbox (message) WHERE message IS NOT NULL""",
+    """CREATE TABLE lanes (
+        account TEXT NOT NULL, conversation TEXT NOT NULL, head INTEGER NOT NULL, priority INTEGER NOT NULL,
+        due_at REAL NOT NULL, owner TEXT, PRIMARY KEY (account, conversation)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE INDEX lanes_due ON lanes (account, priority, due_at)""",
+    """CREATE TABLE routes (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, source TEXT NOT NULL, arrow TEXT NOT NULL,
+        target TEXT NOT NULL, enabled INTEGER NOT NULL, options TEXT NOT NULL, created_at REAL NOT NULL,
+        created_by TEXT NOT NULL
+    ) STRICT""",
+    """CREATE TABLE roles (
+        person TEXT NOT NULL, scope TEXT NOT NULL, role TEXT NOT NULL, PRIMARY KEY (person, scope)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE names (name TEXT PRIMARY KEY, address TEXT NOT NULL) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE marks (
+        message INTEGER PRIMARY KEY REFERENCES messages (id), want TEXT NOT NULL, shown TEXT NOT NULL DEFAULT '',
+        line TEXT NOT NULL DEFAULT '', due_at REAL NOT NULL, attempts INTEGER NOT NULL DEFAULT 0
+    ) STRICT""",
+    """CREATE INDEX marks_open ON marks (due_at) WHERE want != shown""",
+    """CREATE TABLE notices (key TEXT PRIMARY KEY, at REAL NOT NULL) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE cards (
+        nonce TEXT PRIMARY KEY, kind TEXT NOT NULL, subject INTEGER NOT NULL, chat TEXT NOT NULL, used_at REAL,
+        created_at REAL NOT NULL
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE audit (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, person TEXT NOT NULL, place TEXT NOT NULL,
+        command TEXT NOT NULL, outcome TEXT NOT NULL
+    ) STRICT""",
+)
+
+
+@migrations()
+def m001_initial(db: Database) -> None:
+    """The tables that the first version needs."""
+    for statement in _INITIAL:
+        db.execute(statement)

@@ -1,0 +1,44 @@
+"""Who may do what, and the names people gave to addresses."""
+
+from __future__ import annotations
+
+import sqlite3
+
+
+class Roles:
+    """Roles by person; the scope is ``*`` or a Telegram chat id."""
+
+    def __init__(self, db: sqlite3.Connection, woken: set[str]) -> None:
+        self._db = db
+        self._woken = woken
+
+    def of(self, person: str, *, chat: str) -> list[str]:
+        """The roles a person holds here."""
+        rows = self._db.execute("SELECT role FROM roles WHERE person = ? AND scope IN ('*', ?)", (person, chat))
+        return [str(row[0]) for row in rows]
+
+    def grant(self, person: str, role: str, *, scope: str = "*") -> None:
+        """Give a role, in place of the one held in that scope."""
+        self._db.execute("INSERT OR REPLACE INTO roles (person, scope, role) VALUES (?, ?, ?)", (person, scope, role))
+        self._woken.add("roles")
+
+    def holders(self, role: str) -> list[str]:
+        """Who holds a role everywhere."""
+        rows = self._db.execute("SELECT person FROM roles WHERE role = ? AND scope = '*' ORDER BY person", (role,))
+        return [str(row[0]) for row in rows]
+
+
+class Names:
+    """Names for addresses."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def get(self, name: str) -> str | None:
+        """The address of a name, or None."""
+        row = self._db.execute("SELECT address FROM names WHERE name = ?", (name,)).fetchone()
+        return str(row[0]) if row else None
+
+    def set(self, name: str, address: str) -> None:
+        """Name an address, replacing the one that had the name."""
+        self._db.execute("INSERT OR REPLACE INTO names (name, address) VALUES (?, ?)", (name, address))

@@ -1,0 +1,91 @@
+"""Routing rules as rows. What they mean is `bot.routing`'s business."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRow:
+    """One rule, its options as JSON."""
+
+    id: int
+    name: str
+    source: str
+    arrow: str
+    target: str
+    enabled: bool
+    options: str
+
+
+class Routes:
+    """The table of routing rules."""
+
+    def __init__(self, db: sqlite3.Connection, woken: set[str]) -> None:
+        self._db = db
+        self._woken = woken
+
+    def add(
+        self,
+        *,
+        name: str | None,
+        source: str,
+        arrow: str,
+        target: str,
+        options: str,
+        created_by: str,
+        now: float,
+        enabled: bool = True,
+    ) -> RouteRow:
+        """Keep a rule; without a name it gets ``r<id>``. Raises ``ValueError`` if the name is taken."""
+        try:
+            cursor = self._db.execute(
+                "INSERT INTO routes (name, source, arrow, target, enabled, options, created_at, created_by)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (name or f"new {now}", source, arrow, target, int(enabled), options, now, created_by),
+            )
+        except sqlite3.IntegrityError as error:
+            raise ValueError(f"a route named {name!r} exists already; choose another name=") from error
+        assert cursor.lastrowid is not None
+        if name is None:
+            self._db.execute(
+                "UPDATE routes SET name = ? WHERE id = ?",
+                (self._free_name(cursor.lastrowid), cursor.lastrowid),
+            )
+        self._woken.add("routes")
+        row = self.get(cursor.lastrowid)
+        assert row is not None
+        return row
+
+    def _free_name(self, id: int) -> str:
+        name, n = f"r{id}", 1
+        while self._db.execute("SELECT 1 FROM routes WHERE name = ?", (name,)).fetchone():
+            name, n = f"r{id}-{n}", n + 1
+        return name
+
+    def all(self) -> Sequence[RouteRow]:
+        """Every rule, in the order they were made."""
+        rows = self._db.execute("SELECT id, name, source, arrow, target, enabled, options FROM routes ORDER BY id")
+        return [RouteRow(id, n, s, a, t, bool(e), o) for id, n, s, a, t, e, o in rows]
+
+    def get(self, id: int) -> RouteRow | None:
+        """One rule by id."""
+        return next((row for row in self.all() if row.id == id), None)
+
+    def find(self, word: str) -> RouteRow | None:
+        """One rule by name or id."""
+        rows = self.all()
+        by_name = next((row for row in rows if row.name == word), None)
+        return by_name or next((row for row in rows if str(row.id) == word), None)
+
+    def enable(self, id: int, *, enabled: bool) -> None:
+        """Switch a rule on or off."""
+        self._db.execute("UPDATE routes SET enabled = ? WHERE id = ?", (int(enabled), id))
+        self._woken.add("routes")
+
+    def remove(self, id: int) -> None:
+        """Forget a rule."""
+        self._db.execute("DELETE FROM routes WHERE id = ?", (id,))
+        self._woken.add("routes")

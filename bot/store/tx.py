@@ -1,0 +1,39 @@
+"""What a unit of work gets: the tables, grouped by what they are about."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from bot.store.audit import Audit
+from bot.store.inbox import Inbox
+from bot.store.marks import Cards, Marks
+from bot.store.messages import Conversations, Messages
+from bot.store.meta import Accounts, Counters, Meta, Notices
+from bot.store.outbox import Outbox
+from bot.store.roles import Names, Roles
+from bot.store.routes import Routes
+
+
+class Tx:
+    """The tables on one connection. Inside :meth:`Store.write` everything done through it commits together."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self.db = db
+        self.woken: set[str] = set()
+        """Topics whose listeners are told after the commit: account names, ``routes``, ``marks``, ``inbox``."""
+        self.epoch = 0
+        """Grows whenever rules or roles may have changed, here or in another process: caches compare it."""
+        self.meta = Meta(db)
+        self.accounts = Accounts(db, self.woken)
+        self.counters = Counters(db)
+        self.notices = Notices(db)
+        self.inbox = Inbox(db, self.counters)
+        self.conversations = Conversations(db)
+        self.messages = Messages(db)
+        self.outbox = Outbox(db, self.counters, self.woken)
+        self.routes = Routes(db, self.woken)
+        self.roles = Roles(db, self.woken)
+        self.names = Names(db)
+        self.marks = Marks(db, self.woken)
+        self.cards = Cards(db)
+        self.audit = Audit(db)
