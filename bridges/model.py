@@ -77,14 +77,22 @@ class Attachment(Model):
     size: int | None = None
 
 
+class Button(Model):
+    """A button below a message of the bot itself; ``data`` comes back when somebody presses it."""
+
+    label: str
+    data: str
+
+
 class Message(Model):
-    """What somebody said, free of any provider's format."""
+    """What somebody said, free of any provider's format. Only the bot's own cards have buttons."""
 
     text: str = ""
     spans: tuple[Span, ...] = ()
     attachments: tuple[Attachment, ...] = ()
     sender: Person | None = None
     reply_to: MessageId | None = None
+    buttons: tuple[Button, ...] = ()
 
 
 class _Event(Model):
