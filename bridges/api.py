@@ -6,13 +6,15 @@ A flow yields ``httpx.Request`` objects, is sent ``httpx.Response`` objects and 
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import ClassVar, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import Annotated, ClassVar, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
+from urllib.parse import urlsplit
 
 import httpx
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr
 
 from bridges.model import Conversation, ConversationId, Event, Message, MessageId, Receipt
 
@@ -27,9 +29,9 @@ HARMLESS: Mapping[str, bool] = {"harmless": True}
 class Hook:
     """A webhook as it came in: enough to verify and decode it again years later."""
 
-    body: bytes
-    headers: tuple[tuple[str, str], ...] = ()
-    """Names in lower case, in the order received."""
+    body: bytes = field(repr=False)
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Names in lower case, in the order received. Neither body nor headers show in ``repr``: they hold secrets."""
     path: str = ""
     """What followed the secret in the path, without the leading slash."""
     received_at: datetime | None = None
@@ -97,6 +99,67 @@ class AccountSettings(BaseModel):
     provider: str
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address means this machine."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def check_base_url(value: str) -> str:
+    """The URL without its trailing slashes; raises ``ValueError`` unless it is https (or http on loopback)."""
+    example = "; example: https://provider.example"
+    if value != value.strip() or not value.isprintable() or " " in value:
+        raise ValueError(f"must be a URL without spaces{example}")
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError as error:
+        raise ValueError(f"is not a valid URL{example}") from error
+    if parts.scheme not in ("http", "https") or not host:
+        raise ValueError(f"must start with https:// and name a host{example}")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError(f"must hold no user name or password{example}")
+    if parts.query or parts.fragment or value.endswith(("?", "#")):
+        raise ValueError(f"must end with its path, without ? or #{example}")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise ValueError(
+            f"must be https: plain http shows the token to the network (only loopback may use it){example}"
+        )
+    return value.rstrip("/")
+
+
+HOOK_SECRET_LEAST = 16
+
+
+def check_hook_secret(value: SecretStr) -> SecretStr:
+    """Raise ``ValueError`` unless the secret is long enough to be one and can stand in a path as it is."""
+    secret = value.get_secret_value()
+    if len(secret) < HOOK_SECRET_LEAST:
+        raise ValueError(f"must have at least {HOOK_SECRET_LEAST} characters; try: openssl rand -hex 24")
+    if not all(c.isascii() and (c.isalnum() or c in "-_.~") for c in secret) or not secret.strip("."):
+        raise ValueError("must consist of letters, digits and - _ . ~ only, for it is part of a URL")
+    return value
+
+
+def check_token(value: SecretStr) -> SecretStr:
+    """Raise ``ValueError`` unless the secret can be sent in a header."""
+    secret = value.get_secret_value()
+    if not secret:
+        raise ValueError("must not be empty")
+    if not all("!" <= c <= "~" for c in secret):
+        raise ValueError("must consist of printable ASCII without spaces or line breaks; was it copied whole?")
+    return value
+
+
+BaseUrl: TypeAlias = Annotated[str, AfterValidator(check_base_url)]
+HookSecret: TypeAlias = Annotated[SecretStr, AfterValidator(check_hook_secret)]
+Token: TypeAlias = Annotated[SecretStr, AfterValidator(check_token)]
+
+
 @runtime_checkable
 class Bridge(Protocol):
     """Our code for one provider, configured for one account. Pure: no I/O, no clock, no randomness."""
@@ -104,7 +167,11 @@ class Bridge(Protocol):
     name: ClassVar[str]
     title: ClassVar[str]
     Settings: ClassVar[type[AccountSettings]]
-    capabilities: ClassVar[Capabilities]
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this account can carry; the attribute of the class says it of the provider."""
+        ...
 
     @property
     def auth(self) -> httpx.Auth | None:
@@ -112,7 +179,11 @@ class Bridge(Protocol):
         ...
 
     def check(self, conversation: ConversationId) -> None:
-        """Raise ``Refused`` with a valid example if a message can never be sent to this conversation."""
+        """Raise ``Refused`` with a valid example if this provider can have no such conversation.
+
+        Passing says that the address is well formed, not that the provider has it or that one may write to it:
+        that is for ``deliver`` to say.
+        """
         ...
 
     def deliver(self, out: Outgoing) -> Flow[Receipt]:
@@ -146,7 +217,8 @@ class Subscription:
     """An event subscription as the provider has it."""
 
     event: str
-    url: str
+    url: str = field(repr=False)
+    """Where the provider posts; ends with the account's secret, therefore not in ``repr``."""
     active: bool
     detail: str = ""
     memory: Mapping[str, str] = field(default_factory=dict)
@@ -155,10 +227,33 @@ class Subscription:
 
 @runtime_checkable
 class Subscribes(Protocol):
-    """A provider whose event subscriptions can be made by API."""
+    """A provider whose event subscriptions can be made by API.
+
+    Some providers call our listener while they answer us, and the listener may be another process (the command line
+    subscribes, the running bot listens). So the work is divided: the bridge names what there is to try, the caller
+    makes it known, the bridge tries it::
+
+        for memory in bridge.attempts():
+            store(memory)                                # the listener recalls it from there
+            try:
+                return drive(bridge.attempt(url, memory=memory), ...)
+            except Refused: continue                     # a readable no: the next one may be what they want
+        store(bridge.attempts()[0] as it was before)     # nothing worked: as it was
+
+    Any error but ``Refused`` ends the loop. Where listener and caller share one bridge object, ``subscribe`` does
+    all of it.
+    """
+
+    def attempts(self) -> Sequence[Mapping[str, str]]:
+        """What to try, in this order, the present state first; one empty mapping where there is no choice."""
+        ...
+
+    def attempt(self, url: str, *, memory: Mapping[str, str]) -> Flow[Subscription]:
+        """Try once, as ``memory`` says. Raises ``Refused`` if the provider said no in words, so the next may work."""
+        ...
 
     def subscribe(self, url: str) -> Flow[Subscription]:
-        """Make or renew the subscription that posts to ``url``. Doing it twice leaves one."""
+        """Make or renew the subscription that posts to ``url``, by all attempts. Doing it twice leaves one."""
         ...
 
     def unsubscribe(self, url: str) -> Flow[Subscription]:
@@ -171,7 +266,7 @@ class Remembers(Protocol):
     """A bridge that learns something which has to survive a restart."""
 
     def recall(self, memory: Mapping[str, str]) -> None:
-        """Take what was learnt before (``Subscription.memory``), given once at start."""
+        """Take what was learnt before (``Subscription.memory``): at start, and whenever the store has it anew."""
         ...
 
 

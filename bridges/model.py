@@ -22,7 +22,7 @@ PersonId = NewType("PersonId", str)
 class Model(BaseModel):
     """The base of all stored data: frozen and strict about its fields."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class Person(Model):
@@ -87,7 +87,7 @@ class Button(Model):
 class Message(Model):
     """What somebody said, free of any provider's format. Only the bot's own cards have buttons."""
 
-    text: str = ""
+    text: str = Field(default="", repr=False)
     spans: tuple[Span, ...] = ()
     attachments: tuple[Attachment, ...] = ()
     sender: Person | None = None

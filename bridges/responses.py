@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn, TypeVar
@@ -54,12 +55,26 @@ def raise_for_status(response: httpx.Response, *, what: str, detail: str = "") -
     if status in (408, 429, 500, 503):
         raise Unavailable(f"{what}: HTTP {status}{said}", retry_after=retry_after(response))
     if status >= 500:
-        raise Unavailable(
-            f"{what}: HTTP {status}{said}", retry_after=retry_after(response), maybe_sent=True
-        )
+        raise Unavailable(f"{what}: HTTP {status}{said}", retry_after=retry_after(response), maybe_sent=True)
     if 300 <= status < 400:
         raise Refused(f"{what}: HTTP {status}, a redirect, which is never followed; check base_url{said}")
     raise Refused(f"{what}: HTTP {status}{said}")
+
+
+SAID_MOST = 200
+_HIDDEN = "•••"
+
+
+def quoted(said: object, *, hide: Iterable[str] = ()) -> str:
+    """What a provider said, fit for one line of ours: bounded, without control characters and the strings to hide."""
+    if not isinstance(said, str):
+        return ""
+    text = said[: 64 * SAID_MOST]
+    for secret in hide:
+        if len(secret) >= 4:  # hiding "a" would hide the words and not what was sent
+            text = text.replace(secret, _HIDDEN)
+    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return text if len(text) <= SAID_MOST else text[: SAID_MOST - 1] + "…"
 
 
 def _reject_constant(name: str) -> NoReturn:

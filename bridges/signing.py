@@ -1,15 +1,29 @@
-"""Proofs of origin: compared in constant time, several keys for rotation."""
+"""Proofs of origin, ours and theirs: compared in constant time, several keys for rotation."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from datetime import datetime
+
+import httpx
 
 from bridges.errors import Untrusted
 
 TOLERANCE_S = 300
+
+
+class Bearer(httpx.Auth):
+    """Puts ``Authorization: Bearer …`` on each request; its ``repr`` does not show the token."""
+
+    def __init__(self, token: str) -> None:
+        self._value = f"Bearer {token}"
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """See ``httpx.Auth``."""
+        request.headers["Authorization"] = self._value
+        yield request
 
 
 def same(given: str, expected: str) -> bool:
@@ -20,7 +34,7 @@ def same(given: str, expected: str) -> bool:
 def check_hmac(body: bytes, signature: str | None, *, keys: Sequence[bytes], digest: str = "sha256") -> None:
     """Raise ``Untrusted`` unless ``signature`` (hex) is the HMAC of ``body`` under one of ``keys``."""
     given = (signature or "").strip().lower()
-    good = [hmac.compare_digest(hmac.new(key, body, digest).hexdigest(), given) for key in keys]
+    good = [same(given, hmac.new(key, body, digest).hexdigest()) for key in keys]
     if not any(good):
         raise Untrusted("the signature is missing or wrong")
 

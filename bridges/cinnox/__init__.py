@@ -1,0 +1,1 @@
+"""CINNOX: rooms are written to through its Open API, inbound SMS come back as webhooks."""

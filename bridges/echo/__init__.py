@@ -1,0 +1,1 @@
+"""Echo: an imaginary provider with a clean API, the example to copy."""
