@@ -693,9 +693,7 @@ def _html_end(data: bytes, begin: int, out: _Out, opened: list[_Tag], entities: 
         raise EntityError(f"Unclosed end tag at byte offset {begin}")
     tag = opened[-1]
     if name and name != tag.name:
-        raise EntityError(
-            f'Unmatched end tag at byte offset {begin}, expected "</{tag.name}>", found "</{name}>"'
-        )
+        raise EntityError(f'Unmatched end tag at byte offset {begin}, expected "</{tag.name}>", found "</{name}>"')
     length = out.utf16 - tag.offset
     if length:
         _close_tag(tag, length, out.data[tag.begin :].decode("utf-8", "replace"), entities)
@@ -721,9 +719,7 @@ def _close_tag(tag: _Tag, length: int, inside: str, entities: list[Entity]) -> N
                 entities.append(found)
         case "pre" if same_place and last is not None and last.type == "code" and last.extra:
             last.type = "pre"
-        case "code" if (
-            same_place and last is not None and last.type == "pre" and not last.extra and tag.argument
-        ):
+        case "code" if same_place and last is not None and last.type == "pre" and not last.extra and tag.argument:
             last.extra["language"] = tag.argument
         case "code":
             entities.append(_pre(tag.offset, length, tag.argument))
@@ -944,9 +940,7 @@ def _sound_link(link: str) -> int:
     parts = host.split(".")
     if len(parts) < 2 or any(not 0 < len(part) < 64 or part.endswith("-") for part in parts):
         return 0
-    if len(parts) == 4 and all(
-        re.fullmatch(r"0|[1-9][0-9]?|1[0-9]{2}|2[0-4][0-9]|25[0-5]", p) for p in parts
-    ):
+    if len(parts) == 4 and all(re.fullmatch(r"0|[1-9][0-9]?|1[0-9]{2}|2[0-4][0-9]|25[0-5]", p) for p in parts):
         return length
     domain = parts[-1]
     if all(re.fullmatch(r"[0-9]+", part) for part in parts) or len(domain) <= 1 or "_" in parts[-2]:
@@ -1153,9 +1147,7 @@ def _clean(text: str, entities: list[Entity]) -> tuple[str, list[Entity]]:
     moved = list[Entity]()
     for entity in entities:
         if entity.offset in inside:
-            raise EntityError(
-                f"Entity begins in a middle of a UTF-16 symbol at byte offset {inside[entity.offset]}"
-            )
+            raise EntityError(f"Entity begins in a middle of a UTF-16 symbol at byte offset {inside[entity.offset]}")
         if entity.end in inside:
             raise EntityError(
                 f"Entity beginning at UTF-16 offset {entity.offset} ends in a middle of a UTF-16 symbol"

@@ -1,0 +1,123 @@
+"""Serving an ASGI app on loopback inside the running event loop, with a switch for "the provider is down"."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+from collections.abc import Iterator
+from typing import Self
+
+import uvicorn
+from starlette.types import ASGIApp
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: the process belongs to others."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class LoopbackServer:
+    """One app on one port of this machine.
+
+    ``port=0`` picks a free one at the first start and keeps it. ``down()`` stops listening and closes what is open,
+    so that connections are refused; ``up()`` listens on the same port again. Not to be reached from outside.
+    """
+
+    def __init__(self, app: ASGIApp, *, port: int = 0, host: str = "127.0.0.1") -> None:
+        if not ipaddress.ip_address(host).is_loopback:
+            raise ValueError(f"{host} is no loopback address: the playground is for this machine only")
+        self._app = app
+        self._host = host
+        self._port = port
+        self._server: _Server | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def port(self) -> int:
+        """The port, once started."""
+        if not self._port:
+            raise RuntimeError("not started")
+        return self._port
+
+    @property
+    def url(self) -> str:
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self.port}"
+
+    @property
+    def listening(self) -> bool:
+        return self._server is not None
+
+    async def start(self) -> None:
+        """Listen; returns when connections are taken. OSError if the port is in use."""
+        if self._server is not None:
+            return
+        listener = self._bind()
+        config = uvicorn.Config(
+            self._app,
+            access_log=False,
+            log_config=None,
+            lifespan="off",
+            timeout_keep_alive=75,
+            ws="none",
+        )
+        server = _Server(config)
+        self._server = server
+        self._task = asyncio.get_running_loop().create_task(server.serve(sockets=[listener]))
+        while not server.started:
+            if self._task.done():
+                self._server = None
+                await self._task
+                raise OSError(f"nothing listens on {self.url}")
+            await asyncio.sleep(0.001)
+
+    def _bind(self) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((self._host, self._port))
+        except OSError:
+            listener.close()
+            raise
+        self._port = listener.getsockname()[1]
+        return listener
+
+    async def stop(self) -> None:
+        """Stop listening, close open connections, end what still runs."""
+        server, task = self._server, self._task
+        self._server = self._task = None
+        if server is None or task is None:
+            return
+        for listener in server.servers:
+            listener.close()
+        # What hangs is cut off: a provider that goes down does not say goodbye.
+        for connection in list(server.server_state.connections):
+            transport = getattr(connection, "transport", None)
+            if transport is not None:
+                transport.abort()
+        for running in list(server.server_state.tasks):
+            running.cancel()
+        server.should_exit = True
+        server.force_exit = True
+        await task
+
+    async def down(self) -> None:
+        """Go away: connections are refused, open ones are cut."""
+        await self.stop()
+
+    async def up(self) -> None:
+        """Come back on the same port."""
+        await self.start()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
