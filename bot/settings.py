@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import json
 import os
 import re
@@ -33,7 +32,7 @@ from pydantic import (
     ValidationError,
 )
 
-from bridges.api import AccountSettings
+from bridges.api import AccountSettings, Token, check_hook_secret, is_loopback
 
 if TYPE_CHECKING:
     from bridges.registry import BridgeClass
@@ -44,7 +43,6 @@ RESERVED_ACCOUNT = "telegram"
 """The account name that addresses of Telegram chats have."""
 
 _ACCOUNT_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
-_HOOK_SECRET_MIN = 16
 _LONGEST_DURATION_S = 3650 * 86400
 
 
@@ -119,19 +117,16 @@ def _duration(value: object) -> object:
     raise ValueError('must be a duration such as "90s", "2h30m" or "7d"')
 
 
+def _an_hour(seconds: int) -> int:
+    if seconds < 3600:
+        raise ValueError('must be "1h" or more')
+    return seconds
+
+
 def _number(value: object) -> object:
     if isinstance(value, _Referenced) and re.fullmatch(r"[+-]?[0-9]{1,18}", value.strip()):
         return int(value)
     return value
-
-
-def is_loopback(url: str) -> bool:
-    """Whether a URL points at this machine itself, by name or by address."""
-    try:
-        host = urlsplit(url).hostname or ""
-        return host == "localhost" or host.endswith(".localhost") or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _web_address(value: str) -> str:
@@ -149,7 +144,7 @@ def _web_address(value: str) -> str:
 
 def _public_url(value: str) -> str:
     value = _web_address(value)
-    if not value.startswith("https://") and not is_loopback(value):
+    if not value.startswith("https://") and not is_loopback(urlsplit(value).hostname or ""):
         raise ValueError("must begin with https://; plain http is for loopback only")
     return value
 
@@ -231,7 +226,7 @@ class StoreSettings(_Section):
 
     path: Annotated[Path, BeforeValidator(_file_path)] = Path("data/patchbay.sqlite3")
     """Absolute once loaded: a relative one is resolved against the project's folder."""
-    keep: Annotated[Seconds, Field(ge=3600)] = 30 * 86400
+    keep: Annotated[Seconds, AfterValidator(_an_hour)] = 30 * 86400
     """Seconds that texts of finished messages are kept. Ours: not in the contract."""
 
 
@@ -242,7 +237,7 @@ class WebSettings(_Section):
     port: Annotated[Whole, Field(ge=0, le=65535)] = 8080
     public_url: Annotated[str, AfterValidator(_public_url)] | None = None
     """Without a trailing slash."""
-    metrics_token: SecretStr | None = None
+    metrics_token: Token | None = None
 
 
 class DeliverySettings(_Section):
@@ -357,7 +352,9 @@ def _read_toml(path: Path) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         what, _, position = str(error).partition(" (at ")
         place = position.rstrip(")") or "end of document"
-        message = f'{place}: not valid TOML: {what}; strings need quotes, as in key = "value"'
+        twice = "overwrite" in what or "twice" in what
+        remedy = "each key and each [table] may stand once" if twice else 'a line is [table] or key = "value"'
+        message = f"{place}: not valid TOML: {what}; {remedy}"
         raise SettingsError([Problem(where, message)]) from None
 
 
@@ -386,8 +383,9 @@ class _Loader:
         # All secrets first: a problem of one key must not show the secret of another.
         for name, table in sections.items():
             self.hidden.update(_raw_secrets(_SECTIONS[name], table))
-        for name, bridge in known.items():
-            self.hidden.update(_raw_secrets(bridge.Settings, accounts[name]))
+        for name, table in accounts.items():
+            model = known[name].Settings if name in known else AccountSettings
+            self.hidden.update(_raw_secrets(model, table))
 
         for name in raw:
             if name not in _SECTIONS and name != "accounts":
@@ -493,7 +491,12 @@ class _Loader:
         settings = self._build(bridge.Settings, table, at=at)
         secret = getattr(settings, "hook_secret", None)
         if isinstance(secret, SecretStr) and secret.get_secret_value():
-            self._check_hook_secret(secret.get_secret_value(), at=(*at, "hook_secret"))
+            # Also for a bridge that declares it as a plain secret: our own paths are made with it.
+            try:
+                check_hook_secret(secret)
+            except ValueError as error:
+                key = (*at, "hook_secret")
+                self._report(key, f"{error}{self._origin(key)}")
         return settings
 
     def _unknown_provider(self, table: Mapping[str, Any], *, at: Location) -> None:
@@ -507,13 +510,6 @@ class _Loader:
         near = difflib.get_close_matches(str(value), self.providers, n=1)
         hint = f'; did you mean "{near[0]}"?' if near else ""
         self._report(at, f"must be one of: {known} (given: {self._shown(value)}){hint}")
-
-    def _check_hook_secret(self, secret: str, *, at: Location) -> None:
-        if len(secret) < _HOOK_SECRET_MIN:
-            self._report(at, f"must have at least {_HOOK_SECRET_MIN} characters{self._origin(at)}; {_NEW_SECRET}")
-        elif "/" in secret or any(char.isspace() or not char.isprintable() for char in secret):
-            # It is one segment of a path: a slash would end it, and providers' consoles trim or refuse white space.
-            self._report(at, f"must have no slash, space or control character{self._origin(at)}; {_NEW_SECRET}")
 
     def _build(self, model: type[BaseModel], table: Mapping[str, Any], *, at: Location) -> BaseModel | None:
         before = len(self.problems)
@@ -560,8 +556,7 @@ class _Loader:
             return
         message = self._without_secrets(message)
         if _secret_at(model, place):
-            remedy = f"; {_NEW_SECRET}" if place[-1] == "hook_secret" else ""
-            self._report(key, f"{message}{self._origin(key)}{remedy}")
+            self._report(key, f"{message}{self._origin(key)}")
         else:
             origin = f", from {self.origins[_dotted(key)]}" if _dotted(key) in self.origins else ""
             self._report(key, f"{message} (given: {self._shown(value)}{origin})")
@@ -607,7 +602,6 @@ class _Loader:
 
 
 _HIDDEN = "•••"
-_NEW_SECRET = "make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(24))'"
 _SECRET_NAME = re.compile(r"(^|_)(token|secret|password|passphrase|api_key|private_key|credentials?)$")
 
 
