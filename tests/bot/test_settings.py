@@ -194,9 +194,8 @@ def test_settings_cannot_be_changed(tmp_path: Path) -> None:
         settings.web.port = 9  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("quote", ["\ufeff", ""])
-def test_a_byte_order_mark_is_no_mistake(tmp_path: Path, quote: str) -> None:
-    assert load(tmp_path, quote + GOOD).accounts.keys() == {"support"}
+def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
+    assert load(tmp_path, "\ufeff" + GOOD).accounts.keys() == {"support"}
 
 
 @pytest.mark.parametrize("name", ["a", "support", "s-2_b", "a" * 32])
@@ -310,7 +309,7 @@ MISTAKES = {
     "poll timeout": ("telegram", "poll_timeout = 51", "telegram.poll_timeout: must be 50 or less (given: 51)"),
     "empty path": ("store", 'path = ""', "store.path: must be the path of a file"),
     "path that is a number": ("store", "path = 1", "store.path: must be a string"),
-    "keep too short": ("store", 'keep = "59m"', 'store.keep: must be 3600 or more (given: "59m")'),
+    "keep too short": ("store", 'keep = "59m"', 'store.keep: must be "1h" or more (given: "59m")'),
     "port too high": ("web", "port = 65536", "web.port: must be 65535 or less (given: 65536)"),
     "port below zero": ("web", "port = -1", "web.port: must be 0 or more (given: -1)"),
     "port true": ("web", "port = true", "web.port: must be a whole number (given: true)"),
