@@ -186,10 +186,16 @@ def size_text(size: int) -> str:
 _AT = re.compile(r"@(?=\w)")
 _BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-# Telegram takes an @word after anything but a letter, a digit or _ for a mention; inside a web address it does
-# not, and the address would break (td/telegram/MessageEntity.cpp, match_mentions and match_urls, 2026-11).
-_MENTION = re.compile(r"(?<!\w)@(?=\w)")
-_WEB_ADDRESS = re.compile(r"https?://[\w.-]+\.[^\W\d_]{2,}(?::[0-9]+)?[/?#][^\s<>«»\"\u2000-\u206f]*", re.IGNORECASE)
+# Telegram takes an @word for a mention after anything but a letter, a digit or _; which letters those are depends
+# on its Unicode tables, so only the ASCII ones are trusted here. A web address that it recognises swallows the
+# @words in it; the pattern is narrower than Telegram's, since a path ends for it where brackets do not pair.
+# https://github.com/tdlib/td td/telegram/MessageEntity.cpp, match_mentions, match_urls, fix_url (2026-11).
+_MENTION = re.compile(r"(?<![A-Za-z0-9_])@(?=\w)")
+_WEB_ADDRESS = re.compile(
+    r"(?<![\w+-])https?://(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,}(?::[0-9]{1,4})?"
+    r"[/?#][^\s<>«»\"()\[\]{}\u2000-\u206f]*",
+    re.IGNORECASE | re.ASCII,
+)
 
 
 def defuse(text: str) -> str:
@@ -202,10 +208,11 @@ def defuse(text: str) -> str:
 def defuse_text(message: Message) -> Message:
     """The message with every ``@name`` in its text made harmless, for Telegram, which pings on plain text.
 
-    Words that are code or part of a web address stay, since nobody is pinged by them. Mentions as spans go.
+    Words that are code or part of a web address stay, since nobody is pinged by them. Mentions as spans go, and
+    links into the app, which Telegram turns into mentions (``tg://user?id=…``).
     """
     text = message.text
-    spans = tuple(span for span in message.spans if span.kind is not SpanKind.MENTION)
+    spans = tuple(span for span in message.spans if not _pings(span))
     if "@" not in text:
         return message if len(spans) == len(message.spans) else message.model_copy(update={"spans": spans})
     quiet = [found.span() for found in _WEB_ADDRESS.finditer(text)] if "://" in text else []
@@ -220,6 +227,12 @@ def defuse_text(message: Message) -> Message:
     return message.model_copy(
         update={"text": _WORD_JOINER.join(pieces), "spans": tuple(_widened(span, cuts) for span in spans)}
     )
+
+
+def _pings(span: Span) -> bool:
+    if span.kind is SpanKind.LINK:
+        return (span.value or "").strip().lower().startswith("tg:")
+    return span.kind is SpanKind.MENTION
 
 
 def display_name(person: Person) -> str:
