@@ -1,0 +1,407 @@
+"""A strict stand-in for CINNOX on loopback: answers as its documentation says and sends its webhooks.
+
+Strict where the documentation speaks, and silent on what it leaves open: it returns no message ids, and stores a
+request with several messages as a whole or not at all. Sources: https://docs.cinnox.com/docs/send-message,
+https://docs.cinnox.com/docs/createeditdelete-inboundsms-event-subscription (2026-11).
+"""
+
+from __future__ import annotations
+
+import hmac
+import itertools
+import json
+import secrets
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal, TypeAlias
+
+import httpx
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from bridges.sandboxes import CALLS_MOST, Call, Clock, Feed, Listener, Malformed, json_object, only, utc_now
+
+MESSAGES_MOST = 10
+TEXT_MOST = 5000
+STAFF_MOST = 500
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+CALLBACK_TIMEOUT_S = 5.0
+
+CODE_BAD_REQUEST = 400
+CODE_DESTINATION = 3000205
+CODE_METHOD = 6450001
+CODE_PARAMETER = 6451000
+
+Reading: TypeAlias = Literal["object", "object_only", "string", "object_plus_top", "top", "plain", "refuse"]
+"""How a verifier reads the handshake's answer. ``object`` is how Go reads it: unknown fields do not matter;
+``object_only`` minds them; ``refuse`` takes no answer at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A message as CINNOX took it: its own log, the truth of what was sent."""
+
+    number: int
+    room: str
+    text: str
+    sender_eid: str
+    receiver_eid: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class InboundSms:
+    """An SMS that somebody sent to the service, and what our side answered to the webhook (0: not reached)."""
+
+    record: str
+    sender: str
+    recipient: str
+    text: str
+    at: datetime
+    status: int
+
+
+class _Refusal(Exception):
+    def __init__(self, message: str, *, status: int = 400, code: int = CODE_PARAMETER) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+class CinnoxSandbox:
+    """One CINNOX service with one app. ``app`` is the ASGI application."""
+
+    def __init__(
+        self,
+        *,
+        app_id: str = "app-1",
+        token: str = "sandbox-cinnox-token",
+        rooms: Iterable[str] = ("room-42", "room-43"),
+        open_rooms: bool = False,
+        reading: Reading = "object",
+        client: httpx.AsyncClient | None = None,
+        clock: Clock = utc_now,
+    ) -> None:
+        self.app_id = app_id
+        self.token = token
+        self.rooms = list(rooms)
+        self.open_rooms = open_rooms
+        self.reading: Reading = reading
+        self.accepted: list[Accepted] = []
+        """Messages in the order in which they were accepted."""
+        self.received: list[InboundSms] = []
+        self.calls: deque[Call] = deque(maxlen=CALLS_MOST)
+        self.subscribed_url: str | None = None
+        self._updated_at: datetime | None = None
+        self._client = client
+        self._own_client: httpx.AsyncClient | None = None
+        self._clock = clock
+        self._records = itertools.count(1)
+        self._feed = Feed()
+        base = "/v1/api/apps/{app_id}"
+        self.app = Starlette(
+            routes=[
+                Route(base + "/message-push", self._call(self._message_push), methods=["POST"]),
+                Route(base + "/inbound-sms-event-sub", self._call(self._subscribe), methods=["PATCH"]),
+                Route(base + "/contacts/staffcontact-list", self._call(self._staff), methods=["GET"]),
+                Route(base + "/data/sms-detail", self._call(self._sms_detail), methods=["GET"]),
+                Route("/{rest:path}", self._no_such_method, methods=_METHODS),
+            ]
+        )
+
+    # What a page and tests use
+
+    def subscribe_listener(self, listener: Listener) -> Callable[[], None]:
+        """Call ``listener`` on every change from now on; returns what ends it."""
+        return self._feed.listen(listener)
+
+    def state(self) -> dict[str, object]:
+        """All there is to see, for a person: rooms with their messages, SMS, the subscription. Ready for JSON."""
+        rooms: dict[str, list[dict[str, object]]] = {room: [] for room in self.rooms}
+        for message in self.accepted:
+            rooms.setdefault(message.room, []).append(_shown(message))
+        return {
+            "provider": "cinnox",
+            "app_id": self.app_id,
+            "accepted": len(self.accepted),
+            "rooms": rooms,
+            "sms": [
+                {
+                    "id": sms.record,
+                    "sender": sms.sender,
+                    "recipient": sms.recipient,
+                    "text": sms.text,
+                    "at": _rfc3339(sms.at),
+                    "status": sms.status,
+                }
+                for sms in self.received
+            ],
+            # The last segment of the URL is a secret.
+            "subscription": self.subscribed_url and self.subscribed_url.rsplit("/", 1)[0] + "/•••",
+            "reading": self.reading,
+        }
+
+    async def receive_sms(
+        self,
+        sender: str,
+        recipient: str,
+        text: str,
+        *,
+        wrapped: bool = False,
+        numbers_as_strings: bool = False,
+        record: str | None = None,
+    ) -> int:
+        """Somebody sends an SMS: posts the event to the subscribed URL and returns the HTTP status.
+
+        Returns 0 if the listener cannot be reached: whether CINNOX tries again is not documented, so this does not.
+        The same ``record`` again is the same event again. Raises ``LookupError`` if nobody has subscribed.
+        """
+        if self.subscribed_url is None:
+            raise LookupError("nobody has subscribed to inbound SMS; run: patchbay subscribe ACCOUNT")
+        record = record or f"sms-{next(self._records):06d}"
+        at = self._clock()
+        event: dict[str, object] = {
+            "id": record,
+            "eventDescription": "Inbound SMS",
+            "senderNumber": _number(sender, as_string=numbers_as_strings),
+            "recipientNumber": _number(recipient, as_string=numbers_as_strings),
+            "receiveTime": _rfc3339(at),
+            "contentType": "Text",
+            "content": text,
+        }
+        # The envelope of CINNOX's other events; they carry a challenge "for internal use" that is no handshake.
+        body = {"type": "message", "challenge": secrets.token_urlsafe(12), "message": event} if wrapped else event
+        try:
+            status = (await self._post(self.subscribed_url, body)).status_code
+        except httpx.TransportError:
+            status = 0
+        self.received.append(InboundSms(record, sender, recipient, text, at, status))
+        self._feed.tell("sms", id=record, sender=sender, recipient=recipient, text=text, status=status)
+        return status
+
+    # The same for every sandbox (bridges.sandboxes.Sandbox)
+
+    def settings(self, base_url: str, *, hook_secret: str) -> dict[str, object]:
+        """See :class:`bridges.sandboxes.Sandbox`."""
+        return {
+            "provider": "cinnox",
+            "base_url": base_url,
+            "app_id": self.app_id,
+            "token": self.token,
+            "hook_secret": hook_secret,
+            "reply_room": next(iter(self.rooms), ""),
+        }
+
+    def conversation(self) -> str:
+        """See :class:`bridges.sandboxes.Sandbox`."""
+        return self.rooms[0]
+
+    async def greet(self, hook_url: str, *, text: str) -> int:
+        """See :class:`bridges.sandboxes.Sandbox`: an SMS comes in, as if ``hook_url`` had been subscribed."""
+        self.subscribed_url = hook_url
+        return await self.receive_sms("85255501234", "85255509999", text)
+
+    async def close(self) -> None:
+        """Close the connections that it opened itself."""
+        if self._own_client is not None:
+            await self._own_client.aclose()
+            self._own_client = None
+
+    def _connections(self) -> httpx.AsyncClient:
+        if self._client is not None:
+            return self._client
+        if self._own_client is None:
+            self._own_client = httpx.AsyncClient(timeout=CALLBACK_TIMEOUT_S, trust_env=False)
+        return self._own_client
+
+    # The API
+
+    def _call(self, handle: Any) -> Any:
+        async def endpoint(request: Request) -> Response:
+            try:
+                self._check_caller(request)
+                result: dict[str, object] = await handle(request)
+                status, code, body = 200, 0, {"code": 0, "result": result}
+            except Malformed as error:
+                status, code, body = 400, CODE_PARAMETER, {"code": CODE_PARAMETER, "message": str(error)}
+            except _Refusal as error:
+                status, code, body = error.status, error.code, {"code": error.code, "message": str(error)}
+            self.calls.append(Call(request.method, request.url.path, status, f"code {code}"))
+            return JSONResponse(body, status_code=status)
+
+        return endpoint
+
+    async def _no_such_method(self, request: Request) -> Response:
+        self.calls.append(Call(request.method, request.url.path, 404, f"code {CODE_METHOD}"))
+        return JSONResponse({"code": CODE_METHOD, "message": "method not found"}, status_code=404)
+
+    def _check_caller(self, request: Request) -> None:
+        given = request.headers.get("authorization", "")
+        if not hmac.compare_digest(given.encode(), f"Bearer {self.token}".encode()):
+            raise _Refusal("the app token is not valid", status=401, code=401)
+        if request.path_params["app_id"] != self.app_id:
+            raise _Refusal("invalid app id")
+
+    async def _message_push(self, request: Request) -> dict[str, object]:
+        body = await json_object(request)
+        only(
+            body,
+            required={"roomID": str, "messages": list},
+            optional={"senderEID": str, "receiverEID": str},
+        )
+        messages = body["messages"]
+        if not 1 <= len(messages) <= MESSAGES_MOST:
+            raise Malformed(f"messages must hold 1 to {MESSAGES_MOST} items")
+        for message in messages:
+            if not isinstance(message, dict):
+                raise Malformed("each of messages must be an object")
+            only(message, required={"type": str, "text": str}, optional={})
+            if message["type"] != "text":
+                raise Malformed("messages[].type must be text")
+            if not message["text"] or _characters(message["text"]) > TEXT_MOST:
+                raise Malformed(f"messages[].text must have 1 to {TEXT_MOST} characters")
+        for name in ("senderEID", "receiverEID"):
+            if body.get(name) == "":
+                raise Malformed(f"{name} must not be empty")
+        room = body["roomID"]
+        if room not in self.rooms:
+            if not self.open_rooms or not room:
+                raise _Refusal("destination not found", code=CODE_DESTINATION)
+            self.rooms.append(room)
+        for message in messages:
+            self._accept(room, body=body, text=message["text"])
+        return {}
+
+    def _accept(self, room: str, *, body: Mapping[str, Any], text: str) -> None:
+        message = Accepted(
+            number=len(self.accepted) + 1,
+            room=room,
+            text=text,
+            sender_eid=body.get("senderEID", ""),
+            receiver_eid=body.get("receiverEID", ""),
+            at=self._clock(),
+        )
+        self.accepted.append(message)
+        self._feed.tell("message", room=room, **_shown(message))
+
+    async def _subscribe(self, request: Request) -> dict[str, object]:
+        body = await json_object(request)
+        only(body, required={"enabled": bool, "url": str}, optional={})
+        url = body["url"]
+        if not url.startswith(("https://", "http://")):
+            raise Malformed("url must be a URL")
+        if body["enabled"]:
+            await self._verify(url)
+        self.subscribed_url = url if body["enabled"] else None
+        self._updated_at = self._clock()
+        self._feed.tell("subscription", enabled=body["enabled"])
+        return {"enabled": body["enabled"], "url": url, "updatedAt": _rfc3339(self._updated_at)}
+
+    async def _verify(self, url: str) -> None:
+        # With characters that Go's encoder escapes: the answer has to be equal after decoding, not byte for byte.
+        challenge = f"Zx-{secrets.token_urlsafe(16)}<&>"
+        try:
+            answer = await self._post(url, {"challenge": challenge})
+            good = answer.status_code == 200 and reads(answer, challenge=challenge, reading=self.reading)
+        except (httpx.TransportError, httpx.InvalidURL):
+            good = False
+        if not good:
+            # The documented 400 example of this very page carries "code": 0.
+            raise _Refusal("the url could not be verified", code=0)
+
+    async def _staff(self, request: Request) -> dict[str, object]:
+        limit, offset = _count(request, "limit", default=50), _count(request, "offset", default=0)
+        if limit > STAFF_MOST:
+            raise Malformed(f"limit must be at most {STAFF_MOST}")
+        staff = [{"id": "eid-1", "status": "Activated", "displayName": "Sandbox Agent", "role": "agent"}]
+        return {"total": len(staff), "list": staff[offset : offset + limit]}
+
+    async def _sms_detail(self, request: Request) -> dict[str, object]:
+        limit, offset = _count(request, "limit", default=50), _count(request, "offset", default=0)
+        rows = [
+            {
+                "id": sms.record,
+                "sender": f"+{sms.sender}" if sms.sender.isdigit() else sms.sender,
+                "recipient": f"+{sms.recipient}",
+                "text": sms.text,
+                "createdAt": _rfc3339(sms.at),
+            }
+            for sms in self.received
+        ]
+        return {"total": len(rows), "list": rows[offset : offset + limit]}
+
+    async def _post(self, url: str, body: object) -> httpx.Response:
+        return await self._connections().post(url, json=body)
+
+
+def reads(answer: httpx.Response, *, challenge: str, reading: Reading) -> bool:
+    """Whether a verifier of this reading takes the answer to a handshake."""
+    if reading == "refuse":
+        return False
+    if reading == "plain":
+        return answer.headers.get("content-type", "").startswith("text/plain") and answer.text == challenge
+    if answer.headers.get("content-type", "").split(";")[0] != "application/json":
+        return False
+    try:
+        body = json.loads(answer.content)
+    except ValueError:
+        return False
+    if not isinstance(body, dict):
+        return False
+    if reading == "top":
+        return body.get("challenge") == challenge
+    # A Go int takes neither "0" nor 0.0 nor false, and a missing one stays 0; here it has to be there.
+    if type(body.get("code")) is not int or body["code"] != 0:
+        return False
+    result = body.get("result")
+    if reading == "string":
+        if not isinstance(result, str):
+            return False
+        try:
+            result = json.loads(result)
+        except ValueError:
+            return False
+    if not isinstance(result, dict) or result.get("challenge") != challenge:
+        return False
+    if reading == "object_only":
+        return set(body) == {"code", "result"} and set(result) == {"challenge"}
+    return reading != "object_plus_top" or body.get("challenge") == challenge
+
+
+def _characters(text: str) -> int:
+    """The larger of code points and UTF-16 units, for the unit is not documented."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def _number(value: str, *, as_string: bool) -> object:
+    digits = value.removeprefix("+")
+    if not (digits.isascii() and digits.isdigit()):
+        return value  # a named sender
+    return digits if as_string else int(digits)
+
+
+def _count(request: Request, name: str, *, default: int) -> int:
+    raw = request.query_params.get(name, str(default))
+    if not (raw.isascii() and raw.isdigit()):
+        raise Malformed(f"{name} must be a number that is not negative")
+    return int(raw[:9])
+
+
+def _rfc3339(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+
+
+def _shown(message: Accepted) -> dict[str, object]:
+    return {
+        "number": message.number,
+        "text": message.text,
+        "sender_eid": message.sender_eid,
+        "at": _rfc3339(message.at),
+    }
+
+
+Sandbox = CinnoxSandbox
