@@ -59,12 +59,7 @@ class LoopbackServer:
             return
         listener = self._bind()
         config = uvicorn.Config(
-            self._app,
-            access_log=False,
-            log_config=None,
-            lifespan="off",
-            timeout_keep_alive=75,
-            ws="none",
+            self._app, access_log=False, log_config=None, lifespan="off", timeout_keep_alive=75, ws="none"
         )
         server = _Server(config)
         self._server = server

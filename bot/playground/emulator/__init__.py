@@ -6,13 +6,4 @@ from bot.playground.emulator.methods import ApiError
 from bot.playground.emulator.updates import retry_delay
 from bot.playground.emulator.world import Callback, Subscription, WorldError
 
-__all__ = [
-    "ApiCall",
-    "ApiError",
-    "Callback",
-    "Emulator",
-    "FloodLimits",
-    "Subscription",
-    "WorldError",
-    "retry_delay",
-]
+__all__ = ["ApiCall", "ApiError", "Callback", "Emulator", "FloodLimits", "Subscription", "WorldError", "retry_delay"]

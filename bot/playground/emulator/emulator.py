@@ -59,12 +59,7 @@ class Emulator(World):
         self.calls: deque[ApiCall] = deque(maxlen=calls_kept)
         self._webhook_delay = webhook_delay
         self._by_token: dict[str, BotAccount] = {}
-        self.add_bot(
-            token,
-            username,
-            first_name=first_name,
-            can_read_all_group_messages=can_read_all_group_messages,
-        )
+        self.add_bot(token, username, first_name=first_name, can_read_all_group_messages=can_read_all_group_messages)
         self.faults = Faults(server.api_app(self), too_many=server.flood_answer, server_error=server.broken_answer)
         self.app = self.faults
         self.control = server.control_app(self)
@@ -114,12 +109,7 @@ class Emulator(World):
     async def _run_webhook_reply(self, account: BotAccount, reply: Json) -> None:
         """A webhook may answer with a method; it is run, its result is shown to nobody but ``calls``."""
         method = str(reply.pop("method"))
-        if method.lower().startswith("get") or method.lower() in (
-            "setwebhook",
-            "deletewebhook",
-            "close",
-            "logout",
-        ):
+        if method.lower().startswith("get") or method.lower() in ("setwebhook", "deletewebhook", "close", "logout"):
             return
         await self.handle(account, method, server.form_of(reply))
 

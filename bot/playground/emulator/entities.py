@@ -13,6 +13,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 Json = dict[str, Any]
@@ -757,7 +758,7 @@ _Found = tuple[int, int, str]
 def _mentions(text: str) -> Iterable[_Found]:
     for match in _MENTION.finditer(text):
         start, end = match.span()
-        if start and _is_word(text[start - 1]) or end < len(text) and _is_word(text[end]):
+        if (start and _is_word(text[start - 1])) or (end < len(text) and _is_word(text[end])):
             continue
         if len(match[1]) >= 4 or match[1].lower() in _SHORT_NAMES:
             yield start, end, "mention"
@@ -767,7 +768,7 @@ def _commands(text: str) -> Iterable[_Found]:
     for match in _COMMAND.finditer(text):
         start, end = match.span()
         before, after = text[start - 1 : start], text[end : end + 1]
-        if before and (_is_word(before) or before in "/<>") or after and (_is_word(after) or after in "/<>"):
+        if (before and (_is_word(before) or before in "/<>")) or (after and (_is_word(after) or after in "/<>")):
             continue
         yield start, end, "bot_command"
 
@@ -895,12 +896,7 @@ def _link_prefix(text: str, floor: int, start: int) -> tuple[int, bool]:
             lambda c: c.isalnum() or c in "+-" if c.isascii() else unicodedata.category(c)[0] != "Z",
         )
         scheme = text[begin : start - 3].lower()
-        for name, refused in (
-            ("https", ()),
-            ("http", ("shttp",)),
-            ("ftp", ("tftp", "sftp")),
-            ("tonsite", ()),
-        ):
+        for name, refused in (("https", ()), ("http", ("shttp",)), ("ftp", ("tftp", "sftp")), ("tonsite", ())):
             if scheme.endswith(name) and scheme not in refused:
                 return start - 3 - len(name), True
         return start, False
@@ -972,7 +968,9 @@ def _balanced(path: str) -> int:
 # Country domains, then the generic ones a chat is likely to name (https://data.iana.org/TLD/tlds-alpha-by-domain.txt
 # has them all).
 _DOMAINS = frozenset(
-    """
+    re.findall(
+        "[a-z]+",
+        """
     ac ad ae af ag ai al am ao aq ar as at au aw ax az ba bb bd be bf bg bh bi bj bm bn bo br bs bt bv bw by bz ca cc
     cd cf cg ch ci ck cl cm cn co cr cu cv cw cx cy cz de dj dk dm do dz ec ee eg er es et eu fi fj fk fm fo fr ga gb
     gd ge gf gg gh gi gl gm gn gp gq gr gs gt gu gw gy hk hm hn hr ht hu id ie il im in io iq ir is it je jm jo jp ke
@@ -993,7 +991,8 @@ _DOMAINS = frozenset(
     software solar solutions space store stream studio study style support surf systems tax team tech technology tel
     tips tires today tools top tours town toys trade training travel tube university video vip vision vote voyage
     watch website wiki win wine work works world wtf xxx xyz yoga zone
-    """.split()
+        """,
+    )
 )
 
 
@@ -1079,7 +1078,7 @@ def _resplit(styles: list[Entity], others: list[Entity]) -> list[Entity]:
                 joined.append([entity.offset, entity.end])
         for begin, end in joined:
             edges = [begin, *(cut for cut in cuts if begin < cut < end), end]
-            for left, right in zip(edges, edges[1:], strict=False):
+            for left, right in pairwise(edges):
                 if not any(block.offset <= left and right <= block.end for block in code):
                     result.append(Entity(kind, left, right - left))
     return sorted([*others, *_cut_by_styles(result)], key=_order)

@@ -69,11 +69,7 @@ class File:
         return {**self.ids(), "file_path": self.path}
 
     def ids(self) -> Json:
-        return {
-            "file_id": self.file_id,
-            "file_unique_id": self.file_unique_id,
-            "file_size": len(self.data),
-        }
+        return {"file_id": self.file_id, "file_unique_id": self.file_unique_id, "file_size": len(self.data)}
 
 
 class Files:

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -923,7 +924,7 @@ async def copy_message(call: Call) -> Result:
 
 def _several(call: Call, *, forward: bool) -> Result:
     ids = _message_ids(call, 100)
-    if any(later <= earlier for earlier, later in zip(ids, ids[1:], strict=False)):
+    if any(later <= earlier for earlier, later in pairwise(ids)):
         raise bad("message identifiers must be in a strictly increasing order")
     source = find_chat(call, call.text("from_chat_id"), write=False)
     chat = find_chat(call, call.text("chat_id"), write=True)

@@ -96,11 +96,7 @@ class Updates:
     """One bot's queue."""
 
     def __init__(
-        self,
-        clock: Callable[[], float],
-        *,
-        first_id: int,
-        delay: Callable[[int, int], float] = retry_delay,
+        self, clock: Callable[[], float], *, first_id: int, delay: Callable[[int, int], float] = retry_delay
     ) -> None:
         self._clock = clock
         self._next_id = first_id

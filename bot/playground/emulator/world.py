@@ -28,18 +28,17 @@ Status = Literal["creator", "administrator", "member", "restricted", "left", "ki
 GENERAL_TOPIC = 1
 TOPIC_COLOURS = (7322096, 16766590, 13338331, 9367192, 16749490, 16478047)
 #: The emoji of ReactionTypeEmoji (https://core.telegram.org/bots/api#reactiontypeemoji, Bot API 10.1).
-REACTIONS = (
-    "❤ 👍 👎 🔥 🥰 👏 😁 🤔 🤯 😱 🤬 😢 🎉 🤩 🤮 💩 🙏 👌 🕊 🤡 🥱 🥴 😍 🐳 ❤‍🔥 🌚 🌭 💯 🤣 ⚡ 🍌 🏆 💔 🤨 😐 🍓 🍾 💋 🖕 😈 😴 😭 🤓 👻 👨‍💻 👀 🎃 🙈 😇 😨"
-    " 🤝 ✍ 🤗 🫡 🎅 🎄 ☃ 💅 🤪 🗿 🆒 💘 🙉 🦄 😘 💊 🙊 😎 👾 🤷‍♂ 🤷 🤷‍♀ 😡"
-).split(" ")
+REACTIONS = tuple(
+    re.findall(
+        r"\S+",
+        "❤ 👍 👎 🔥 🥰 👏 😁 🤔 🤯 😱 🤬 😢 🎉 🤩 🤮 💩 🙏 👌 🕊 🤡 🥱 🥴 😍 🐳 ❤‍🔥 🌚 🌭 💯 🤣 ⚡"
+        " 🍌 🏆 💔 🤨 😐 🍓 🍾 💋 🖕 😈 😴 😭 🤓 👻 👨‍💻 👀 🎃 🙈 😇 😨 🤝 ✍ 🤗 🫡 🎅 🎄 ☃ 💅 🤪 🗿"
+        " 🆒 💘 🙉 🦄 😘 💊 🙊 😎 👾 🤷‍♂ 🤷 🤷‍♀ 😡",
+    )
+)
 _REACTIONS = frozenset(REACTIONS)
 # The users that stand in "from" where a chat speaks (https://core.telegram.org/bots/api#message, field "from").
-ANONYMOUS_ADMIN: Json = {
-    "id": 1087968824,
-    "is_bot": True,
-    "first_name": "Group",
-    "username": "GroupAnonymousBot",
-}
+ANONYMOUS_ADMIN: Json = {"id": 1087968824, "is_bot": True, "first_name": "Group", "username": "GroupAnonymousBot"}
 CHANNEL_AS_USER: Json = {"id": 136817688, "is_bot": True, "first_name": "Channel", "username": "Channel_Bot"}
 
 _ADMIN_RIGHTS = (
@@ -1091,13 +1090,7 @@ class World:
             raise WorldError(f"message {message_id} has no button {callback_data!r}; it has {labels}")
         bot = self.bots[message.author]
         callback = Callback(
-            str(next(self._next_callback)),
-            bot.id,
-            user_id,
-            chat,
-            message_id,
-            chosen[0]["callback_data"],
-            self.clock(),
+            str(next(self._next_callback)), bot.id, user_id, chat, message_id, chosen[0]["callback_data"], self.clock()
         )
         self.callbacks[callback.id] = callback
         payload = {
