@@ -26,6 +26,11 @@ LONGEST_CLOSE_S = 3600.0
 class Pace(Protocol):
     """When one may send. ``key`` names the conversation; a pace of the whole account ignores it."""
 
+    @property
+    def whole(self) -> bool:
+        """Whether one answer is good for every conversation, so that nobody need ask for each."""
+        ...
+
     def ready_in(self, key: str, now: float) -> float:
         """Seconds until a request may leave; 0 if it may now."""
         ...
@@ -83,6 +88,8 @@ class TelegramPace:
     its limits. Keys are conversations such as ``-100123/17``.
     """
 
+    whole = False
+
     def __init__(self, *, rate_per_s: float = TELEGRAM_RATE_PER_S) -> None:
         self._all = TokenBucket(rate_per_s, rate_per_s)
         self._all_closed_until = -math.inf
@@ -129,6 +136,8 @@ class TelegramPace:
 
 class AccountPace:
     """A provider's rate for one account, and its complaints, which close the account as a whole."""
+
+    whole = True
 
     def __init__(self, requests_per_minute: int | None) -> None:
         self._bucket = None if requests_per_minute is None else _per_minute(requests_per_minute)

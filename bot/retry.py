@@ -117,15 +117,18 @@ def decide(
 
 def after_crash(
     *,
-    attempts: int,
-    age_s: float,
-    max_age_s: float,
     on_ambiguous: OnAmbiguous,
     idempotent: bool,
     can_confirm: bool,
-    jitter: float,
+    attempts: int = 1,
+    age_s: float = 0.0,
+    max_age_s: float = math.inf,
+    jitter: float = 0.0,
 ) -> Decision:
-    """Decide about a delivery that was found ``sending`` when the program started: it may have arrived."""
+    """Decide about a delivery that was found ``sending`` when the program started: it may have arrived.
+
+    Without ages none is too old here; the attempt that may follow judges that.
+    """
     return _unknown(
         "stopped while it was being sent",
         attempts=attempts,

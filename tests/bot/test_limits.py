@@ -227,6 +227,10 @@ def test_a_complaint_closes_the_whole_account_until_it_is_over() -> None:
     assert pace.ready_in("room-2", 20.0) == 0
 
 
+def test_only_the_pace_of_an_account_answers_for_every_conversation() -> None:
+    assert (AccountPace(6).whole, TelegramPace().whole) == (True, False)
+
+
 def test_an_account_that_may_send_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="a rate of 0 requests a minute"):
         AccountPace(0)

@@ -140,6 +140,10 @@ def test_a_delivery_found_sending_after_a_crash_is_an_unknown_outcome(
     assert made.reason == "stopped while it was being sent"
 
 
+def test_a_crash_is_decided_without_ages_as_if_the_message_were_new() -> None:
+    assert after_crash(on_ambiguous="resend", idempotent=False, can_confirm=False) == crashed(on_ambiguous="resend")
+
+
 @pytest.mark.parametrize("policy", POLICIES, ids=policy_name)
 @pytest.mark.parametrize("error", [CUT, ODD], ids=["cut", "garbled"])
 def test_what_surely_did_not_arrive_is_sent_again_under_every_policy(error: Exception, policy: dict[str, Any]) -> None:
