@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, cast
@@ -17,6 +19,7 @@ from bot.settings import (
     Settings,
     SettingsError,
     StoreSettings,
+    TelegramSettings,
     WebSettings,
     find_config,
     hook_url,
@@ -24,6 +27,7 @@ from bot.settings import (
     parse_duration,
     secrets,
 )
+from bridges import registry
 from bridges.api import AccountSettings, BaseUrl
 from bridges.registry import BridgeClass
 
@@ -652,6 +656,87 @@ CONFIG_CHOICES = {
 @pytest.mark.parametrize("option, environ, expected", CONFIG_CHOICES.values(), ids=CONFIG_CHOICES)
 def test_the_configuration_is_found(option: str | None, environ: dict[str, str], expected: str) -> None:
     assert find_config(option, environ) == Path(expected)
+
+
+# --- The example: comments begin with "# ", settings that are commented out with "#"
+
+EXAMPLE = Path(__file__).parents[2] / "config" / "example.toml"
+SECTIONS: Mapping[str, type[BaseModel]] = {
+    "telegram": TelegramSettings,
+    "store": StoreSettings,
+    "web": WebSettings,
+    "delivery": DeliverySettings,
+    "schedules": ScheduleSettings,
+}
+NOT_DEFAULTS = {"telegram.owners", "telegram.webhook_secret", "web.public_url", "web.metrics_token"}
+"""Commented settings that show an example, for their default is to be absent or empty."""
+
+
+def example(*, everything: Literal["as it is", "uncommented"]) -> str:
+    text = EXAMPLE.read_text(encoding="utf-8")
+    return text if everything == "as it is" else re.sub(r"(?m)^#(?=\[|[a-z_]+ = )", "", text)
+
+
+def environment_of(text: str) -> dict[str, str]:
+    names = set(re.findall(r'env = "([A-Z_]+)"', text)) - {"NAME"}
+    return {name: TOKEN if name == "TELEGRAM_BOT_TOKEN" else f"fake-{name}-0123456789" for name in names}
+
+
+def load_example(folder: Path, text: str) -> Settings:
+    return load_settings(write(folder, text), environ=environment_of(text))
+
+
+def test_the_example_is_valid_as_it_is(tmp_path: Path) -> None:
+    settings = load_example(tmp_path, example(everything="as it is"))
+    assert {name: account.provider for name, account in settings.accounts.items()} == {"support": "cinnox"}
+
+
+def test_the_example_is_valid_with_everything_in_it_uncommented(tmp_path: Path) -> None:
+    settings = load_example(tmp_path, example(everything="uncommented"))
+    assert {account.provider for account in settings.accounts.values()} == set(registry.PROVIDERS)
+
+
+def tables_of_the_example() -> dict[str, tuple[type[BaseModel], dict[str, object]]]:
+    tables = tomllib.loads(example(everything="uncommented"))
+    accounts = tables.pop("accounts")
+    named: dict[str, tuple[type[BaseModel], dict[str, object]]] = {
+        name: (SECTIONS[name], table) for name, table in tables.items()
+    }
+    named |= {f"accounts.{n}": (registry.PROVIDERS[t["provider"]].Settings, t) for n, t in accounts.items()}
+    return named
+
+
+@pytest.mark.parametrize("name", tables_of_the_example())
+def test_every_setting_is_in_the_example(name: str) -> None:
+    model, table = tables_of_the_example()[name]
+    assert set(model.model_fields) == set(table)
+
+
+def test_the_example_has_every_section() -> None:
+    assert {*SECTIONS, "accounts"} == set(Settings.model_fields)
+    assert set(SECTIONS) <= set(tables_of_the_example())
+
+
+def test_a_setting_commented_out_in_the_example_shows_its_default(tmp_path: Path) -> None:
+    active = tomllib.loads(example(everything="as it is"))
+    text = example(everything="uncommented")
+    settings = load_example(tmp_path, text)
+    shown = {
+        f"{name}.{key}": (getattr(model, key), info.default)
+        for name, kind in SECTIONS.items()
+        for model in [getattr(settings, name)]
+        for key, info in kind.model_fields.items()
+        if key not in active.get(name, {})
+    }
+    support = settings.accounts["support"]
+    shown |= {
+        f"support.{key}": (getattr(support, key), info.default)
+        for key, info in type(support).model_fields.items()
+        if key not in active["accounts"]["support"]
+    }
+    shown["store.path"] = (settings.store.path, tmp_path / StoreSettings().path)
+    different = {key for key, (value, default) in shown.items() if value != default}
+    assert different == NOT_DEFAULTS
 
 
 # --- Durations
