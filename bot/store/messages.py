@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Origin:
     remote_id: str | None
     sender_id: str
     sender_name: str
-    text: str
+    text: str = field(repr=False)
     at: float
     why: str
 
@@ -84,8 +84,8 @@ class Messages:
     ) -> int:
         """Keep a message; returns its id. The same remote id again returns the row that is there."""
         cursor = self._db.execute(
-            "INSERT OR IGNORE INTO messages (account, conversation, remote_id, sender_id, sender_name, text, at, why)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO messages (account, conversation, remote_id, sender_id, sender_name, text, at, why)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (account, remote_id) WHERE remote_id IS NOT NULL DO NOTHING",
             (account, conversation, remote_id, sender_id, sender_name, text, at, why),
         )
         if cursor.rowcount:
@@ -117,6 +117,17 @@ class Messages:
                 (account, remote_id),
             ).fetchone()
         return Origin(*row) if row else None
+
+    def prune(self, *, before: float, limit: int = 500) -> int:
+        """Blank texts written before ``before``; ids, senders and copies stay, so that replies still find their way.
+
+        At most ``limit`` rows, so that the writer is soon free; returns how many: call again until it is 0.
+        """
+        return self._db.execute(
+            "UPDATE messages SET text = '' WHERE id IN"
+            " (SELECT id FROM messages WHERE text != '' AND at < ? ORDER BY at LIMIT ?)",
+            (before, limit),
+        ).rowcount
 
     def add_copy(self, message: int, copy: Copy) -> None:
         """Keep where a message went."""

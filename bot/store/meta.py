@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 class Meta:
@@ -30,7 +30,7 @@ class AccountState:
 
     paused: bool = False
     reason: str = ""
-    memory: Mapping[str, str] | None = None
+    memory: Mapping[str, str] | None = field(default=None, repr=False)
 
 
 class Accounts:

@@ -88,8 +88,36 @@ _INITIAL = (
 )
 
 
+_RETENTION = (
+    # A lease is known by a number of its own: owner, head and time can come twice. It reaches from head to last.
+    """ALTER TABLE lanes ADD COLUMN token INTEGER NOT NULL DEFAULT 0""",
+    """ALTER TABLE lanes ADD COLUMN last INTEGER NOT NULL DEFAULT 0""",
+    """INSERT INTO meta (key, value) VALUES ('last lease', '0')""",
+    # A failed arrival stays: looking for those to do must not pass by it every time.
+    """DROP INDEX inbox_open""",
+    """CREATE INDEX inbox_pending ON inbox (id, account) WHERE state = 'pending'""",
+    """CREATE INDEX inbox_failed ON inbox (account) WHERE state = 'failed'""",
+    """CREATE INDEX inbox_done ON inbox (received_at, key) WHERE state = 'done'""",
+    """CREATE INDEX seen_at ON seen (at)""",
+    """CREATE INDEX messages_text ON messages (at) WHERE text != ''""",
+    """CREATE INDEX outbox_settled ON outbox (settled_at)
+        WHERE state IN ('sent', 'expired', 'discarded', 'cancelled')""",
+)
+
+
 @migrations()
 def m001_initial(db: Database) -> None:
     """The tables that the first version needs."""
     for statement in _INITIAL:
         db.execute(statement)
+
+
+@migrations()
+def m002_leases_and_retention(db: Database) -> None:
+    """Leases with a number and a reach; indexes for work that waits and for what has had its time."""
+    for statement in _RETENTION:
+        db.execute(statement)
+
+
+NAMES = frozenset(step.__name__ for step in (m001_initial, m002_leases_and_retention))
+"""Every step this version knows: a database with another one was made by a newer version."""

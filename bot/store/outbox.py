@@ -11,14 +11,16 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from bot.store.meta import Counters
 
 State: TypeAlias = Literal["queued", "sending", "sent", "held", "dead", "expired", "discarded", "cancelled"]
 STATES: tuple[State, ...] = ("queued", "sending", "sent", "held", "dead", "expired", "discarded", "cancelled")
-PRIORITY_REPLY, PRIORITY_RELAY, PRIORITY_BROADCAST = 0, 1, 2
+PRIORITY_REPLY, PRIORITY_RELAY, PRIORITY_BROADCAST = PRIORITIES = 0, 1, 2
+_FINAL = "state IN ('sent', 'expired', 'discarded', 'cancelled')"
+"""Nobody waits for these: as the index ``outbox_settled`` has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class NewDelivery:
 
     account: str
     conversation: str
-    payload: str
+    payload: str = field(repr=False)
     created_at: float
     expires_at: float
     on_ambiguous: Literal["hold", "resend"]
@@ -53,7 +55,7 @@ class Delivery:
     part: int
     parts: int
     priority: int
-    payload: str
+    payload: str = field(repr=False)
     crc: int
     on_ambiguous: Literal["hold", "resend"]
     state: State
@@ -87,6 +89,8 @@ class Lease:
     conversation: str
     rows: tuple[Delivery, ...]
     until: float
+    token: int = 0
+    """Its number: no two leases of a store ever have the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +126,10 @@ class Outbox:
     # --- filling
 
     def add(self, new: NewDelivery) -> int:
-        """Put a delivery at the end of its lane; returns its id."""
+        """Put a delivery at the end of its lane; returns its id. Raises ``ValueError`` for an unknown priority."""
+        if new.priority not in PRIORITIES:
+            # It would never be claimed.
+            raise ValueError(f"priority {new.priority} of a delivery to {new.account} is none of {PRIORITIES}")
         cursor = self._db.execute(
             "INSERT INTO outbox (account, conversation, message, reply_to, part, parts, priority, payload, crc,"
             " on_ambiguous, state, why, created_at, due_at, expires_at)"
@@ -135,7 +142,8 @@ class Outbox:
         )  # fmt: skip
         assert cursor.lastrowid is not None
         self._db.execute(
-            "INSERT OR IGNORE INTO lanes (account, conversation, head, priority, due_at) VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO lanes (account, conversation, head, priority, due_at) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT (account, conversation) DO NOTHING",
             (new.account, new.conversation, cursor.lastrowid, new.priority, new.created_at),
         )
         self._counters.add(new.account, "created")
@@ -147,44 +155,59 @@ class Outbox:
     def claim(
         self, account: str, *, owner: str, now: float, lease_s: float, limit: int, batch: int = 1
     ) -> Sequence[Lease]:
-        """Lease the heads of up to ``limit`` due lanes of an account, urgent ones first, oldest first."""
-        lanes: list[tuple[str, int]] = []
-        for priority in (PRIORITY_REPLY, PRIORITY_RELAY, PRIORITY_BROADCAST):
+        """Lease the heads of up to ``limit`` due lanes of an account, urgent ones first, oldest first.
+
+        A head found ``sending`` comes alone: its lease ran out after the attempt began, so its outcome is unknown.
+        """
+        lanes: list[str] = []
+        for priority in PRIORITIES:
             if len(lanes) < limit:
-                lanes += self._db.execute(
-                    "SELECT conversation, head FROM lanes WHERE account = ? AND priority = ? AND due_at <= ?"
+                found = self._db.execute(
+                    "SELECT conversation FROM lanes WHERE account = ? AND priority = ? AND due_at <= ?"
                     " ORDER BY due_at LIMIT ?",
                     (account, priority, now, limit - len(lanes)),
-                ).fetchall()
+                )
+                lanes += [conversation for (conversation,) in found]
         leases = []
-        for conversation, head in lanes:
-            self._db.execute(
-                "UPDATE lanes SET owner = ?, due_at = ? WHERE account = ? AND conversation = ?",
-                (owner, now + lease_s, account, conversation),
-            )
-            rows = self._rows(account, conversation, head=head, limit=batch)
-            leases.append(Lease(owner, account, conversation, rows, now + lease_s))
+        for conversation in lanes:
+            rows = self._together(self._waiting(account, conversation, limit=max(batch, 1)))
+            if rows:
+                leases.append(self._lease(owner, account, conversation, rows, until=now + lease_s))
+            else:
+                # Only damage from outside makes a lane of nothing; it must not stop the others.
+                self._free(account, conversation, due_at=now)
         return leases
 
-    def _rows(self, account: str, conversation: str, *, head: int, limit: int) -> tuple[Delivery, ...]:
-        first = self.get(head)
-        assert first is not None
-        if limit == 1 or first.solo or first.state == "sending":
-            return (first,)
-        rows = [
-            Delivery(*row)
-            for row in self._db.execute(
-                f"SELECT {_COLUMNS} FROM outbox WHERE account = ? AND conversation = ?"
-                " AND state IN ('queued', 'sending') AND id >= ? ORDER BY id LIMIT ?",
-                (account, conversation, head, limit),
-            )
-        ]
-        together = [rows[0]]
-        for row in rows[1:]:
-            if row.solo or row.state != "queued" or row.on_ambiguous != rows[0].on_ambiguous:
-                break
-            together.append(row)
+    def _waiting(self, account: str, conversation: str, *, limit: int) -> Sequence[Delivery]:
+        # The head is asked of the rows: while a lease lasts, a requeued one may have come to stand before the lane's.
+        rows = self._db.execute(
+            f"SELECT {_COLUMNS} FROM outbox WHERE account = ? AND conversation = ?"
+            " AND state IN ('queued', 'sending') ORDER BY id LIMIT ?",
+            (account, conversation, limit),
+        )
+        return [Delivery(*row) for row in rows]
+
+    def _together(self, rows: Sequence[Delivery]) -> tuple[Delivery, ...]:
+        """The first, and those right behind it that may go in one request with it."""
+        together = list(rows[:1])
+        if rows and rows[0].state == "queued" and not rows[0].solo:
+            for row in rows[1:]:
+                if row.solo or row.state != "queued" or row.on_ambiguous != rows[0].on_ambiguous:
+                    break
+                together.append(row)
         return tuple(together)
+
+    def _lease(self, owner: str, account: str, conversation: str, rows: tuple[Delivery, ...], *, until: float) -> Lease:
+        (number,) = self._db.execute(
+            "UPDATE meta SET value = value + 1 WHERE key = 'last lease' RETURNING value"
+        ).fetchone()
+        lease = Lease(owner, account, conversation, rows, until, int(number))
+        self._db.execute(
+            "UPDATE lanes SET owner = ?, due_at = ?, head = ?, last = ?, token = ?"
+            " WHERE account = ? AND conversation = ?",
+            (owner, until, rows[0].id, rows[-1].id, lease.token, account, conversation),
+        )
+        return lease
 
     def begin(self, lease: Lease, *, now: float) -> bool:
         """Note durably that an attempt starts: from here a crash leaves its outcome unknown. False if too late."""
@@ -197,41 +220,47 @@ class Outbox:
         return True
 
     def settle(self, lease: Lease, outcomes: Iterable[Outcome], *, now: float) -> bool:
-        """Write what became of a lease's rows and free the lane. False, changing nothing, if the lease was lost."""
+        """Write what became of a lease's rows and free the lane. False, changing nothing, if the lease was lost.
+
+        A row without an outcome stays as it is: one that was begun is then claimed again as unknown. Raises
+        ``ValueError`` for an outcome of a row that is not the lease's.
+        """
         if not self._holds(lease, now=None):
             return False
-        again_at = now
+        outcomes = tuple(outcomes)
+        strange = {outcome.id for outcome in outcomes} - {row.id for row in lease.rows}
+        if strange:
+            raise ValueError(f"delivery {min(strange)} is not in the lease on {lease.account}:{lease.conversation}")
         for outcome in outcomes:
             if outcome.state == "queued":
                 self._db.execute(
                     "UPDATE outbox SET state = 'queued', error = ?, due_at = ?, solo = ?,"
-                    " attempts = MAX(0, attempts - ?) WHERE id = ?",
+                    # One that never began has no attempt to take back.
+                    " attempts = attempts - (state = 'sending' AND attempts > 0 AND ?) WHERE id = ?",
                     (outcome.error, outcome.due_at, int(outcome.solo), int(not outcome.counts), outcome.id),
                 )
-                again_at = max(again_at, outcome.due_at)
             else:
                 self._db.execute(
                     "UPDATE outbox SET state = ?, error = ?, settled_at = ? WHERE id = ?",
                     (outcome.state, outcome.error, now, outcome.id),
                 )
-        self._next(lease.account, lease.conversation, due_at=again_at)
+        self._free(lease.account, lease.conversation, due_at=now)
         return True
 
     def release(self, lease: Lease, *, due_at: float) -> None:
         """Give a lease back untouched (nothing was begun)."""
         if self._holds(lease, now=None):
-            self._next(lease.account, lease.conversation, due_at=due_at)
+            self._free(lease.account, lease.conversation, due_at=due_at)
 
     def _holds(self, lease: Lease, *, now: float | None) -> bool:
         row = self._db.execute(
-            "SELECT owner, due_at, head FROM lanes WHERE account = ? AND conversation = ?",
+            "SELECT owner, token FROM lanes WHERE account = ? AND conversation = ?",
             (lease.account, lease.conversation),
         ).fetchone()
-        if row is None or row[0] != lease.owner or row[2] != lease.rows[0].id or row[1] != lease.until:
-            return False
-        return now is None or now < lease.until
+        return row == (lease.owner, lease.token) and (now is None or now < lease.until)
 
-    def _next(self, account: str, conversation: str, *, due_at: float) -> None:
+    def _free(self, account: str, conversation: str, *, due_at: float) -> None:
+        """End a lane's lease: its head is due when it says, not before ``due_at``; a lane of nothing goes."""
         row = self._db.execute(
             "SELECT id, priority, due_at FROM outbox WHERE account = ? AND conversation = ?"
             " AND state IN ('queued', 'sending') ORDER BY id LIMIT 1",
@@ -251,29 +280,28 @@ class Outbox:
 
         What is returned was begun and never settled: its outcome is unknown.
         """
-        self._db.execute("UPDATE lanes SET owner = NULL, due_at = ? WHERE owner IS NOT NULL", (now,))
-        leases = []
-        found = self._db.execute("SELECT DISTINCT account, conversation FROM outbox WHERE state = 'sending'").fetchall()
-        for account, conversation in found:
-            rows = tuple(
-                Delivery(*row)
-                for row in self._db.execute(
-                    f"SELECT {_COLUMNS} FROM outbox WHERE account = ? AND conversation = ? AND state = 'sending'"
-                    " ORDER BY id",
-                    (account, conversation),
-                )
-            )
-            self._db.execute(
-                "UPDATE lanes SET owner = ?, due_at = ?, head = ? WHERE account = ? AND conversation = ?",
-                (owner, now + lease_s, rows[0].id, account, conversation),
-            )
-            leases.append(Lease(owner, account, conversation, rows, now + lease_s))
-        return leases
+        held = self._db.execute("SELECT account, conversation FROM lanes WHERE owner IS NOT NULL").fetchall()
+        for account, conversation in held:
+            self._free(account, conversation, due_at=now)
+        begun: dict[tuple[str, str], list[Delivery]] = {}
+        for values in self._db.execute(f"SELECT {_COLUMNS} FROM outbox WHERE state = 'sending' ORDER BY id").fetchall():
+            row = Delivery(*values)
+            begun.setdefault((row.account, row.conversation), []).append(row)
+        return [
+            self._lease(owner, account, conversation, tuple(rows), until=now + lease_s)
+            for (account, conversation), rows in begun.items()
+        ]
 
     def next_due(self, account: str) -> float | None:
         """When the earliest lane of an account is due."""
-        row = self._db.execute("SELECT MIN(due_at) FROM lanes WHERE account = ?", (account,)).fetchone()
-        return None if row[0] is None else float(row[0])
+        # One look into the index for each priority, where MIN over all of them would read every lane.
+        first = [
+            self._db.execute(
+                "SELECT MIN(due_at) FROM lanes WHERE account = ? AND priority = ?", (account, priority)
+            ).fetchone()[0]
+            for priority in PRIORITIES
+        ]
+        return min((float(at) for at in first if at is not None), default=None)
 
     # --- what people decide
 
@@ -288,16 +316,13 @@ class Outbox:
             return False
         row = self.get(id)
         assert row is not None
-        inserted = self._db.execute(
-            "INSERT OR IGNORE INTO lanes (account, conversation, head, priority, due_at) VALUES (?, ?, ?, ?, ?)",
+        self._db.execute(
+            "INSERT INTO lanes (account, conversation, head, priority, due_at) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT (account, conversation) DO UPDATE SET"
+            " head = excluded.head, priority = excluded.priority, due_at = excluded.due_at"
+            " WHERE owner IS NULL AND head > excluded.head",
             (row.account, row.conversation, id, row.priority, now),
-        ).rowcount
-        if not inserted:
-            self._db.execute(
-                "UPDATE lanes SET head = ?, priority = ?, due_at = ? WHERE account = ? AND conversation = ?"
-                " AND owner IS NULL AND head > ?",
-                (id, row.priority, now, row.account, row.conversation, id),
-            )
+        )
         self._woken.add(row.account)
         return True
 
@@ -308,16 +333,45 @@ class Outbox:
         if row is None or row.state not in allowed:
             return False
         lane = self._db.execute(
-            "SELECT head, owner, due_at FROM lanes WHERE account = ? AND conversation = ?",
+            "SELECT head, last, owner, due_at FROM lanes WHERE account = ? AND conversation = ?",
             (row.account, row.conversation),
         ).fetchone()
-        if row.state == "queued" and lane is not None and lane[1] is not None:
-            # A lease covers the head and perhaps rows behind it: a claimed one is on its way.
-            return False
+        frees = False
+        if row.state == "queued" and lane is not None:
+            head, last, owner, until = lane
+            if owner is None:
+                frees = head == id
+            elif head <= id <= last:
+                # The lease covers it. One that has run out can begin no more, but if it began, its holder may still
+                # tell what became of the others: then it stays.
+                begun = self._db.execute(
+                    "SELECT 1 FROM outbox WHERE account = ? AND conversation = ? AND state = 'sending'",
+                    (row.account, row.conversation),
+                ).fetchone()
+                if now < until or begun:
+                    return False
+                frees = True
         self._db.execute("UPDATE outbox SET state = ?, settled_at = ? WHERE id = ?", (state, now, id))
-        if row.state == "queued" and lane is not None and lane[0] == id:
-            self._next(row.account, row.conversation, due_at=now)
+        if frees:
+            self._free(row.account, row.conversation, due_at=now)
         return True
+
+    # --- what has had its time
+
+    def prune(self, *, before: float, limit: int = 500) -> int:
+        """Forget deliveries that were sent, expired, discarded or cancelled before ``before``; dead and held stay.
+
+        Their numbers go to the counters ``archived:<state>``. At most ``limit`` rows, so that the writer is soon
+        free; returns how many: call again until it is 0.
+        """
+        rows = self._db.execute(
+            f"SELECT id, account, state FROM outbox WHERE {_FINAL} AND settled_at < ? ORDER BY settled_at LIMIT ?",
+            (before, limit),
+        ).fetchall()
+        for id, account, state in rows:
+            self._db.execute("DELETE FROM outbox WHERE id = ?", (id,))
+            self._counters.add(account, f"archived:{state}")
+        return len(rows)
 
     # --- reading
 
@@ -356,6 +410,7 @@ class Outbox:
     def depth(self) -> dict[str, tuple[int, float]]:
         """What waits, by account: how many, and when the oldest was made."""
         rows = self._db.execute(
-            "SELECT account, COUNT(*), MIN(created_at) FROM outbox WHERE state IN ('queued', 'sending') GROUP BY account"
+            "SELECT account, COUNT(*), MIN(created_at) FROM outbox WHERE state IN ('queued', 'sending')"
+            " GROUP BY account"
         )
         return {account: (int(n), float(oldest)) for account, n, oldest in rows}

@@ -27,7 +27,7 @@ class Tx:
         self.accounts = Accounts(db, self.woken)
         self.counters = Counters(db)
         self.notices = Notices(db)
-        self.inbox = Inbox(db, self.counters)
+        self.inbox = Inbox(db, self.counters, self.woken)
         self.conversations = Conversations(db)
         self.messages = Messages(db)
         self.outbox = Outbox(db, self.counters, self.woken)
