@@ -21,8 +21,8 @@ from typing import Any, TypeVar
 
 from sqlite_utils import Database
 
-from bot.store import AlreadyRunning, Damaged, StoreUnavailable
-from bot.store.migrations import migrations
+from bot.store import AlreadyRunning, Damaged, StoreError, StoreUnavailable
+from bot.store.migrations import NAMES, migrations
 from bot.store.tx import Tx
 
 T = TypeVar("T")
@@ -33,21 +33,49 @@ LOOK_S = 0.25
 """How often the writer looks whether another process changed the database."""
 GROUP_MOST = 512
 _STOP = object()
+_TROUBLES = frozenset({
+    sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_READONLY,
+})  # fmt: skip
+"""Primary codes that say something about the file, its disk or other processes, not about the statement."""
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """A connection with our pragmas. Raises ``Damaged`` or ``StoreUnavailable``."""
+def connect(path: Path, *, busy_s: float = BUSY_S) -> sqlite3.Connection:
+    """A connection with our pragmas; waits ``busy_s`` for other writers. Raises ``Damaged`` or ``StoreUnavailable``."""
     try:
-        db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False, cached_statements=256)
+        db = sqlite3.connect(path, timeout=busy_s, isolation_level=None, check_same_thread=False, cached_statements=256)
+    except sqlite3.Error as error:
+        raise _of_the_file(error, path) from error
+    try:
+        # A damaged text must be readable, or its row can never be claimed and set aside: its CRC tells of it.
+        db.text_factory = _text
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA foreign_keys = ON")
         db.execute("PRAGMA temp_store = MEMORY")
-        return db
-    except sqlite3.OperationalError as error:
-        raise StoreUnavailable(f"{path}: {error}; check that the folder exists and can be written") from error
-    except sqlite3.DatabaseError as error:
-        raise Damaged(f"{path}: {error}; restore a backup or move the file away") from error
+    except sqlite3.Error as error:
+        db.close()
+        raise _of_the_file(error, path) from error
+    return db
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode(errors="replace")
+
+
+def _of_the_file(error: sqlite3.Error, path: Path) -> StoreError:
+    """What an error means that no unit can be to blame for. Codes: https://sqlite.org/rescode.html (2026-01)."""
+    # The primary code is the low byte of an extended one.
+    match getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF:
+        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+            return Damaged(f"{path}: {error}; restore a backup or move the file away")
+        case sqlite3.SQLITE_FULL:
+            return StoreUnavailable(f"{path}: {error}; free some space on its disk")
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return StoreUnavailable(f"{path}: {error}; another program holds it, end that or wait")
+        case _:
+            return StoreUnavailable(f"{path}: {error}; check that its folder and disk can be written")
 
 
 class _Job:
@@ -65,49 +93,68 @@ class SqliteStore:
 
     _db: sqlite3.Connection
     _tx: Tx
+    _version: int
 
-    def __init__(self, path: Path, *, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, path: Path, *, loop: asyncio.AbstractEventLoop, busy_s: float = BUSY_S) -> None:
         self.path = path
         self._loop = loop
+        self._busy_s = busy_s
         self._jobs: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._listeners: list[Callable[[frozenset[str]], None]] = []
-        self._readers = ThreadPoolExecutor(2, thread_name_prefix="store-read", initializer=self._open_reader)
+        self._readers = ThreadPoolExecutor(2, thread_name_prefix="store-read")
         self._local = threading.local()
         self._reader_connections: list[sqlite3.Connection] = []
         self._closed = False
+        self._looked = True
+        self._epoch = 0
+        """The writer's epoch as of its last commit: what a snapshot taken from now on can rely on."""
         self._lock: int | None = None
         self._thread = threading.Thread(target=self._work, name="store-write", daemon=True)
         self.commits = 0
+        """How many transactions were committed, and how many units were in them."""
         self.units = 0
 
     @classmethod
-    async def open(cls, path: Path, *, exclusive: bool = False) -> SqliteStore:
-        """Open, making and migrating the database as needed.
+    async def open(cls, path: Path, *, exclusive: bool = False, busy_s: float = BUSY_S) -> SqliteStore:
+        """Open, making and migrating the database as needed. Blocks the loop while another process migrates it.
 
-        ``exclusive`` is for ``run``: raises ``AlreadyRunning`` if another process has it so.
+        ``exclusive`` is for ``run``: raises ``AlreadyRunning`` if another process has it so. ``busy_s``: how long
+        to wait for another process that is writing. Raises ``Damaged`` or ``StoreUnavailable`` too.
         """
-        store = cls(path, loop=asyncio.get_running_loop())
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if exclusive:
-            store._lock = _take_lock(path)
+        store = cls(path, loop=asyncio.get_running_loop(), busy_s=busy_s)
         try:
-            store._db = connect(path)
-            store._migrate()
-        except BaseException:
-            store._unlock()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if exclusive:
+                store._lock = _take_lock(path)
+            # Two processes may start on a new file at once: one after the other switches it to WAL and migrates.
+            with _Guard(path):
+                # It holds texts of people and what bridges remember: nobody else's to read.
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+                store._db = connect(path, busy_s=busy_s)
+                store._migrate()
+        except BaseException as error:
+            store._give_back()
+            if isinstance(error, OSError):
+                said = f"{error.filename or path}: {error.strerror}"
+                raise StoreUnavailable(f"{said}; check store.path and that its folder can be written") from error
             raise
         store._tx = Tx(store._db)
         store._thread.start()
         return store
 
     def _migrate(self) -> None:
+        database = Database(self._db)
         try:
-            # Two processes may start on a new file at once: the migrations then run one after the other.
-            with _Guard(self.path):
-                migrations.apply(Database(self._db))
+            newer = {row.name for row in migrations.applied(database)} - NAMES
+            if newer:
+                raise Damaged(f"{self.path}: made by a newer Patchbay ({min(newer)}); run that one or restore a backup")
+            migrations.apply(database)
             self._version = self._data_version()
-        except sqlite3.DatabaseError as error:
-            raise Damaged(f"{self.path}: {error}; restore a backup or move the file away") from error
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
+                # Its tables are not ours.
+                raise Damaged(f"{self.path}: {error}; restore a backup or move the file away") from error
+            raise _of_the_file(error, self.path) from error
 
     def _data_version(self) -> int:
         return int(self._db.execute("PRAGMA data_version").fetchone()[0])
@@ -142,34 +189,47 @@ class SqliteStore:
         await self._loop.run_in_executor(None, self._readers.shutdown)
         for connection in self._reader_connections:
             connection.close()
-        with contextlib.suppress(sqlite3.Error):
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        self._db.close()
-        self._unlock()
+        # The last one to close moves the WAL into the file; asking for that here could wait for other processes.
+        self._give_back()
 
-    def _unlock(self) -> None:
+    def _give_back(self) -> None:
+        if hasattr(self, "_db"):
+            self._db.close()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
     # --- the reader threads' side
 
-    def _open_reader(self) -> None:
-        connection = connect(self.path)
-        connection.execute("PRAGMA query_only = ON")
-        self._reader_connections.append(connection)
-        self._local.tx = Tx(connection)
+    def _reader(self) -> Tx:
+        # Opened at first use and tried again after a failure: a pool's initializer that fails breaks the pool for good.
+        tx: Tx | None = getattr(self._local, "tx", None)
+        if tx is None:
+            connection = connect(self.path, busy_s=self._busy_s)
+            self._reader_connections.append(connection)
+            connection.execute("PRAGMA query_only = ON")
+            self._local.tx = tx = Tx(connection)
+        return tx
 
     def _read(self, query: Callable[[Tx], T]) -> T:
-        tx: Tx = self._local.tx
+        tx = self._reader()
+        # Taken before the snapshot: rules newer than the epoch they are kept under do no harm, older ones would.
+        tx.epoch = self._epoch
         try:
             tx.db.execute("BEGIN")
-            try:
-                return query(tx)
-            finally:
-                tx.db.execute("COMMIT")
-        except sqlite3.OperationalError as error:
-            raise StoreUnavailable(f"{self.path}: {error}") from error
+            return query(tx)
+        except (sqlite3.Error, StopIteration) as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY:
+                # The connection is read-only: the query wrote, which is its mistake and no trouble of the file.
+                raise
+            told = _translated(error, self.path)
+            if told is error:
+                raise
+            raise told from error
+        finally:
+            if tx.db.in_transaction:
+                with contextlib.suppress(sqlite3.Error):
+                    tx.db.execute("ROLLBACK")
 
     # --- the writer thread's side
 
@@ -203,12 +263,16 @@ class SqliteStore:
     def _look(self) -> None:
         try:
             version = self._data_version()
-        except sqlite3.Error:
-            logger.warning("the database cannot be read", extra={"action": "look"})
+        except sqlite3.Error as error:
+            if self._looked:
+                logger.warning("the database cannot be read: %s", error, extra={"action": "look"})
+            self._looked = False
             return
+        self._looked = True
         if version != self._version:
             self._version = version
             self._tx.epoch += 1
+            self._epoch = self._tx.epoch
             self._tell([], frozenset("*"))
 
     def _commit(self, jobs: list[_Job]) -> None:
@@ -221,14 +285,11 @@ class SqliteStore:
             if version != self._version:
                 self._version, outside = version, True
                 tx.epoch += 1
-            if len(jobs) == 1:
-                self._run_alone(jobs[0])
-            else:
-                for job in jobs:
-                    self._run_among(job)
-            if tx.woken & {"routes", "roles"}:
-                tx.epoch += 1
+            for job in jobs:
+                self._run(job)
             self._db.execute("COMMIT")
+            self.commits += 1
+            self.units += len(jobs)
         except BaseException as error:
             if self._db.in_transaction:
                 with contextlib.suppress(sqlite3.Error):
@@ -237,33 +298,32 @@ class SqliteStore:
             tx.epoch += 1
             for job in jobs:
                 if job.error is None:
-                    job.error = _translated(error, self.path)
-        self.commits += 1
-        self.units += len(jobs)
+                    job.error = _of_the_file(error, self.path) if isinstance(error, sqlite3.Error) else error
+        self._epoch = tx.epoch
         self._tell(jobs, frozenset(tx.woken | {"*"} if outside else tx.woken))
 
-    def _run_alone(self, job: _Job) -> None:
-        try:
-            job.result = job.unit(self._tx)
-        except BaseException as error:
-            job.error = _translated(error, self.path)
-            raise
-
-    def _run_among(self, job: _Job) -> None:
-        db = self._db
-        woken = set(self._tx.woken)
+    def _run(self, job: _Job) -> None:
+        """Run one unit. Its own error undoes its own work; an error of the file is raised and ends the whole batch."""
+        db, tx = self._db, self._tx
+        woken = set(tx.woken)
+        tx.woken.clear()
         db.execute("SAVEPOINT unit")
         try:
-            job.result = job.unit(self._tx)
+            job.result = job.unit(tx)
         except BaseException as error:
             job.error = _translated(error, self.path)
-            if not db.in_transaction:
-                # A full disk can end the whole transaction: then nobody's work is in it any more.
+            # A cache may have been filled with rules that now never were.
+            tx.epoch += 1
+            if isinstance(job.error, StoreError) and isinstance(error, sqlite3.Error):
+                # What a full or failing disk has taken, the transaction included, is not worth guessing.
                 raise
             db.execute("ROLLBACK TO unit")
-            self._tx.woken.clear()
-            self._tx.woken.update(woken)
+            tx.woken.clear()
+        else:
+            if tx.woken & {"routes", "roles"}:
+                tx.epoch += 1
         db.execute("RELEASE unit")
+        tx.woken.update(woken)
 
     def _tell(self, jobs: list[_Job], woken: frozenset[str]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
@@ -279,34 +339,50 @@ class SqliteStore:
                 job.future.set_result(job.result)
         if woken:
             for listener in self._listeners:
-                listener(woken)
+                # Each in a call of its own: one that raises keeps nothing from the others.
+                self._loop.call_soon(listener, woken)
 
 
 def _translated(error: BaseException, path: Path) -> BaseException:
-    if isinstance(error, sqlite3.OperationalError):
-        unavailable = StoreUnavailable(f"{path}: {error}")
-        unavailable.__cause__ = error
-        return unavailable
-    return error
+    """What the caller of a unit gets: the file's troubles as ours, its own errors as they are."""
+    if isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _TROUBLES:
+        told: BaseException = _of_the_file(error, path)
+    elif isinstance(error, StopIteration):
+        # A future refuses it, and whoever awaits that would wait for ever.
+        told = RuntimeError("a unit of work raised StopIteration")
+    else:
+        return error
+    told.__cause__ = error
+    return told
 
 
 def _take_lock(path: Path) -> int:
-    lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = os.open(_beside(path, ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    except BlockingIOError as error:
         os.close(lock)
         raise AlreadyRunning(
-            f"{path}: another patchbay already runs on this database; stop it first, or give this one its own store.path"
+            f"{path}: another patchbay already runs on this database;"
+            " stop it first, or give this one its own store.path"
         ) from error
+    except OSError:
+        os.close(lock)
+        raise
     return lock
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    # Resolved: two links to one file must meet at one lock.
+    real = path.resolve()
+    return real.with_name(real.name + suffix)
 
 
 class _Guard:
     """One process at a time migrates."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path.with_name(path.name + ".migrate")
+        self._path = _beside(path, ".migrate")
 
     def __enter__(self) -> None:
         self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
