@@ -356,6 +356,10 @@ def _read_toml(path: Path) -> dict[str, Any]:
         remedy = "each key and each [table] may stand once" if twice else 'a line is [table] or key = "value"'
         message = f"{place}: not valid TOML: {what}; {remedy}"
         raise SettingsError([Problem(where, message)]) from None
+    except (ValueError, RecursionError):
+        # Python's own limits, which tomllib passes on: digits of a number, depth of nesting.
+        message = "has a number too long or brackets nested too deep to be read; remove them"
+        raise SettingsError([Problem(where, message)]) from None
 
 
 Location: TypeAlias = tuple[str | int, ...]
@@ -448,15 +452,21 @@ class _Loader:
             match dict(reference):
                 case {"env": str(name), **rest} if not rest:
                     self.origins[key] = f"environment variable {name}"
-                    return _Referenced(self._from_environment(name))
+                    return self._noted(name, self._from_environment(name))
                 case {"file": str(name), **rest} if not rest and name:
                     self.origins[key] = f"file {name}"
-                    return _Referenced(self._from_file(name))
+                    return self._noted(name, self._from_file(name))
             raise ValueError('must be a string, { env = "NAME" } or { file = "path" }, and nothing beside it')
         except ValueError as error:
             self._report(at, str(error))
             self.broken.add(key)
             return None
+
+    def _noted(self, name: str, value: str) -> _Referenced:
+        # Two references may have been swapped: what is called a secret is one, whichever key it was given to.
+        if value and _SECRET_ORIGIN.search(name.lower()):
+            self.hidden.add(value)
+        return _Referenced(value)
 
     def _from_environment(self, name: str) -> str:
         # A name that cannot be one may be the secret itself, put in the wrong place: it is not repeated.
@@ -603,6 +613,7 @@ class _Loader:
 
 _HIDDEN = "•••"
 _SECRET_NAME = re.compile(r"(^|_)(token|secret|password|passphrase|api_key|private_key|credentials?)$")
+_SECRET_ORIGIN = re.compile(r"token|secret|passw|passphrase|key|credential")
 
 
 def _dotted(at: Location) -> str:

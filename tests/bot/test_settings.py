@@ -542,6 +542,12 @@ def test_a_syntax_error_is_told_with_file_and_line(tmp_path: Path, text: str, pl
     assert told.startswith(f"{tmp_path / 'patchbay.toml'}: ") and place in told and remedy in told
 
 
+@pytest.mark.parametrize("value", ["1" * 5000, "[" * 5000 + "]" * 5000], ids=["digits", "brackets"])
+def test_a_value_beyond_the_limits_of_the_parser_is_told(tmp_path: Path, value: str) -> None:
+    (told,) = problems(tmp_path, f"[web]\nport = {value}\n")
+    assert "too long or brackets nested too deep" in told
+
+
 def test_a_file_that_is_not_utf_8_is_told_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "patchbay.toml"
     path.write_bytes(b"[telegram]\n# caf\xe9\n")
@@ -583,6 +589,15 @@ def test_a_referenced_secret_is_told_by_its_origin_only(tmp_path: Path) -> None:
     (told,) = problems(tmp_path, text, {"HOOK": "canary"})
     assert told.startswith("accounts.support.hook_secret: must have at least 16")
     assert "environment variable HOOK" in told and "canary" not in told
+
+
+def test_a_secret_referenced_by_the_wrong_key_is_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "api-key.txt").write_text("canary-of-the-file")
+    text = edited('public_url = { env = "SUPPORT_TOKEN" }', 'host = ""', under="web").replace(
+        'provider = "sample"', 'provider = { file = "api-key.txt" }'
+    )
+    lines = problems(tmp_path, text, {"SUPPORT_TOKEN": "canary-of-the-environment"})
+    assert len(lines) == 3 and "canary" not in "".join(lines)
 
 
 def test_secrets_lists_every_secret_of_every_account_longest_first(tmp_path: Path) -> None:
