@@ -54,6 +54,7 @@ class HttpClient:
                 headers=sent,
                 data=request.content or None,
                 allow_redirects=False,
+                timeout=_timeout(request),
             ) as answer:
                 body = await self._read(answer)
                 return httpx.Response(
@@ -90,6 +91,14 @@ class HttpClient:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+def _timeout(request: httpx.Request) -> aiohttp.ClientTimeout:
+    """The request's own read timeout where it has one (httpx's ``timeout`` extension), else ours."""
+    given = request.extensions.get("timeout")
+    if not given or given.get("read") is None:
+        return TIMEOUT
+    return aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT.sock_connect, sock_read=given["read"])
 
 
 @contextmanager

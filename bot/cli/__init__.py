@@ -1,0 +1,48 @@
+"""The command line. Whatever a person can cause ends in one clear line for each problem, never in a traceback."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from bot.cli.accounts import check, subscribe, subscriptions, unsubscribe
+from bot.cli.common import Problem
+from bot.cli.outbox import outbox, stats
+from bot.cli.replay import replay
+from bot.cli.routes import routes
+from bot.cli.running import playground, run
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--config", "config", metavar="FILE", help="The configuration; else $PATCHBAY_CONFIG or config/patchbay.toml"
+)
+@click.version_option(package_name="patchbay", prog_name="patchbay")
+@click.pass_context
+def cli(context: click.Context, config: str | None) -> None:
+    """Patchbay joins Telegram chats with business-messaging and community providers."""
+    context.obj = config
+
+
+for command in (run, playground, check, routes, outbox, stats, subscribe, unsubscribe, subscriptions, replay):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """The entry point: exit code 0, 1 (a check failed) or 2 (something a person has to change)."""
+    try:
+        sys.exit(cli.main(standalone_mode=False) or 0)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        sys.exit(2)
+    except click.ClickException as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(2)
+    except click.Abort:
+        sys.exit(130)
+    except Problem as error:
+        click.echo(str(error), err=True)
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.exit(0)

@@ -1,0 +1,483 @@
+"""Outbox → Account.deliver → settle: one dispatcher for each account, one lane for each conversation.
+
+A send takes two commits: *begin* before the request leaves, *settle* after the answer. Whatever is found begun and
+not settled has an unknown outcome and goes the way of `bot.retry`. No transaction is open while the network is used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypedDict
+
+from bot.accounts import Account
+from bot.retry import (
+    SCHEDULE_S,
+    Again,
+    Confirm,
+    Dead,
+    Decision,
+    Hold,
+    PauseAccount,
+    after_crash,
+    after_failed_confirm,
+    decide,
+)
+from bot.store import Store, StoreUnavailable, Tx
+from bot.store.messages import Copy
+from bot.store.outbox import Delivery, Lease, Outcome
+from bridges.api import Outgoing
+from bridges.errors import BridgeError, Refused, Unavailable
+from bridges.model import ConversationId, Message, MessageId, Receipt
+
+logger = logging.getLogger(__name__)
+
+LEASE_S = 600.0
+"""Longer than any send may take: nobody else claims meanwhile, a restart frees all leases at once."""
+CLAIM_MOST = 128
+PROBE_EVERY_S = 180.0
+STORE_WAIT_S = 0.5
+
+
+class Circumstances(TypedDict):
+    """What `bot.retry` wants to know about a row."""
+
+    attempts: int
+    age_s: float
+    max_age_s: float
+    on_ambiguous: Literal["hold", "resend"]
+    idempotent: bool
+    jitter: float
+
+
+class Observer(Protocol):
+    """What else happens, inside the same transaction, when deliveries settle: marks, cards, notices."""
+
+    def settled(self, tx: Tx, rows: Sequence[Delivery], outcomes: Sequence[Outcome], *, now: float) -> None:
+        """Rows just got these outcomes."""
+        ...
+
+    def paused(self, tx: Tx, account: str, *, reason: str, now: float) -> None:
+        """An account was paused because its credentials are refused."""
+        ...
+
+    def resumed(self, tx: Tx, account: str, *, now: float) -> None:
+        """A paused account sends again."""
+        ...
+
+
+@dataclass
+class Meters:
+    """What the metrics page is told as it happens."""
+
+    request: Callable[[str, str], None] = lambda account, outcome: None
+    delivered: Callable[[str, float], None] = lambda account, seconds: None
+
+
+class DeliveryEngine:
+    """Sends what the outbox holds, for every account."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        accounts: Mapping[str, Account],
+        observer: Observer,
+        meters: Meters | None = None,
+        clock: Callable[[], float] = time.time,
+        jitter: Callable[[], float] = lambda: random.uniform(-1, 1),
+    ) -> None:
+        self._store = store
+        self._observer = observer
+        self._meters = meters or Meters()
+        self._clock = clock
+        self._jitter = jitter
+        self._owner = secrets.token_hex(8)
+        self._dispatchers = {name: _Dispatcher(self, account) for name, account in accounts.items()}
+        self._recovered: list[asyncio.Task[None]] = []
+        store.on_wake(self._woken)
+
+    def _woken(self, topics: frozenset[str]) -> None:
+        for name, dispatcher in self._dispatchers.items():
+            if name in topics or "*" in topics:
+                dispatcher.wake()
+
+    async def start(self) -> None:
+        """Take up what a former process left behind, then send."""
+        now = self._clock()
+        leases = await self._store.write(lambda tx: tx.outbox.recover(owner=self._owner, now=now, lease_s=LEASE_S))
+        for lease in leases:
+            dispatcher = self._dispatchers.get(lease.account)
+            if dispatcher is not None:
+                self._recovered.append(asyncio.create_task(dispatcher.resolve_crashed(lease)))
+        if leases:
+            logger.warning(
+                "deliveries were under way when the process stopped",
+                extra={"action": "recover", "deliveries": sum(len(lease.rows) for lease in leases)},
+            )
+        for dispatcher in self._dispatchers.values():
+            dispatcher.start()
+
+    async def stop(self, *, grace_s: float = 10.0) -> None:
+        """Claim nothing more; let what is under way finish for ``grace_s``."""
+        for dispatcher in self._dispatchers.values():
+            dispatcher.stop_claiming()
+        under_way = [task for d in self._dispatchers.values() for task in d.under_way] + self._recovered
+        if under_way:
+            _, late = await asyncio.wait(under_way, timeout=grace_s)
+            for task in late:
+                task.cancel()
+        await asyncio.gather(*(d.finished() for d in self._dispatchers.values()))
+
+    @property
+    def turning(self) -> bool:
+        """Whether every dispatcher's loop is alive."""
+        return all(d.alive for d in self._dispatchers.values())
+
+    async def try_again(self, account: str) -> None:
+        """Resume an account: the next send tells whether its credentials work again."""
+        await self._store.write(lambda tx: tx.accounts.resume(account))
+
+
+class _Dispatcher:
+    """One account's loop: claim due lanes, begin, send, settle."""
+
+    def __init__(self, engine: DeliveryEngine, account: Account) -> None:
+        self.engine = engine
+        self.account = account
+        self.under_way: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._loop: asyncio.Task[None] | None = None
+        self._next_probe_at = 0.0
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    def start(self) -> None:
+        self._loop = asyncio.create_task(self._run(), name=f"dispatch {self.account.name}")
+        self.wake()
+
+    def stop_claiming(self) -> None:
+        self._stopping = True
+        self.wake()
+
+    async def finished(self) -> None:
+        if self._loop is not None:
+            await self._loop
+
+    @property
+    def alive(self) -> bool:
+        return self._loop is not None and not self._loop.done()
+
+    # --- claiming
+
+    async def _run(self) -> None:
+        while not self._stopping:
+            self._wake.clear()
+            try:
+                wait_s = await self._turn()
+            except StoreUnavailable as error:
+                logger.error("the store does not take writes", extra={"action": "claim", "error": str(error)})
+                wait_s = STORE_WAIT_S
+            except Exception:
+                logger.exception("dispatching failed", extra={"action": "claim", "account": self.account.name})
+                wait_s = 1.0
+            try:
+                async with asyncio.timeout(wait_s):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+
+    async def _turn(self) -> float | None:
+        """Claim and start what can be sent now; returns seconds until there may be more (None: when woken)."""
+        engine, account = self.engine, self.account
+        free = min(account.slots - len(self.under_way), CLAIM_MOST)
+        if free <= 0:
+            return None  # a finished send wakes us
+        now = engine._clock()
+        leases, wait_s, paused = await engine._store.write(lambda tx: self._claim(tx, now=now, limit=free))
+        if paused:
+            return await self._probe_when_due(now)
+        for lease in leases:
+            task = asyncio.create_task(self._attempt(lease))
+            self.under_way.add(task)
+            task.add_done_callback(self._done)
+        return wait_s
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self.under_way.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("a send task ended badly", exc_info=error, extra={"account": self.account.name})
+        self._wake.set()
+
+    def _claim(self, tx: Tx, *, now: float, limit: int) -> tuple[list[Lease], float | None, bool]:
+        account, engine = self.account, self.engine
+        if tx.accounts.get(account.name).paused:
+            return [], None, True
+        claimed = tx.outbox.claim(
+            account.name,
+            owner=engine._owner,
+            now=now,
+            lease_s=LEASE_S,
+            limit=limit,
+            batch=account.capabilities.batch,
+        )
+        begun: list[Lease] = []
+        for lease in claimed:
+            head = lease.rows[0]
+            if head.expires_at <= now and head.state == "queued":
+                self._give_up(tx, lease, now=now)
+                continue
+            if not all(row.intact for row in lease.rows):
+                self._hold_damaged(tx, lease, now=now)
+                continue
+            key = account.pace_key(ConversationId(lease.conversation))
+            wait_s = account.pace.ready_in(key, now)
+            if wait_s > 0:
+                tx.outbox.release(lease, due_at=now + wait_s)
+                continue
+            if head.state == "queued":
+                if not tx.outbox.begin(lease, now=now):
+                    continue
+                account.pace.took(key, now)
+            begun.append(lease)
+        if len(claimed) >= limit:
+            return begun, 0.0, False
+        due_at = tx.outbox.next_due(account.name)
+        return begun, None if due_at is None else max(0.0, due_at - now), False
+
+    def _give_up(self, tx: Tx, lease: Lease, *, now: float) -> None:
+        head = lease.rows[0]
+        hours = (now - head.created_at) / 3600
+        last = f"; the last reason: {head.error}" if head.error else ""
+        self._settle_in(tx, lease, [Outcome(head.id, "dead", f"given up after {hours:.1f} h{last}")], now=now)
+
+    def _hold_damaged(self, tx: Tx, lease: Lease, *, now: float) -> None:
+        outcomes = [
+            Outcome(row.id, "held", "the stored text is damaged (its checksum does not fit); nothing was sent")
+            if not row.intact
+            else Outcome(row.id, "queued", row.error, due_at=now, counts=False)
+            for row in lease.rows
+        ]
+        self._settle_in(tx, lease, outcomes, now=now)
+
+    # --- one attempt
+
+    async def _attempt(self, lease: Lease) -> None:
+        if lease.rows[0].state == "sending":
+            await self.resolve_crashed(lease)
+            return
+        try:
+            receipt = await self.account.deliver([await self._outgoing(row) for row in lease.rows])
+        except asyncio.CancelledError:
+            raise  # the row stays `sending`: unknown, resolved at the next start
+        except Exception as error:
+            await self._failed(lease, error)
+        else:
+            self.engine._meters.request(self.account.name, "sent")
+            await self._sent(lease, receipt)
+
+    async def _outgoing(self, row: Delivery) -> Outgoing:
+        message = Message.model_validate_json(row.payload)
+        if row.reply_to is not None:
+            about = row.reply_to
+            remote_id = await self.engine._store.read(
+                lambda tx: tx.messages.remote_id_in(about, row.account, row.conversation)
+            )
+            message = message.model_copy(update={"reply_to": None if remote_id is None else MessageId(remote_id)})
+        return Outgoing(
+            key=str(row.id), conversation=ConversationId(row.conversation), message=message, attempt=row.attempts + 1
+        )
+
+    async def _sent(self, lease: Lease, receipt: Receipt) -> None:
+        outcomes = [
+            Outcome(row.id, "sent", remote_ids=_share(receipt.ids, index, len(lease.rows)))
+            for index, row in enumerate(lease.rows)
+        ]
+        await self._settle(lease, outcomes)
+        now = self.engine._clock()
+        for row in lease.rows:
+            self.engine._meters.delivered(self.account.name, now - row.created_at)
+        logger.debug(
+            "delivered",
+            extra={"action": "deliver", "account": self.account.name, "outbox": [row.id for row in lease.rows]},
+        )
+
+    async def _failed(self, lease: Lease, error: Exception) -> None:
+        engine, account, now = self.engine, self.account, self.engine._clock()
+        if isinstance(error, Unavailable) and error.retry_after is not None:
+            account.pace.refused(account.pace_key(ConversationId(lease.conversation)), error.retry_after, now)
+        if len(lease.rows) > 1 and isinstance(error, Refused):
+            # Which of them is at fault is not known; a readable refusal stored none of them: each goes alone.
+            again = [Outcome(r.id, "queued", str(error), due_at=now, counts=False, solo=True) for r in lease.rows]
+            await self._settle(lease, again)
+            return
+        decision = self._decide(lease, error, now=now)
+        outcome = type(error).__name__ if isinstance(error, BridgeError) else "bug"
+        engine._meters.request(account.name, outcome.lower())
+        logger.log(
+            logging.INFO if isinstance(error, BridgeError) else logging.ERROR,
+            "not delivered",
+            exc_info=None if isinstance(error, BridgeError) else error,
+            extra={
+                "action": "deliver",
+                "account": account.name,
+                "outbox": [row.id for row in lease.rows],
+                "error": str(error) if isinstance(error, BridgeError) else type(error).__name__,
+                "decision": type(decision).__name__.lower(),
+            },
+        )
+        if isinstance(decision, Confirm):
+            await self._confirm(lease, error)
+        else:
+            await self._apply(lease, decision, error)
+
+    def _decide(self, lease: Lease, error: Exception, *, now: float, confirmed_absent: bool = False) -> Decision:
+        head = lease.rows[0]
+        return decide(
+            error,
+            can_confirm=self._can_confirm(lease),
+            confirmed_absent=confirmed_absent,
+            **self._circumstances(head, now=now, attempts=head.attempts + 1),
+        )
+
+    async def _confirm(self, lease: Lease, error: Exception) -> None:
+        """Ask the provider what became of it; a provider that is away is asked again later."""
+        head = lease.rows[0]
+        try:
+            receipt = await self.account.confirm(await self._outgoing(head))
+        except Exception as failure:
+            now = self.engine._clock()
+            decision = after_failed_confirm(
+                failure, **self._circumstances(head, now=now, attempts=_questions(head, now))
+            )
+            if isinstance(decision, Confirm):
+                # The row stays `sending` and the lane hidden: when it is due, the question is asked again.
+                due_at = now + decision.delay_s
+                await self.engine._store.write(lambda tx: tx.outbox.release(lease, due_at=due_at))
+            else:
+                await self._apply(lease, decision, failure)
+            return
+        if receipt is not None:
+            await self._sent(lease, receipt)
+        else:
+            absent = self._decide(lease, error, now=self.engine._clock(), confirmed_absent=True)
+            await self._apply(lease, absent, error)
+
+    async def resolve_crashed(self, lease: Lease) -> None:
+        """Decide on rows that were begun and not settled: by a crash, or while the provider could not be asked."""
+        head, now = lease.rows[0], self.engine._clock()
+        decision = after_crash(
+            can_confirm=self._can_confirm(lease), **self._circumstances(head, now=now, attempts=head.attempts)
+        )
+        error = Unavailable("the process stopped while this was being sent", maybe_sent=True)
+        if isinstance(decision, Confirm):
+            await self._confirm(lease, error)
+        else:
+            await self._apply(lease, decision, error)
+
+    def _can_confirm(self, lease: Lease) -> bool:
+        return self.account.can_confirm and len(lease.rows) == 1
+
+    def _circumstances(self, head: Delivery, *, now: float, attempts: int) -> Circumstances:
+        return {
+            "attempts": attempts,
+            "age_s": now - head.created_at,
+            "max_age_s": head.expires_at - head.created_at,
+            "on_ambiguous": head.on_ambiguous,
+            "idempotent": self.account.capabilities.idempotent,
+            "jitter": self.engine._jitter(),
+        }
+
+    async def _apply(self, lease: Lease, decision: Decision, error: Exception) -> None:
+        now = self.engine._clock()
+        match decision:
+            case Again(delay_s=delay_s, reason=reason, counts=counts):
+                outcomes = [
+                    Outcome(row.id, "queued", reason, due_at=now + delay_s, counts=counts) for row in lease.rows
+                ]
+            case Hold(reason=reason):
+                outcomes = [Outcome(row.id, "held", reason) for row in lease.rows]
+            case Dead(reason=reason):
+                outcomes = [Outcome(row.id, "dead", reason) for row in lease.rows]
+            case PauseAccount(reason=reason):
+                outcomes = [Outcome(row.id, "queued", reason, due_at=now, counts=False) for row in lease.rows]
+                await self._settle(lease, outcomes, pause=reason)
+                return
+            case Confirm():
+                raise AssertionError("a confirmation is done before") from error
+        await self._settle(lease, outcomes)
+
+    # --- settling
+
+    async def _settle(self, lease: Lease, outcomes: Sequence[Outcome], *, pause: str | None = None) -> None:
+        """Write it down, however long the store takes: the answer is known only here until then."""
+        while True:
+            now = self.engine._clock()
+            try:
+                settled = await self.engine._store.write(
+                    lambda tx, now=now: self._settle_in(tx, lease, outcomes, now=now, pause=pause)  # type: ignore[misc]
+                )
+            except StoreUnavailable as error:
+                logger.error("a send cannot be recorded yet", extra={"action": "settle", "error": str(error)})
+                await asyncio.sleep(STORE_WAIT_S)
+                continue
+            if not settled:
+                logger.warning("a lease was lost before its send was recorded", extra={"account": lease.account})
+            return
+
+    def _settle_in(
+        self, tx: Tx, lease: Lease, outcomes: Sequence[Outcome], *, now: float, pause: str | None = None
+    ) -> bool:
+        if not tx.outbox.settle(lease, outcomes, now=now):
+            return False
+        for row, outcome in zip(lease.rows, outcomes, strict=False):
+            for remote_id in outcome.remote_ids if row.message is not None else ():
+                assert row.message is not None
+                tx.messages.add_copy(row.message, Copy(row.account, row.conversation, remote_id, row.part, row.id))
+        if pause is not None and tx.accounts.pause(lease.account, reason=pause, now=now):
+            self.engine._observer.paused(tx, lease.account, reason=pause, now=now)
+        self.engine._observer.settled(tx, lease.rows, outcomes, now=now)
+        return True
+
+    # --- a paused account
+
+    async def _probe_when_due(self, now: float) -> float:
+        """Every few minutes, and once at start: do the credentials work again? Returns seconds until the next."""
+        if now >= self._next_probe_at:
+            self._next_probe_at = now + PROBE_EVERY_S
+            try:
+                await self.account.probe()
+            except BridgeError as error:
+                logger.info("still paused", extra={"account": self.account.name, "error": str(error)})
+            else:
+                await self.engine._store.write(lambda tx: self._resume_in(tx))
+                return 0.0
+        return max(0.0, self._next_probe_at - now)
+
+    def _resume_in(self, tx: Tx) -> None:
+        if tx.accounts.resume(self.account.name):
+            self.engine._observer.resumed(tx, self.account.name, now=self.engine._clock())
+
+
+def _questions(head: Delivery, now: float) -> int:
+    """How often the provider was asked by now, so that the questions thin out as attempts do."""
+    since, asked = now - (head.started_at or now), 1
+    for wait_s in SCHEDULE_S:
+        if since < wait_s:
+            break
+        since, asked = since - wait_s, asked + 1
+    return asked
+
+
+def _share(ids: Sequence[MessageId], index: int, rows: int) -> tuple[str, ...]:
+    """Which of a receipt's ids belong to one of several rows sent together."""
+    if rows == 1:
+        return tuple(ids)
+    return (ids[index],) if len(ids) == rows else ()

@@ -1,0 +1,202 @@
+"""Inbox → events → one transaction: seen, conversation, message, routing, shaping, outbox.
+
+Arrivals are committed raw before anybody is told that they arrived; this is what happens to them afterwards. What
+cannot be decoded, or meets a bug of ours, stays in the inbox as ``failed`` and can be replayed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from bot.accounts import Account, ProviderAccount
+from bot.addresses import TELEGRAM, Address
+from bot.relay import Relay
+from bot.store import Store, StoreUnavailable, Tx
+from bot.store.inbox import Arrived
+from bridges.api import Hook
+from bridges.errors import Garbled
+from bridges.model import AccountName, Event, Received
+
+logger = logging.getLogger(__name__)
+
+IN_MEMORY_MOST = 5000
+CHUNK = 200
+STORE_WAIT_S = 0.5
+
+TakeUpdate = Callable[[Arrived], Awaitable[None]]
+
+
+class Intake:
+    """Works through the inbox: providers' webhooks in order of arrival, Telegram's updates in order for each chat."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        accounts: Mapping[str, Account],
+        relay: Relay,
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._accounts = accounts
+        self._relay = relay
+        self._clock = clock
+        self._take_update: TakeUpdate | None = None
+        self._waiting: deque[Arrived] = deque()
+        self._behind = False
+        """True while arrivals are left in the database only, because too many wait in memory."""
+        self._last_offered = 0
+        self._last_taken = 0
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._task: asyncio.Task[None] | None = None
+        store.on_wake(self._woken)
+
+    def _woken(self, topics: frozenset[str]) -> None:
+        if "*" in topics and self._task is not None:
+            # Another process may have put something into the inbox; what is at hand is not done twice.
+            self._behind, self._last_taken = True, 0
+            self._wake.set()
+
+    def takes_updates(self, take: TakeUpdate) -> None:
+        """Say who deals with Telegram's updates (it keeps their order for each chat)."""
+        self._take_update = take
+
+    async def start(self) -> None:
+        """Take up what a former process committed and did not finish, then what is offered."""
+        self._behind = True
+        self._last_offered = await self._store.read(lambda tx: tx.inbox.last_id())
+        self._task = asyncio.create_task(self._run(), name="intake")
+        self._wake.set()
+
+    async def stop(self) -> None:
+        """Finish the item at hand; the rest waits in the inbox."""
+        self._stopping = True
+        self._wake.set()
+        if self._task is not None:
+            await self._task
+
+    @property
+    def turning(self) -> bool:
+        """Whether the loop is alive."""
+        return self._task is not None and not self._task.done()
+
+    def offer(self, item: Arrived) -> None:
+        """An arrival is committed: work on it soon. Call in the order of the commits."""
+        self._last_offered = max(self._last_offered, item.id)
+        if not self._behind:
+            if len(self._waiting) < IN_MEMORY_MOST:
+                self._waiting.append(item)
+            else:
+                self._behind = True
+        self._wake.set()
+
+    async def _run(self) -> None:
+        while not self._stopping:
+            self._wake.clear()
+            try:
+                await self._turn()
+            except StoreUnavailable as error:
+                logger.error("the store does not take writes", extra={"action": "intake", "error": str(error)})
+                # What was taken from memory and not committed is still pending in the database.
+                self._behind, self._last_taken = True, 0
+                self._waiting.clear()
+                await asyncio.sleep(STORE_WAIT_S)
+                continue
+            if not self._waiting and not self._behind:
+                await self._wake.wait()
+
+    async def _turn(self) -> None:
+        items: Sequence[Arrived]
+        if self._waiting:
+            items = [self._waiting.popleft() for _ in range(min(CHUNK, len(self._waiting)))]
+        elif self._behind:
+            after = self._last_taken
+            items = await self._store.read(lambda tx: tx.inbox.pending(after=after, limit=CHUNK))
+            if not items and self._last_taken < self._last_offered:
+                self._last_taken = self._last_offered
+            if not items:
+                self._behind = False
+                return
+        else:
+            return
+        # Units are handed over in order and the writer runs them in order: their commits may be shared.
+        await _all([self._take(item) for item in items])
+        self._last_taken = max(self._last_taken, items[-1].id)
+
+    async def _take(self, item: Arrived) -> None:
+        if item.account == TELEGRAM:
+            if self._take_update is not None:
+                await self._take_update(item)
+            return
+        account = self._accounts.get(item.account)
+        if not isinstance(account, ProviderAccount):
+            await self._store.write(lambda tx: tx.inbox.failed(item, "there is no such account any more"))
+            return
+        try:
+            events = account.decode(hook_of(item))
+        except Garbled as error:
+            reason = str(error)
+            logger.warning("a webhook was not understood", extra=_ids(item, error=reason))
+            await self._store.write(lambda tx: tx.inbox.failed(item, reason))
+            return
+        except Exception as error:
+            reason = f"our bug: {type(error).__name__}"
+            logger.exception("decoding failed", extra=_ids(item))
+            await self._store.write(lambda tx: tx.inbox.failed(item, reason))
+            return
+        await self.commit(item, events)
+
+    async def commit(self, item: Arrived, events: Sequence[Event]) -> None:
+        """Decide on all events of an arrival in one transaction."""
+        try:
+            await self._store.write(lambda tx: self._decide(tx, item, events))
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            reason = f"our bug: {type(error).__name__}"
+            logger.exception("deciding failed", extra=_ids(item))
+            await self._store.write(lambda tx: tx.inbox.failed(item, reason))
+
+    def _decide(self, tx: Tx, item: Arrived, events: Sequence[Event]) -> None:
+        if not tx.inbox.is_pending(item.id):
+            return
+        outcomes = [self.take_event(tx, item.account, event) for event in events]
+        tx.inbox.done(item, outcomes)
+
+    def take_event(self, tx: Tx, account: str, event: Event) -> str:
+        """What one event leads to, inside the caller's transaction; returns its outcome's name."""
+        now = self._clock()
+        if tx.inbox.seen(account, event.key, now=now):
+            return "duplicates"
+        if not isinstance(event, Received):
+            return "unsupported"
+        if event.ours:
+            return "echoes"
+        return self._relay.received(tx, Address(AccountName(account), event.conversation.id), event, now=now)
+
+
+def hook_of(item: Arrived) -> Hook:
+    """An arrival as the hook that the bridge verified."""
+    return Hook(
+        body=item.body,
+        headers=item.headers,
+        path=item.path,
+        received_at=datetime.fromtimestamp(item.received_at, UTC),
+    )
+
+
+def _ids(item: Arrived, **more: str) -> dict[str, object]:
+    return {"action": "intake", "account": item.account, "inbox": item.id, **more}
+
+
+async def _all(work: Sequence[Awaitable[None]]) -> None:
+    """Run them side by side, each started in order; the first error is raised once all have ended."""
+    results = await asyncio.gather(*work, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result

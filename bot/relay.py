@@ -1,0 +1,261 @@
+"""From an event to deliveries, inside the transaction that decides on it.
+
+Routing and shaping are pure and live elsewhere; this is where their results become rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from bot.accounts import Account
+from bot.addresses import TELEGRAM, Address, AddressError, parse_address, parse_source, telegram_address
+from bot.routing import Arrow, Incoming, Kind, Resolution, Router, Rule, options_from_json
+from bot.shaping import defuse_text, shape
+from bot.store import Tx
+from bot.store.outbox import PRIORITY_RELAY, PRIORITY_REPLY, NewDelivery
+from bot.store.routes import RouteRow
+from bridges.errors import Refused
+from bridges.model import AccountName, Button, ConversationId, Message, Received
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What the settings say about deliveries."""
+
+    max_age_s: float
+    on_ambiguous: Literal["hold", "resend"]
+    telegram_on_ambiguous: Literal["hold", "resend"]
+    owners: tuple[int, ...] = ()
+
+
+def rule_of(row: RouteRow) -> Rule:
+    """A stored rule as routing knows it."""
+    return Rule(
+        id=row.id,
+        name=row.name,
+        source=parse_source(row.source),
+        arrow=Arrow(row.arrow),
+        target=parse_address(row.target),
+        enabled=row.enabled,
+        options=options_from_json(row.options),
+    )
+
+
+class Relay:
+    """Turns messages into deliveries, by the rules."""
+
+    def __init__(self, *, accounts: Mapping[str, Account], policy: Policy) -> None:
+        self._accounts = accounts
+        self.policy = policy
+        self._router: Router | None = None
+        self._router_epoch = -1
+
+    # --- rules
+
+    def router(self, tx: Tx) -> Router:
+        """The rules as they are in this transaction; compiled anew only when they may have changed."""
+        if self._router is None or self._router_epoch != tx.epoch:
+            self._router = Router([rule_of(row) for row in tx.routes.all()])
+            self._router_epoch = tx.epoch
+        return self._router
+
+    def parse_target(self, tx: Tx, text: str, *, here: Address | None = None) -> Address:
+        """An address, a name or ``here``; raises ``AddressError`` or ``Refused`` with what is wrong and an example."""
+        if text == "here":
+            if here is None:
+                raise AddressError("here means the chat a command is written in; name an address instead")
+            return here
+        named = tx.names.get(text.lower())
+        address = parse_address(named or text)
+        account = self._accounts.get(address.account)
+        if account is None:
+            raise AddressError(self.unknown_account(address.account))
+        account.check(address.conversation)
+        return address
+
+    def parse_known(self, account: str, conversation: str) -> Address | None:
+        """The address of a conversation that a message came from; None if the account is no longer configured."""
+        if account not in self._accounts:
+            return None
+        return Address(AccountName(account), ConversationId(conversation))
+
+    def unknown_account(self, name: str) -> str:
+        """The line for an account that is not configured."""
+        return f"there is no account {name!r}; configured: {', '.join(sorted(self._accounts))}"
+
+    @property
+    def accounts(self) -> Mapping[str, Account]:
+        """Every account by name, Telegram among them."""
+        return self._accounts
+
+    # --- messages
+
+    def received(self, tx: Tx, address: Address, event: Received, *, now: float) -> str:
+        """A message that is to be relayed by the rules; returns the outcome's name."""
+        message_id = self.keep(tx, address, event)
+        resolution = self.resolve(tx, address, event)
+        tx.messages.explain(message_id, explain(resolution))
+        if not resolution.targets:
+            if resolution.filtered_by is not None:
+                return "filtered"
+            self._tell_unrouted(tx, address, now=now)
+            return "unrouted"
+        self.follow(tx, resolution, event=event, message_id=message_id, now=now)
+        return "relayed"
+
+    def keep(self, tx: Tx, address: Address, event: Received) -> int:
+        """Write down conversation and message; returns the message's id."""
+        at = event.at.timestamp()
+        place, message = event.conversation, event.message
+        tx.conversations.touch(address.account, place.id, kind=place.kind, title=place.title, now=at)
+        return tx.messages.add(
+            account=address.account,
+            conversation=address.conversation,
+            remote_id=event.id,
+            sender_id=message.sender.id if message.sender else "",
+            sender_name=message.sender.name if message.sender else "",
+            text=message.text,
+            at=at,
+        )
+
+    def resolve(self, tx: Tx, address: Address, event: Received) -> Resolution:
+        """Which rules take the message and where it goes."""
+        message = event.message
+        kind = Kind.MEDIA if message.attachments else Kind.TEXT
+        return self.router(tx).resolve(
+            Incoming(address=address, kind=kind, text=message.text, sender=message.sender, at=event.at)
+        )
+
+    def follow(self, tx: Tx, resolution: Resolution, *, event: Received, message_id: int, now: float) -> None:
+        """Put a delivery into the outbox for each target that the rules gave."""
+        origin = tx.messages.get(message_id)
+        answered = self.answered(tx, event.message, account=origin.account if origin else "")
+        for target in resolution.targets:
+            account = self._accounts.get(target.address.account)
+            if account is None:
+                continue
+            self.send(
+                tx,
+                target.address,
+                event.message,
+                now=now,
+                message_id=message_id,
+                template=target.template,
+                reply_to=answered,
+                on_ambiguous=target.on_ambiguous,
+                why=f"route {target.rule.name}",
+            )
+
+    def answered(self, tx: Tx, message: Message, *, account: str) -> int | None:
+        """The message (ours) that this one answers, wherever it was written first."""
+        if message.reply_to is None:
+            return None
+        origin = tx.messages.find(account, message.reply_to)
+        return None if origin is None else origin.id
+
+    def send(
+        self,
+        tx: Tx,
+        address: Address,
+        message: Message,
+        *,
+        now: float,
+        message_id: int | None,
+        template: str | None = None,
+        reply_to: int | None = None,
+        on_ambiguous: Literal["hold", "resend"] | None = None,
+        priority: int = PRIORITY_RELAY,
+        why: str = "",
+    ) -> list[int]:
+        """Shape a message for its target and put its parts into the outbox; returns their ids."""
+        account = self._accounts[address.account]
+        bare = message.model_copy(update={"reply_to": None})
+        if template is not None and address.account == TELEGRAM:
+            bare = defuse_text(bare)
+        parts = shape(bare, capabilities=account.capabilities, template=template).parts
+        if message.buttons:
+            parts = (*parts[:-1], parts[-1].model_copy(update={"buttons": message.buttons}))
+        if on_ambiguous is None:
+            is_telegram = address.account == TELEGRAM
+            on_ambiguous = self.policy.telegram_on_ambiguous if is_telegram else self.policy.on_ambiguous
+        ids = [
+            tx.outbox.add(
+                NewDelivery(
+                    account=address.account,
+                    conversation=address.conversation,
+                    payload=part.model_dump_json(exclude_defaults=True),
+                    created_at=now,
+                    expires_at=now + self.policy.max_age_s,
+                    on_ambiguous=on_ambiguous,
+                    priority=priority,
+                    message=message_id,
+                    reply_to=reply_to,
+                    part=number,
+                    parts=len(parts),
+                    why=why,
+                )
+            )
+            for number, part in enumerate(parts, start=1)
+        ]
+        origin = None if message_id is None else tx.messages.get(message_id)
+        if message_id is not None and origin is not None and origin.account == TELEGRAM:
+            tx.marks.want(message_id, "accepted", now=now)
+        return ids
+
+    # --- the bot's own words
+
+    def tell(
+        self,
+        tx: Tx,
+        address: Address,
+        text: str,
+        *,
+        now: float,
+        reply_to: int | None = None,
+        buttons: Sequence[Button] = (),
+    ) -> None:
+        """Say something in a Telegram chat, as the bot itself."""
+        self.send(
+            tx,
+            address,
+            Message(text=text, buttons=tuple(buttons)),
+            now=now,
+            message_id=None,
+            reply_to=reply_to,
+            priority=PRIORITY_REPLY,
+            why="the bot's own",
+        )
+
+    def tell_owners(self, tx: Tx, text: str, *, now: float, once: str | None = None) -> None:
+        """Tell every owner privately; with ``once``, only the first time."""
+        if once is not None and not tx.notices.first(once, now=now):
+            return
+        owners = {str(owner) for owner in self.policy.owners} | set(tx.roles.holders("owner"))
+        for owner in sorted(owners):
+            self.tell(tx, telegram_address(int(owner)), text, now=now)
+
+    def _tell_unrouted(self, tx: Tx, address: Address, *, now: float) -> None:
+        if address.account == TELEGRAM:
+            return  # ordinary talk in a group that nobody linked is no news
+        self.tell_owners(
+            tx,
+            f"A message came in at {address} and no route takes it. It is kept.\n"
+            f"To see it in a chat, write there:\n/link {address}\n"
+            f"or, for everything from this account:\n/route add {address.account}:* -> here\n"
+            "This is said once for each account.",
+            now=now,
+            once=f"unrouted:{address.account}",
+        )
+
+
+def explain(resolution: Resolution) -> str:
+    """In words, what the rules did with a message."""
+    return "\n".join(map(str, resolution.steps)) or "no rule is about this place"
+
+
+def refusal(error: AddressError | Refused | ValueError) -> str:
+    """An error a person caused, as a sentence."""
+    text = str(error)
+    return text[:1].upper() + text[1:]

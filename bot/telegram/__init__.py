@@ -1,0 +1,1 @@
+"""Everything that knows Telegram: the only importer of python-telegram-bot."""

@@ -1,0 +1,42 @@
+"""Roles: who may run what. Deny by default."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from telegram import Message
+
+from bot.store import Tx
+from bot.telegram.inbound import ANONYMOUS_ADMIN
+
+
+class Role(IntEnum):
+    """Each role may what the ones before it may."""
+
+    VIEWER = 0
+    OPERATOR = 1
+    ADMIN = 2
+    OWNER = 3
+
+    @property
+    def word(self) -> str:
+        """As people write it."""
+        return self.name.lower()
+
+
+def person_of(message: Message) -> int | None:
+    """The id of the person who wrote, or None for an anonymous admin or a channel: these hold no role."""
+    user = message.from_user
+    if user is None or user.id == ANONYMOUS_ADMIN or message.sender_chat is not None:
+        return None
+    return user.id
+
+
+def role_of(tx: Tx, person: int | None, *, chat: int, owners: tuple[int, ...]) -> Role:
+    """The highest role a person holds in this chat."""
+    if person is None:
+        return Role.VIEWER
+    if person in owners:
+        return Role.OWNER
+    held = [Role[word.upper()] for word in tx.roles.of(str(person), chat=str(chat))]
+    return max(held, default=Role.VIEWER)

@@ -1,0 +1,502 @@
+"""Telegram's side of the bot: our own poller and webhook in front, python-telegram-bot's handlers behind.
+
+Its updater acknowledges updates before anything is done with them, so it is not used: an update is committed to the
+inbox first, and the next offset (or the 200) says so to Telegram only then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from telegram import BotCommand, BotCommandScopeAllGroupChats, BotCommandScopeAllPrivateChats, CallbackQuery, Update
+from telegram import Message as TelegramMessage
+from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError
+from telegram.ext import Application, CallbackContext, CallbackQueryHandler, ExtBot, MessageHandler, filters
+
+from bot import decisions
+from bot.addresses import TELEGRAM, AddressError
+from bot.feedback import ARRIVED, CARD, SEND_AGAIN, Feedback
+from bot.http import HttpClient
+from bot.intake import Intake
+from bot.relay import Relay, refusal
+from bot.routing import RouteError
+from bot.settings import TelegramSettings
+from bot.store import Store, StoreUnavailable, Tx
+from bot.store.inbox import Arrived
+from bot.store.outbox import PRIORITY_REPLY
+from bot.telegram.access import Role, person_of, role_of
+from bot.telegram.commands import registry
+from bot.telegram.commands.registry import Call, Command, Reply, Services, UsageError
+from bot.telegram.errors import bridge_error
+from bot.telegram.inbound import CommandLine, Meaning, Passed, Press, Talk, here, lane, meaning, received
+from bot.telegram.request import Request
+from bridges.errors import Refused
+from bridges.model import Received
+
+logger = logging.getLogger(__name__)
+
+# Explicit at every start: an omitted list keeps whatever was set before (https://core.telegram.org/bots/api#getupdates).
+ALLOWED_UPDATES = (
+    "message",
+    "edited_message",
+    "channel_post",
+    "edited_channel_post",
+    "message_reaction",
+    "callback_query",
+    "my_chat_member",
+)
+BODY_MOST = 16 << 20
+BACKOFF_S = (1.0, 2.0, 5.0, 10.0, 30.0)
+
+App = Application[Any, Any, Any, Any, Any, Any]
+Context = CallbackContext[Any, Any, Any, Any]
+
+
+def make_bot(settings: TelegramSettings) -> ExtBot[None]:
+    """The Bot API at the configured address. Makes no connection until it is used."""
+    base = settings.api_base_url.rstrip("/")
+    return ExtBot(
+        settings.token.get_secret_value(),
+        base_url=f"{base}/bot",
+        base_file_url=f"{base}/file/bot",
+        request=Request(HttpClient(body_most=BODY_MOST)),
+        get_updates_request=Request(HttpClient(connections=2, body_most=BODY_MOST)),
+    )
+
+
+class TelegramSide:
+    """Receives updates, keeps their order for each chat, and runs commands."""
+
+    def __init__(
+        self,
+        *,
+        settings: TelegramSettings,
+        store: Store,
+        default_timezone: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._clock = clock
+        self._zone = default_timezone
+        self.bot = make_bot(settings)
+        self._app: App = Application.builder().bot(self.bot).updater(None).build()
+        self._lanes: dict[str, deque[tuple[Arrived, Update]]] = {}
+        self._lane_tasks: set[asyncio.Task[None]] = set()
+        self._at_hand: dict[int, tuple[Arrived, Meaning]] = {}
+        self._known = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._poller: asyncio.Task[None] | None = None
+        self._starter: asyncio.Task[None] | None = None
+        self.reached_at: float | None = None
+        self.trouble = "not reached yet"
+
+    def join(self, *, relay: Relay, intake: Intake, feedback: Feedback) -> None:
+        """Connect with the rest of the bot."""
+        self._relay, self._intake, self._feedback = relay, intake, feedback
+        intake.takes_updates(self.take)
+        self._add_handlers()
+
+    # --- life
+
+    def start(self, *, webhook_url: str | None, webhook_secret: str) -> None:
+        """Reach Telegram (again and again until it answers), then poll or set the webhook."""
+        self._starter = asyncio.create_task(self._begin(webhook_url, webhook_secret), name="telegram start")
+
+    async def stop(self) -> None:
+        """Fetch nothing more, finish the updates at hand."""
+        self._stopping.set()
+        for task in (self._starter, self._poller):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        if self._lane_tasks and self._known.is_set():
+            await asyncio.wait(self._lane_tasks, timeout=10)
+        for task in list(self._lane_tasks):
+            task.cancel()
+
+    async def close(self) -> None:
+        """Close connections; call after the last send."""
+        if self._app.running:
+            await self._app.stop()
+        if self._known.is_set():
+            await self._app.shutdown()
+        else:
+            for request in self.bot._request:
+                await request.shutdown()
+
+    async def _begin(self, webhook_url: str | None, webhook_secret: str) -> None:
+        failures = 0
+        while True:
+            try:
+                await self._app.initialize()
+                self._known.set()
+                await self._app.start()
+                if webhook_url is None:
+                    await self.bot.delete_webhook(drop_pending_updates=False)
+                else:
+                    await self.bot.set_webhook(
+                        webhook_url, secret_token=webhook_secret, allowed_updates=ALLOWED_UPDATES, max_connections=40
+                    )
+                self._reached()
+                break
+            except TelegramError as error:
+                failures = await self._wait_after(error, failures)
+        if webhook_url is None:
+            self._poller = asyncio.create_task(self._poll(), name="poller")
+        await self._publish_menus()
+
+    async def _publish_menus(self) -> None:
+        """The menu of commands: a narrower list left by somebody else would hide ours, so each scope is set anew."""
+        everyone = [_menu_entry(c) for c in registry.for_role(Role.VIEWER)]
+        try:
+            for scope in (None, BotCommandScopeAllPrivateChats(), BotCommandScopeAllGroupChats()):
+                await self.bot.set_my_commands(everyone, scope=scope)
+        except TelegramError as error:
+            logger.warning("the menu was not set", extra={"action": "menu", "error": str(bridge_error(error))})
+
+    def _reached(self) -> None:
+        self.reached_at = self._clock()
+        self.trouble = ""
+
+    async def _wait_after(self, error: TelegramError, failures: int) -> int:
+        """Say it once for each new kind of trouble, then wait; returns the number of failures so far."""
+        said = str(bridge_error(error))
+        if isinstance(error, Conflict):
+            said += " (another program polls with this token, or a webhook is set: stop it, then this goes on)"
+        if said != self.trouble:
+            level = logging.ERROR if isinstance(error, InvalidToken | Conflict) else logging.WARNING
+            logger.log(level, "Telegram is not reached: %s", said, extra={"action": "telegram"})
+        self.trouble = said
+        wait_s = BACKOFF_S[min(failures, len(BACKOFF_S) - 1)]
+        if isinstance(error, RetryAfter):
+            wait_s = error._retry_after.total_seconds()
+        await asyncio.sleep(wait_s)
+        return failures + 1
+
+    # --- receiving
+
+    async def _poll(self) -> None:
+        offset: int | None = None
+        failures = 0
+        while not self._stopping.is_set():
+            try:
+                updates = await self._get_updates(offset)
+                self._reached()
+                failures = 0
+                if updates:
+                    await self.accept(updates)
+                    offset = max(int(u["update_id"]) for u in updates) + 1
+            except TelegramError as error:
+                failures = await self._wait_after(error, failures)
+            except StoreUnavailable as error:
+                # Not committed, so not acknowledged: Telegram keeps them for the next time.
+                logger.error("updates cannot be stored", extra={"action": "poll", "error": str(error)})
+                await asyncio.sleep(1.0)
+
+    async def _get_updates(self, offset: int | None) -> list[dict[str, Any]]:
+        wanted = {
+            "timeout": self._settings.poll_timeout,
+            "limit": 100,
+            "allowed_updates": json.dumps(ALLOWED_UPDATES),
+        }
+        if offset is not None:
+            wanted["offset"] = offset
+        answer = await self.bot.do_api_request(
+            "getUpdates", api_kwargs=wanted, read_timeout=self._settings.poll_timeout + 10.0
+        )
+        return [u for u in answer if isinstance(u, dict) and "update_id" in u]
+
+    async def accept(self, updates: Sequence[dict[str, Any]]) -> None:
+        """Commit updates to the inbox; returns when they are safe, then they are worked on."""
+        now = self._clock()
+        arrived = [
+            Arrived(
+                account=TELEGRAM,
+                body=json.dumps(update, ensure_ascii=True, separators=(",", ":")).encode(),
+                received_at=now,
+                key=str(update["update_id"]),
+            )
+            for update in updates
+        ]
+        ids = await self._store.write(lambda tx: [tx.inbox.put(item) for item in arrived])
+        for item, id in zip(arrived, ids, strict=True):
+            if id is not None:
+                self._intake.offer(Arrived(item.account, item.body, item.received_at, key=item.key, id=id))
+
+    # --- working, in order for each chat
+
+    async def take(self, item: Arrived) -> None:
+        """Put an update at the end of its chat's lane."""
+        await self._known.wait()
+        try:
+            update = Update.de_json(json.loads(item.body), self.bot)
+            key = lane(update)
+        except Exception as error:
+            reason = f"our bug: {type(error).__name__}"
+            logger.exception("an update was not understood", extra={"action": "intake", "inbox": item.id})
+            await self._store.write(lambda tx: tx.inbox.failed(item, reason))
+            return
+        waiting = self._lanes.get(key)
+        if waiting is not None:
+            waiting.append((item, update))
+            return
+        self._lanes[key] = deque([(item, update)])
+        task = asyncio.create_task(self._work(key))
+        self._lane_tasks.add(task)
+        task.add_done_callback(self._lane_tasks.discard)
+
+    async def _work(self, key: str) -> None:
+        waiting = self._lanes[key]
+        try:
+            while waiting and not self._stopping.is_set():
+                item, update = waiting[0]
+                await self._work_on(item, update)
+                waiting.popleft()
+        finally:
+            del self._lanes[key]
+
+    async def _work_on(self, item: Arrived, update: Update) -> None:
+        while True:
+            try:
+                await self._dispatch(item, update)
+                return
+            except StoreUnavailable as error:
+                logger.error("the store does not take writes", extra={"action": "intake", "error": str(error)})
+                await asyncio.sleep(0.5)
+            except Exception as error:
+                reason = f"our bug: {type(error).__name__}"
+                logger.exception("an update could not be dealt with", extra={"action": "intake", "inbox": item.id})
+                await self._fail(item, update, reason)
+                return
+
+    async def _fail(self, item: Arrived, update: Update, reason: str) -> None:
+        def unit(tx: Tx) -> None:
+            if not tx.inbox.is_pending(item.id):
+                return
+            tx.inbox.failed(item, reason)
+            message = update.message
+            if message is not None:
+                self._relay.tell(
+                    tx,
+                    here(message),
+                    f"That went wrong on my side; it is kept as item {item.id} and logged for the administrator.",
+                    now=self._clock(),
+                )
+
+        await self._store.write(unit)
+
+    async def _dispatch(self, item: Arrived, update: Update) -> None:
+        meant = meaning(update, bot=self.bot.bot)
+        match meant:
+            case Talk(event=event, message=message):
+                await self._store.write(lambda tx: self._talk(tx, item, event, message))
+            case Passed(outcome=outcome):
+                await self._store.write(lambda tx: self._pass(tx, item, outcome))
+            case CommandLine() | Press():
+                self._at_hand[update.update_id] = (item, meant)
+                try:
+                    await self._app.process_update(update)
+                finally:
+                    self._at_hand.pop(update.update_id, None)
+
+    def _pass(self, tx: Tx, item: Arrived, outcome: str) -> None:
+        if tx.inbox.is_pending(item.id):
+            tx.inbox.done(item, [outcome])
+
+    # --- talk
+
+    def _talk(self, tx: Tx, item: Arrived, event: Received, message: TelegramMessage) -> None:
+        if not tx.inbox.is_pending(item.id):
+            return
+        now = self._clock()
+        if tx.inbox.seen(TELEGRAM, event.key, now=now):
+            tx.inbox.done(item, ["duplicates"])
+            return
+        tx.inbox.done(item, [self._talk_outcome(tx, event, message, now=now)])
+
+    def _talk_outcome(self, tx: Tx, event: Received, message: TelegramMessage, *, now: float) -> str:
+        place = here(message)
+        outcome = self._reply_to_mirrored(tx, event, message, now=now)
+        if outcome is not None:
+            return outcome
+        outcome = self._relay.received(tx, place, event, now=now)
+        if outcome == "unrouted" and message.chat.type == "private":
+            self._relay.tell(tx, place, "I take commands here; /help lists those you may use.", now=now)
+        return outcome
+
+    def _reply_to_mirrored(self, tx: Tx, event: Received, message: TelegramMessage, *, now: float) -> str | None:
+        """A reply to what came from elsewhere goes back there, unless the chat is linked and relays it anyway."""
+        if event.message.reply_to is None:
+            return None
+        place = here(message)
+        origin = tx.messages.find(TELEGRAM, event.message.reply_to)
+        if origin is None or origin.account == TELEGRAM:
+            return None
+        source = self._relay.parse_known(origin.account, origin.conversation)
+        if source is None or source in self._relay.router(tx).linked(place):
+            return None
+        person = person_of(message)
+        role = role_of(tx, person, chat=message.chat_id, owners=self._settings.owners)
+        rule = self._relay.router(tx).reply_rule(source, place)
+        message_id = self._relay.keep(tx, place, event)
+        if rule is None and role < Role.OPERATOR:
+            self._relay.tell(
+                tx,
+                place,
+                f"Not sent: replying to {source} needs the role operator; yours is {role.word}. An owner can help.",
+                now=now,
+                reply_to=message_id,
+            )
+            _audit(tx, person, place=str(place), command="reply", outcome="refused", now=now)
+            return "filtered"
+        self._relay.send(
+            tx,
+            source,
+            event.message,
+            now=now,
+            message_id=message_id,
+            reply_to=origin.id,
+            priority=PRIORITY_REPLY,
+            on_ambiguous=rule.options.on_ambiguous if rule else None,
+            why=f"reply by {event.message.sender.name if event.message.sender else 'somebody'}",
+        )
+        resolution = self._relay.resolve(tx, place, event)
+        others = [target for target in resolution.targets if target.address != source]
+        if others:
+            self._relay.follow(tx, resolution, event=event, message_id=message_id, now=now)
+        return "relayed"
+
+    # --- commands and buttons
+
+    def _add_handlers(self) -> None:
+        self._app.add_handler(MessageHandler(filters.ALL, self._on_command))
+        self._app.add_handler(CallbackQueryHandler(self._on_press))
+
+    async def _on_command(self, update: Update, context: Context) -> None:
+        item, meant = self._at_hand[update.update_id]
+        assert isinstance(meant, CommandLine)
+        await self._store.write(lambda tx: self._run(tx, item, update, meant))
+
+    def _run(self, tx: Tx, item: Arrived, update: Update, line: CommandLine) -> None:
+        if not tx.inbox.is_pending(item.id):
+            return
+        now = self._clock()
+        message = line.message
+        place = here(message)
+        person = person_of(message)
+        role = role_of(tx, person, chat=message.chat_id, owners=self._settings.owners)
+        event = received(update, message)
+        assert event is not None
+
+        def keep(tx: Tx) -> int:
+            return self._relay.keep(tx, place, event)
+
+        call = Call(
+            name=line.name,
+            arguments=line.arguments,
+            here=place,
+            person=person,
+            person_name=event.message.sender.name if event.message.sender else "",
+            role=role,
+            message=message,
+            services=Services(self._relay, self._feedback, self._zone, self.bot.username),
+            now=now,
+            keep=keep,
+        )
+        reply, outcome = self._answer(tx, call)
+        if reply is not None:
+            self._relay.tell(tx, place, reply.text, now=now, reply_to=keep(tx), buttons=reply.buttons)
+        _audit(tx, person, place=str(place), command=f"/{line.name}", outcome=outcome, now=now)
+        tx.inbox.done(item, ["commands"])
+
+    def _answer(self, tx: Tx, call: Call) -> tuple[Reply | None, str]:
+        command = registry.commands.get(call.name)
+        if command is None:
+            near = registry.nearest(call.name)
+            hint = f" Did you mean /{near.name}?" if near else ""
+            return Reply(f"There is no command /{call.name}.{hint} /help lists those you may use."), "unknown"
+        needed = command.role_for(call.arguments)
+        if call.role < needed:
+            return Reply(_refused(call, needed)), "refused"
+        tx.db.execute("SAVEPOINT command")
+        try:
+            reply = command.run(call, tx)
+        except (UsageError, AddressError, RouteError, Refused, decisions.DecisionError) as error:
+            tx.db.execute("ROLLBACK TO command")
+            return Reply(f"{refusal(error)}.\nExample: {command.example}".replace("..", ".")), "wrong argument"
+        finally:
+            tx.db.execute("RELEASE command")
+        return reply, "done"
+
+    async def _on_press(self, update: Update, context: Context) -> None:
+        item, _ = self._at_hand[update.update_id]
+        query = update.callback_query
+        assert query is not None
+        toast, card = await self._store.write(lambda tx: self._pressed(tx, item, query))
+        try:
+            await query.answer(toast[:200])
+            if card is not None and isinstance(query.message, TelegramMessage):
+                await query.message.edit_text(card)
+        except TelegramError as error:
+            # What was decided is committed; only the toast is lost.
+            logger.info("a press was not answered", extra={"action": "press", "error": str(bridge_error(error))})
+
+    def _pressed(self, tx: Tx, item: Arrived, query: CallbackQuery) -> tuple[str, str | None]:
+        """Decide by a card's button; returns the toast, and the card's new text if it is used up."""
+        now = self._clock()
+        if not tx.inbox.is_pending(item.id):
+            return "This was done already.", None
+        tx.inbox.done(item, ["commands"])
+        chat = query.message.chat.id if query.message else query.from_user.id
+        role = role_of(tx, query.from_user.id, chat=chat, owners=self._settings.owners)
+        kind, _, rest = (query.data or "").partition(":")
+        choice, _, nonce = rest.partition(":")
+        subject = tx.cards.subject(nonce, kind=kind) if kind == CARD else None
+        person, place = query.from_user.id, f"telegram:{chat}"
+        if subject is None:
+            return "I do not know this button any more.", None
+        if role < Role.OPERATOR:
+            _audit(tx, person, place=place, command=f"button {choice}", outcome="refused", now=now)
+            return f"This needs the role operator; yours is {role.word}.", None
+        row = tx.outbox.get(subject)
+        if row is None or row.state != "held" or not tx.cards.use(nonce, now=now):
+            return "This was decided already.", f"Delivery {subject} was decided already."
+        if choice == SEND_AGAIN:
+            text = decisions.retry(tx, row, now=now)
+        elif choice == ARRIVED:
+            text = decisions.arrived(tx, row, now=now)
+        else:
+            text = decisions.discard(tx, row, now=now)
+        if row.message is not None:
+            origin = tx.messages.get(row.message)
+            if origin is not None and origin.account == TELEGRAM:
+                self._feedback.show(tx, row.message, now=now)
+        _audit(tx, person, place=place, command=f"button {choice}", outcome=f"delivery {row.id}", now=now)
+        return text, f"{text} ({query.from_user.full_name})"
+
+
+def _audit(tx: Tx, person: int | None, *, place: str, command: str, outcome: str, now: float) -> None:
+    tx.audit.add(person=str(person or ""), place=place, command=command[:64], outcome=outcome, now=now)
+
+
+def _refused(call: Call, needed: Role) -> str:
+    if call.person is None:
+        return (
+            f"/{call.name} needs the role {needed.word}. You write as an anonymous admin or a channel, so I cannot"
+            " tell who you are: write as yourself."
+        )
+    return (
+        f"/{call.name} needs the role {needed.word}; yours is {call.role.word}."
+        " An owner of this bot can give it to you; /help lists what you may do."
+    )
+
+
+def _menu_entry(command: Command) -> BotCommand:
+    return BotCommand(command.name, command.summary[:256])

@@ -1,0 +1,159 @@
+"""Deliveries from the chat: what waits, what failed, what may have arrived, and what to do about it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from bot import decisions
+from bot.feedback import card_buttons
+from bot.store import Tx
+from bot.store.outbox import Delivery
+from bot.telegram.access import Role
+from bot.telegram.commands.registry import Answer, Call, Reply, UsageError, registry
+from bot.telegram.outbound import message_id
+
+
+@registry.add("status", role=Role.OPERATOR, summary="Accounts, queues and the last errors", example="/status")
+def status(call: Call, tx: Tx) -> Answer:
+    """One line for each account."""
+    depth = tx.outbox.depth()
+    counts = tx.outbox.counts()
+    lines = []
+    for name, account in sorted(call.relay.accounts.items()):
+        state = tx.accounts.get(name)
+        waiting, oldest = depth.get(name, (0, call.now))
+        parts = [f"paused: {state.reason}" if state.paused else "sending", f"{waiting} waiting"]
+        if waiting:
+            parts.append(f"the oldest for {_span(call.now - oldest)}")
+        for outcome in ("held", "dead"):
+            if counts.get((name, outcome)):
+                parts.append(f"{counts[name, outcome]} {outcome}")
+        lines.append(f"{name} ({account.provider}): {', '.join(parts)}")
+        failing = next((row for row in tx.outbox.list(states=("queued",), account=name, limit=20) if row.error), None)
+        if failing is not None:
+            lines.append(f"  last error: {failing.error}")
+    return Reply("\n".join(lines))
+
+
+def _span(seconds: float) -> str:
+    seconds = max(0, int(seconds))
+    if seconds < 120:
+        return f"{seconds} s"
+    return f"{seconds // 60} min" if seconds < 7200 else f"{seconds // 3600} h"
+
+
+@registry.add("queue", role=Role.OPERATOR, summary="Deliveries that wait or are on their way", example="/queue")
+def queue(call: Call, tx: Tx) -> Answer:
+    """Oldest first."""
+    rows = [row for row in tx.outbox.list(states=("queued", "sending")) if row.message is not None]
+    return Reply(decisions.listing(rows, empty="Nothing waits."))
+
+
+@registry.add("failed", role=Role.OPERATOR, summary="Deliveries that were given up", example="/failed")
+def failed(call: Call, tx: Tx) -> Answer:
+    """Dead ones, newest last."""
+    rows = tx.outbox.list(states=("dead",))
+    text = decisions.listing(rows[-30:], empty="Nothing has failed.")
+    return Reply(text + ("\n/show ID, /retry ID or all, /discard ID" if rows else ""))
+
+
+@registry.add("held", role=Role.OPERATOR, summary="Deliveries that may have arrived: decide", example="/held")
+def held(call: Call, tx: Tx) -> Answer:
+    """Held ones; the newest with the buttons to decide."""
+    rows = tx.outbox.list(states=("held",))
+    if not rows:
+        return Reply("Nothing is held.")
+    buttons = card_buttons(tx, rows[0].id, chat=call.here.conversation, now=call.now)
+    text = decisions.listing(rows, empty="")
+    return Reply(f"{text}\nThe buttons are for {rows[0].id}; /retry ID sends again, /discard ID drops.", buttons)
+
+
+@registry.add(
+    "show", role=Role.OPERATOR, arguments="ID", summary="One delivery: text, address, reason", example="/show 12"
+)
+def show(call: Call, tx: Tx) -> Answer:
+    """Everything about one delivery."""
+    row = _row(call, tx)
+    lines = [decisions.line(row), f"because of: {row.why}" if row.why else "", *_times(row)]
+    if row.parts > 1:
+        lines.append(f"part {row.part} of {row.parts}")
+    return Reply("\n".join([*filter(None, lines), "", decisions.text_of(row)]))
+
+
+def _times(row: Delivery) -> list[str]:
+    lines = [f"made {_at(row.created_at)}"]
+    if row.started_at is not None:
+        lines.append(f"last attempt {_at(row.started_at)}")
+    if row.settled_at is not None:
+        lines.append(f"settled {_at(row.settled_at)}")
+    elif row.state == "queued":
+        lines.append(f"next attempt {_at(row.due_at)}")
+    return lines
+
+
+def _at(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _row(call: Call, tx: Tx) -> Delivery:
+    return decisions.find(tx, call.word("the number of a delivery"))
+
+
+@registry.add(
+    "retry", role=Role.OPERATOR, arguments="ID|all", summary="Send failed or held ones again", example="/retry 12"
+)
+def retry(call: Call, tx: Tx) -> Answer:
+    """One, or all that are dead or held."""
+    word = call.word("the number of a delivery, or all,")
+    if word.lower() == "all":
+        rows = tx.outbox.list(states=("dead", "held"))
+        number = decisions.retry_all(tx, now=call.now)
+        for row in rows:
+            _show(call, tx, row)
+        return Reply(f"{number} deliveries are sent again." if number else "Nothing has failed or is held.")
+    row = decisions.find(tx, word)
+    text = decisions.retry(tx, row, now=call.now)
+    _show(call, tx, row)
+    return Reply(text)
+
+
+@registry.add(
+    "discard", role=Role.OPERATOR, arguments="ID", summary="Let a failed, held or waiting one go", example="/discard 12"
+)
+def discard(call: Call, tx: Tx) -> Answer:
+    """It stays in the records as discarded."""
+    row = _row(call, tx)
+    text = decisions.discard(tx, row, now=call.now)
+    _show(call, tx, row)
+    return Reply(text)
+
+
+def _show(call: Call, tx: Tx, row: Delivery) -> None:
+    if row.message is not None:
+        origin = tx.messages.get(row.message)
+        if origin is not None and origin.account == "telegram":
+            call.services.feedback.show(tx, row.message, now=call.now)
+
+
+@registry.add(
+    "trace",
+    role=Role.OPERATOR,
+    summary="As a reply: where that message went, each state and time",
+    example="/trace (as a reply to a message)",
+)
+def trace(call: Call, tx: Tx) -> Answer:
+    """Every delivery of the message replied to."""
+    answered = call.answered
+    if answered is None:
+        raise UsageError("reply to the message that you want to trace")
+    origin = tx.messages.find("telegram", message_id(answered.chat_id, answered.message_id))
+    if origin is None:
+        return Reply("I know nothing of that message: it came before me, or no rule took it.")
+    lines = [f"Written at {origin.address} by {origin.sender_name or 'somebody'}, {_at(origin.at)}"]
+    if origin.why:
+        lines.append(origin.why)
+    for row in tx.outbox.of_message(origin.id):
+        lines.append(f"delivery {decisions.line(row)}")
+        lines += [f"  {text}" for text in _times(row)]
+        lines += [f"  there as {copy.remote_id}" for copy in tx.messages.copies(origin.id) if copy.outbox == row.id]
+    return Reply("\n".join(lines))

@@ -1,0 +1,147 @@
+"""Links and routing rules from the chat."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from bot.addresses import Address
+from bot.relay import rule_of
+from bot.routing import Arrow, RouteError, RouteOptions, Rule, format_route, options_to_json, parse_route
+from bot.rules import add_route, explain_route, find_route
+from bot.store import Tx
+from bot.telegram.access import Role
+from bot.telegram.commands.registry import Answer, Call, Reply, UsageError, registry
+
+
+@registry.add(
+    "link",
+    role=Role.ADMIN,
+    arguments="ADDRESS",
+    summary="Join this chat or topic with a conversation, both ways",
+    example="/link support:sms/85255501234",
+)
+def link(call: Call, tx: Tx) -> Answer:
+    """One two-way route between here and there."""
+    target = call.relay.parse_target(tx, call.word("the address of one conversation"), here=call.here)
+    if target == call.here:
+        raise UsageError("that is this very chat")
+    if target in call.relay.router(tx).linked(call.here):
+        return Reply(f"{call.here} and {target} are linked already.")
+    row = tx.routes.add(
+        name=None,
+        source=str(call.here),
+        arrow=Arrow.BOTH,
+        target=str(target),
+        options=options_to_json(RouteOptions()),
+        created_by=str(call.person),
+        now=call.now,
+    )
+    return Reply(f"Linked: {call.here} <-> {target} (route {row.name}). /unlink ends it.")
+
+
+@registry.add(
+    "unlink",
+    role=Role.ADMIN,
+    arguments="[ADDRESS]",
+    summary="End the links of this chat or topic",
+    example="/unlink",
+)
+def unlink(call: Call, tx: Tx) -> Answer:
+    """Remove the two-way routes between here and everything, or one address."""
+    other = None
+    if call.arguments:
+        other = call.relay.parse_target(tx, call.word("one address"), here=call.here)
+    removed = []
+    for row in tx.routes.all():
+        rule = rule_of(row)
+        ends = {rule.source, rule.target}
+        if rule.arrow is Arrow.BOTH and call.here in ends and (other is None or other in ends):
+            tx.routes.remove(row.id)
+            removed.append(rule)
+    if not removed:
+        return Reply(f"{call.here} is not linked" + (f" with {other}." if other else "."))
+    return Reply("\n".join(f"No longer linked: {rule.source} <-> {rule.target}" for rule in removed))
+
+
+def _line(rule: Rule) -> str:
+    return f"{rule.id} {'' if rule.enabled else '(disabled) '}{format_route(rule)}"
+
+
+@registry.add("routes", role=Role.ADMIN, summary="All routing rules", example="/routes")
+def routes(call: Call, tx: Tx) -> Answer:
+    """One line for each."""
+    lines = [_line(rule_of(row)) for row in tx.routes.all()]
+    return Reply("\n".join(lines) or "There are no routes. /link ADDRESS or /route add makes one.")
+
+
+@registry.add(
+    "route",
+    role=Role.ADMIN,
+    arguments="add|show|remove|enable|disable|test …",
+    summary="Make, look at, switch and try routing rules",
+    example="/route add support:* -> here",
+    details=(
+        "/route add SOURCE -> TARGET [key=value …] (-> one way, <-> both ways, ->> one way with replies coming back;"
+        " SOURCE may be account:*; here is this chat)\n"
+        "/route show NAME · /route remove NAME · /route enable NAME · /route disable NAME\n"
+        "/route test ADDRESS text explains where a message would go, and sends nothing.\n"
+        "Keys: name= match=/regex/ not=/regex/ from= kinds= template= hours= priority= stop=yes on_ambiguous="
+    ),
+    roles_of_words=(("test", Role.OPERATOR),),
+)
+def route(call: Call, tx: Tx) -> Answer:
+    """Dispatch on the first word."""
+    word, _, rest = call.arguments.partition(" ")
+    rest = rest.strip()
+    match word.lower():
+        case "add":
+            return _add(call, tx, rest)
+        case "test":
+            return _test(call, tx, rest)
+        case "show":
+            return Reply(_line(find_route(tx, rest)))
+        case "remove":
+            rule = find_route(tx, rest)
+            tx.routes.remove(rule.id)
+            return Reply(f"Removed: {format_route(rule)}")
+        case "enable" | "disable" as wanted:
+            rule = find_route(tx, rest)
+            tx.routes.enable(rule.id, enabled=wanted == "enable")
+            return Reply(f"Route {rule.name} is {wanted}d.")
+        case "":
+            raise UsageError("say what to do: add, show, remove, enable, disable or test")
+        case other:
+            raise UsageError(f"{other} is none of add, show, remove, enable, disable, test")
+
+
+def _add(call: Call, tx: Tx, text: str) -> Answer:
+    names: dict[str, Address] = {"here": call.here}
+    try:
+        draft = parse_route(
+            text,
+            accounts=list(call.relay.accounts),
+            names=names | _named(call, tx, text),
+            zone=call.services.default_timezone,
+        )
+    except RouteError as error:
+        raise UsageError(str(error)) from error
+    rule = add_route(tx, draft, accounts=call.relay.accounts, created_by=str(call.person), now=call.now)
+    return Reply(f"Route {rule.name} is set: {format_route(rule)}")
+
+
+def _named(call: Call, tx: Tx, text: str) -> dict[str, Address]:
+    """The names among the words of a route line."""
+    found = {}
+    for word in text.split():
+        if ":" not in word and tx.names.get(word.lower()):
+            found[word] = call.relay.parse_target(tx, word)
+    return found
+
+
+def _test(call: Call, tx: Tx, text: str) -> Answer:
+    word, _, words = text.partition(" ")
+    if not word or not words.strip():
+        raise UsageError("an address and a text are needed: /route test support:room-42 hello")
+    address = call.relay.parse_target(tx, word, here=call.here)
+    at = datetime.fromtimestamp(call.now, UTC)
+    return Reply(explain_route(call.relay.router(tx), call.relay.accounts, address, words.strip(), at=at))

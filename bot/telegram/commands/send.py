@@ -1,0 +1,67 @@
+"""Sending from the chat."""
+
+from __future__ import annotations
+
+from bot.store import Tx
+from bot.store.outbox import PRIORITY_REPLY
+from bot.telegram.access import Role
+from bot.telegram.commands.registry import Answer, Call, UsageError, registry
+from bot.telegram.inbound import spans_of
+from bridges.model import Message, Span
+from bridges.responses import clean
+
+
+@registry.add(
+    "send",
+    role=Role.OPERATOR,
+    arguments="ADDRESS text",
+    summary="Send one message; as a reply to a message, sends that one",
+    example="/send support:room-42 hello",
+    details="The mark on your message shows what became of it: 👀 waiting, 👌 sent, 🤔 may have arrived, 💔 failed.",
+)
+def send(call: Call, tx: Tx) -> Answer:
+    """Put the words behind the address into the outbox; the mark on the command is the answer."""
+    word, _, text = call.arguments.partition(" ")
+    if "\n" in word:
+        word, _, text = call.arguments.partition("\n")
+    if not word:
+        raise UsageError("an address is needed, and the text after it")
+    target = call.relay.parse_target(tx, word, here=call.here)
+    text = text.strip()
+    message = Message(text=clean(text), spans=_spans_at_end(call, text)) if text else _answered_message(call)
+    if target == call.here:
+        raise UsageError("that is this very chat")
+    call.relay.send(
+        tx,
+        target,
+        message,
+        now=call.now,
+        message_id=call.keep(tx),
+        priority=PRIORITY_REPLY,
+        why=f"/send by {call.person_name}",
+    )
+    return None
+
+
+def _answered_message(call: Call) -> Message:
+    answered = call.answered
+    if answered is None:
+        raise UsageError("there is no text to send: write it after the address, or reply to the message to send")
+    text = answered.text if answered.text is not None else answered.caption
+    if not text:
+        raise UsageError("the message you reply to holds no text, and files cannot be sent yet")
+    entities = answered.entities if answered.text is not None else answered.caption_entities
+    return Message(text=clean(text), spans=spans_of(text, entities))
+
+
+def _spans_at_end(call: Call, text: str) -> tuple[Span, ...]:
+    """The formatting of the tail of the command's own message."""
+    source = call.message.text if call.message.text is not None else call.message.caption or ""
+    entities = call.message.entities if call.message.text is not None else call.message.caption_entities
+    start = len(source.rstrip()) - len(text)
+    moved = []
+    for span in spans_of(source, entities):
+        begin, end = max(span.start, start), min(span.start + span.length, start + len(text))
+        if end > begin:
+            moved.append(span.model_copy(update={"start": begin - start, "length": end - begin}))
+    return tuple(moved)

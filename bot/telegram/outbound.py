@@ -1,0 +1,156 @@
+"""Telegram as an account: the same interface as a provider's, so that a route may go either way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from telegram import (
+    Bot,
+    InlineKeyboardButton,
+    InlineKeyboardMarkup,
+    LinkPreviewOptions,
+    MessageEntity,
+    ReplyParameters,
+    User,
+)
+from telegram.error import ChatMigrated, TelegramError
+
+from bot.addresses import TELEGRAM, AddressError, split_telegram
+from bot.limits import Pace, TelegramPace
+from bot.shaping import utf16_offsets
+from bot.telegram.errors import bridge_error
+from bridges.api import Capabilities, Outgoing
+from bridges.errors import Refused
+from bridges.model import ConversationId, Message, MessageId, Receipt, Span, SpanKind
+
+CAPABILITIES = Capabilities(
+    text_limit=4096,
+    text_unit="utf16",
+    markup="entities",
+    replies=True,
+    threads=True,
+    receipt_ids=True,
+)
+"""https://core.telegram.org/bots/api#sendmessage, 2026-11: 1–4096 characters after entities parsing."""
+
+_KINDS = {
+    SpanKind.BOLD: MessageEntity.BOLD,
+    SpanKind.ITALIC: MessageEntity.ITALIC,
+    SpanKind.UNDERLINE: MessageEntity.UNDERLINE,
+    SpanKind.STRIKE: MessageEntity.STRIKETHROUGH,
+    SpanKind.SPOILER: MessageEntity.SPOILER,
+    SpanKind.CODE: MessageEntity.CODE,
+    SpanKind.PRE: MessageEntity.PRE,
+    SpanKind.QUOTE: MessageEntity.BLOCKQUOTE,
+    SpanKind.LINK: MessageEntity.TEXT_LINK,
+}
+NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
+
+
+def message_id(chat_id: int, number: int) -> MessageId:
+    """A message's id that is unique in the account: Telegram counts messages for each chat."""
+    return MessageId(f"{chat_id}/{number}")
+
+
+def split_message_id(id: str) -> tuple[int, int]:
+    """Chat id and message number."""
+    chat, _, number = id.partition("/")
+    return int(chat), int(number)
+
+
+def entities_of(text: str, spans: Sequence[Span]) -> list[MessageEntity] | None:
+    """Spans as Telegram's entities, counted in UTF-16 units."""
+    if not spans:
+        return None
+    offsets = utf16_offsets(text)
+    entities = []
+    for span in spans:
+        kind = _KINDS.get(span.kind)
+        if kind is None:
+            continue
+        start, end = offsets[span.start], offsets[span.start + span.length]
+        entities.append(
+            MessageEntity(
+                kind,
+                start,
+                end - start,
+                url=span.value if span.kind is SpanKind.LINK else None,
+                language=span.value if span.kind is SpanKind.PRE else None,
+            )
+        )
+    return entities
+
+
+class TelegramAccount:
+    """Sends into chats and topics."""
+
+    name = TELEGRAM
+    provider = "telegram"
+    capabilities = CAPABILITIES
+    slots = 64
+    can_confirm = False
+
+    def __init__(self, bot: Bot) -> None:
+        self._bot = bot
+        self.pace: Pace = TelegramPace()
+
+    def check(self, conversation: ConversationId) -> None:
+        """A chat id, with ``/topic`` for a forum topic."""
+        try:
+            split_telegram(conversation)
+        except AddressError as error:
+            raise Refused(str(error)) from error
+
+    def pace_key(self, conversation: ConversationId) -> str:
+        """The chat: its topics share its limits."""
+        return conversation.partition("/")[0]
+
+    async def deliver(self, outs: Sequence[Outgoing]) -> Receipt:
+        """Send one message."""
+        (out,) = outs
+        chat_id, topic = split_telegram(out.conversation)
+        try:
+            try:
+                return await self._send(chat_id, topic, out.message)
+            except ChatMigrated as moved:
+                # Telegram kept the group under a new id and took nothing: the message goes there.
+                return await self._send(moved.new_chat_id, topic, out.message)
+        except TelegramError as error:
+            raise bridge_error(error) from error
+
+    async def _send(self, chat_id: int, topic: int | None, message: Message) -> Receipt:
+        reply = None
+        if message.reply_to is not None:
+            _, number = split_message_id(message.reply_to)
+            reply = ReplyParameters(number, allow_sending_without_reply=True)
+        keyboard = None
+        if message.buttons:
+            row = [InlineKeyboardButton(b.label, callback_data=b.data) for b in message.buttons]
+            keyboard = InlineKeyboardMarkup([row])
+        sent = await self._bot.send_message(
+            chat_id,
+            message.text,
+            entities=entities_of(message.text, message.spans),
+            message_thread_id=topic,
+            reply_parameters=reply,
+            reply_markup=keyboard,
+            link_preview_options=NO_PREVIEW,
+        )
+        return Receipt(ids=(message_id(sent.chat_id, sent.message_id),), state="delivered")
+
+    async def confirm(self, out: Outgoing) -> Receipt | None:
+        """Telegram cannot be asked what became of a send."""
+        raise Refused("Telegram cannot be asked what became of a send")
+
+    async def probe(self) -> str:
+        """``getMe``."""
+        try:
+            me: User = await self._bot.get_me()
+        except TelegramError as error:
+            raise bridge_error(error) from error
+        return f"@{me.username}"
+
+    async def close(self) -> None:
+        """Close the bot's connections."""
+        for request in self._bot._request:
+            await request.shutdown()

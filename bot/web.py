@@ -1,0 +1,219 @@
+"""The HTTP side: providers' webhooks, Telegram's webhook, health, metrics.
+
+Order at each hook: size, secret in constant time, proof, JSON, answer, commit, and only then 2xx.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from bot.accounts import ProviderAccount
+from bot.intake import Intake, hook_of
+from bot.metrics import Metrics
+from bot.store import Store, StoreUnavailable
+from bot.store.inbox import Arrived
+from bridges.api import Answer
+from bridges.errors import Garbled, Untrusted
+from bridges.responses import parse_json
+from bridges.signing import same
+
+logger = logging.getLogger(__name__)
+
+BODY_MOST = 1 << 20
+HEADERS_MOST = 64
+RETRY_AFTER = {"Retry-After": "5"}
+NOWHERE = "a secret that no account has, compared so that an unknown account takes as long as a wrong secret"
+
+AcceptUpdates = Callable[[Sequence[dict[str, Any]]], Awaitable[None]]
+Readiness = Callable[[], Awaitable[dict[str, str]]]
+
+
+class TooLarge(Exception):
+    """A body over the limit."""
+
+
+async def read_body(request: Request) -> bytes:
+    """The body, at most ``BODY_MOST`` bytes; raises ``TooLarge`` without reading more than that."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > BODY_MOST:
+        raise TooLarge
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > BODY_MOST:
+            raise TooLarge
+        chunks.append(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def not_found() -> Response:
+    """The one answer for everything that is not here."""
+    return PlainTextResponse("Not Found", 404)
+
+
+class Web:
+    """Builds the application."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        intake: Intake,
+        accounts: Mapping[str, ProviderAccount],
+        hook_secrets: Mapping[str, str],
+        metrics: Metrics,
+        readiness: Readiness,
+        metrics_token: str | None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._intake = intake
+        self._accounts = accounts
+        self._secrets = hook_secrets
+        self._metrics = metrics
+        self._readiness = readiness
+        self._metrics_token = metrics_token
+        self._clock = clock
+        self._telegram: tuple[str, str, AcceptUpdates] | None = None
+        self.app = Starlette(
+            routes=[
+                Route("/hooks/{account}/{secret}", self._hook, methods=["POST"]),
+                Route("/hooks/{account}/{secret}/{rest:path}", self._hook, methods=["POST"]),
+                Route("/telegram/{random}", self._update, methods=["POST"]),
+                Route("/healthz", self._healthz, methods=["GET"]),
+                Route("/readyz", self._readyz, methods=["GET"]),
+                Route("/metrics", self._metrics_page, methods=["GET"]),
+            ],
+            exception_handlers={HTTPException: _plain, Exception: _our_bug},
+        )
+
+    def takes_updates(self, *, random: str, secret: str, accept: AcceptUpdates) -> None:
+        """Serve Telegram's webhook at ``/telegram/{random}``."""
+        self._telegram = (random, secret, accept)
+
+    # --- providers
+
+    async def _hook(self, request: Request) -> Response:
+        try:
+            body = await read_body(request)
+        except TooLarge:
+            return PlainTextResponse("the body is over 1 MiB", 413, headers={"Connection": "close"})
+        except ClientDisconnect:
+            return PlainTextResponse("the body did not arrive whole", 400)
+        name = request.path_params["account"]
+        expected = self._secrets.get(name, NOWHERE)
+        if not same(request.path_params["secret"], expected) or name not in self._accounts:
+            return not_found()
+        account = self._accounts[name]
+        arrived = Arrived(
+            account=name,
+            body=body,
+            received_at=self._clock(),
+            path=request.path_params.get("rest", ""),
+            headers=tuple((k.decode("latin-1"), v.decode("latin-1")) for k, v in request.headers.raw[:HEADERS_MOST]),
+        )
+        hook = hook_of(arrived)
+        try:
+            account.bridge.verify(hook)
+            parse_json(body)
+            answer = account.answer(hook)
+        except Untrusted as error:
+            logger.warning("a webhook was refused", extra={"action": "hook", "account": name, "error": str(error)})
+            return PlainTextResponse("the proof of origin is missing or wrong", 401)
+        except Garbled as error:
+            logger.warning("a webhook was refused", extra={"action": "hook", "account": name, "error": str(error)})
+            return PlainTextResponse("not JSON, or not of a known shape", 400)
+        if not answer.handshake:
+            try:
+                id = await self._store.write(lambda tx: tx.inbox.put(arrived))
+            except StoreUnavailable as error:
+                logger.error("a webhook cannot be stored", extra={"action": "hook", "error": str(error)})
+                return PlainTextResponse("try again soon", 503, headers=RETRY_AFTER)
+            if id is not None:
+                self._intake.offer(_with_id(arrived, id))
+        return _response(answer)
+
+    # --- Telegram
+
+    async def _update(self, request: Request) -> Response:
+        try:
+            body = await read_body(request)
+        except TooLarge:
+            return PlainTextResponse("the body is over 1 MiB", 413, headers={"Connection": "close"})
+        except ClientDisconnect:
+            return PlainTextResponse("the body did not arrive whole", 400)
+        random, secret, accept = self._telegram or (NOWHERE, NOWHERE, None)
+        given = request.headers.get("x-telegram-bot-api-secret-token", "")
+        if not (same(request.path_params["random"], random) & same(given, secret)) or accept is None:
+            return not_found()
+        try:
+            update = parse_json(body)
+        except Garbled:
+            return PlainTextResponse("not JSON", 400)
+        if not isinstance(update, dict) or not isinstance(update.get("update_id"), int):
+            return PlainTextResponse("not an update", 400)
+        try:
+            await accept([update])
+        except StoreUnavailable as error:
+            logger.error("an update cannot be stored", extra={"action": "hook", "error": str(error)})
+            return PlainTextResponse("try again soon", 503, headers=RETRY_AFTER)
+        return JSONResponse({})
+
+    # --- health
+
+    async def _healthz(self, request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def _readyz(self, request: Request) -> Response:
+        checks = await self._readiness()
+        ready = all(value == "ok" for value in checks.values())
+        return JSONResponse({"ready": ready, **checks}, 200 if ready else 503)
+
+    async def _metrics_page(self, request: Request) -> Response:
+        if self._metrics_token is not None:
+            if not same(request.headers.get("authorization", ""), f"Bearer {self._metrics_token}"):
+                return PlainTextResponse("a bearer token is needed", 401, headers={"WWW-Authenticate": "Bearer"})
+        elif not _is_loopback(request.client.host if request.client else ""):
+            return not_found()
+        page = await self._metrics.page(now=self._clock())
+        return Response(page, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _with_id(item: Arrived, id: int) -> Arrived:
+    return Arrived(item.account, item.body, item.received_at, item.path, item.headers, item.key, id)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _response(answer: Answer) -> Response:
+    return Response(
+        answer.body,
+        answer.status,
+        headers={"X-Content-Type-Options": "nosniff", **dict(answer.headers)},
+        media_type=answer.media_type,
+    )
+
+
+async def _plain(request: Request, error: Exception) -> Response:
+    """Whatever is not here is the same 404, other methods on a known path included."""
+    return not_found()
+
+
+async def _our_bug(request: Request, error: Exception) -> Response:
+    logger.error("a request failed", exc_info=error, extra={"action": "web"})
+    return PlainTextResponse("this failed on our side", 500)
