@@ -20,6 +20,9 @@ _SIMPLE: dict[str, type | tuple[type, ...]] = {"String": str, "Float": (int, flo
 # A request may be refused for these and is still a well-formed one.
 _LEGACY = {"reply_to_message_id", "disable_web_page_preview", "allow_sending_without_reply", "correct_option_id"}
 
+# What came after the description and is only shown when asked for.
+_NEWER = {"ChatMemberAdministrator": {"can_send_welcome_messages"}}
+
 
 class SchemaError(AssertionError):
     """Something is not of the documented shape."""
@@ -76,7 +79,7 @@ def _check_object(name: str, value: object, where: str) -> None:
     if not isinstance(value, dict):
         raise SchemaError(f"{where}: {value!r} is no {name}")
     fields = {field["name"]: field for field in described.get("fields", ())}
-    unknown = set(value) - set(fields)
+    unknown = set(value) - set(fields) - _NEWER.get(name, set())
     if unknown:
         raise SchemaError(f"{where}: {name} has no field {', '.join(sorted(unknown))}")
     for key, field in fields.items():

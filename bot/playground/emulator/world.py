@@ -391,6 +391,8 @@ class World:
         self.usernames: dict[str, Person | Chat] = {}
         self.callbacks: dict[str, Callback] = {}
         self.files = Files()
+        #: Rights of admins that came after Bot API 10.1, shown as well for clients that insist on them.
+        self.newer_admin_rights: tuple[str, ...] = ()
         self._subscriptions: list[Subscription] = []
         self._first_message_id = first_message_id
         self._next_callback = itertools.count(secrets.randbelow(1 << 40) << 20)
@@ -644,6 +646,7 @@ class World:
                 out["is_anonymous"] = member.is_anonymous
             case "administrator":
                 out |= {"can_be_edited": False, "is_anonymous": member.is_anonymous, **member.rights}
+                out |= {name: out.get(name, False) for name in self.newer_admin_rights}
             case "restricted":
                 out |= {"is_member": True, **member.rights, "until_date": member.until_date}
             case "kicked":
