@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+from pydantic import BaseModel
 
-from bridges.api import Flow, Hook
+from bridges.api import Batches, Bridge, Confirms, Edits, Flow, Hook, Outgoing, Subscribes, Subscription
 from bridges.errors import BridgeError
+from bridges.model import ConversationId, Message, MessageId
 
 T = TypeVar("T")
 
@@ -80,12 +82,10 @@ class RecordedHook:
 
 def parse_http(data: bytes) -> tuple[str, str, tuple[tuple[str, str], ...], bytes]:
     """Method, path, headers (names in lower case) and byte-exact body of a recorded request; raises ``ValueError``."""
-    for mark in (b"\r\n\r\n", b"\n\n"):
-        if mark in data:
-            head, body = data.split(mark, 1)
-            break
-    else:
-        head, body = data, b""
+    # The first empty line, however its end is written: the body may hold the other kind.
+    cuts = [(at, mark) for mark in (b"\r\n\r\n", b"\n\n") if (at := data.find(mark)) >= 0]
+    at, mark = min(cuts, default=(len(data), b""))
+    head, body = data[:at], data[at + len(mark) :]
     lines = head.decode("latin-1").replace("\r\n", "\n").split("\n")
     words = lines[0].split(" ")
     if len(words) < 2 or not words[0].isalpha():
@@ -132,6 +132,57 @@ def read_flow(path: Path) -> RecordedFlow:
         result=data.get("result"),
         error=data.get("error"),
     )
+
+
+def start(bridge: Bridge, call: Mapping[str, Any]) -> Flow[Any]:
+    """The flow that a fixture's ``call`` asks for; ``do`` names the operation."""
+    do = call["do"]
+    outs = [Outgoing(**{**out, "message": Message.model_validate(out["message"])}) for out in call.get("outs", ())]
+    match do:
+        case "deliver":
+            return bridge.deliver(outs[0])
+        case "probe":
+            return bridge.probe()
+        case "deliver_many" if isinstance(bridge, Batches):
+            return bridge.deliver_many(outs)
+        case "confirm" if isinstance(bridge, Confirms):
+            return bridge.confirm(outs[0])
+        case "edit" if isinstance(bridge, Edits):
+            message = Message.model_validate(call["message"])
+            return bridge.edit(ConversationId(call["conversation"]), MessageId(call["id"]), message)
+        case "delete" if isinstance(bridge, Edits):
+            return bridge.delete(ConversationId(call["conversation"]), MessageId(call["id"]))
+        case "subscribe" if isinstance(bridge, Subscribes):
+            return bridge.subscribe(call["url"])
+        case "attempt" if isinstance(bridge, Subscribes):
+            return bridge.attempt(call["url"], memory=call["memory"])
+        case "unsubscribe" if isinstance(bridge, Subscribes):
+            return bridge.unsubscribe(call["url"])
+    raise ValueError(f"{bridge.title} has no operation {do!r}")
+
+
+def to_plain(result: object) -> object:
+    """A flow's result as a fixture writes it."""
+    if isinstance(result, BaseModel):
+        return result.model_dump(mode="json")
+    if isinstance(result, Subscription):
+        return asdict(result)
+    return result
+
+
+def request_to_plain(request: httpx.Request) -> dict[str, object]:
+    """A request as a fixture writes it, whole: the headers that httpx itself adds are left out."""
+    added = ("host", "content-length", "accept", "accept-encoding", "connection", "user-agent")
+    plain: dict[str, object] = {
+        "method": request.method,
+        "url": str(request.url),
+        "headers": {name: value for name, value in sorted(request.headers.items()) if name not in added},
+    }
+    content = request.read()
+    if content:
+        kind = request.headers.get("content-type", "")
+        plain |= {"json": json.loads(content)} if kind == "application/json" else {"text": content.decode()}
+    return plain
 
 
 def response_of(data: Mapping[str, Any]) -> httpx.Response:

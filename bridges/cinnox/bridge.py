@@ -304,8 +304,7 @@ class CinnoxBridge:
             reply = self._judge(response, what=what)
         except Unavailable as error:
             # A code outside the table, said in words with HTTP 2xx, is how a failed verification may well look.
-            code = _code_of(response)
-            if 200 <= response.status_code < 300 and code not in wire.CODES_RETRY:
+            if response.is_success and _code_of(response) not in wire.CODES_RETRY:
                 raise Refused(str(error)) from error
             raise
         try:

@@ -1,8 +1,8 @@
 """A strict stand-in for CINNOX on loopback: answers as its documentation says and sends its webhooks.
 
 Strict where the documentation speaks, and silent on what it leaves open: it returns no message ids, and stores a
-request with several messages as a whole or not at all. Sources: https://docs.cinnox.com/docs/send-message,
-https://docs.cinnox.com/docs/createeditdelete-inboundsms-event-subscription (2026-11).
+request with several messages as a whole or not at all. Sources: https://docs.cinnox.com/docs, its page "Send Message",
+and https://docs.cinnox.com/docs/createeditdelete-inboundsms-event-subscription (2026-11).
 """
 
 from __future__ import annotations

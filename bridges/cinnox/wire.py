@@ -1,6 +1,6 @@
 """CINNOX's facts: paths, field names, odd types. Our decisions are in ``bridge.py``.
 
-Sources, read 2026-11: https://docs.cinnox.com/docs/send-message,
+Sources, read 2026-11: https://docs.cinnox.com/docs, its page "Send Message", and
 https://docs.cinnox.com/docs/createeditdelete-inboundsms-event-subscription and
 https://docs.cinnox.com/docs/error-codes-and-rate-limit.
 """

@@ -1,0 +1,50 @@
+"""What the tests of bridges share: sandboxes over real HTTP on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import httpx
+import pytest
+import uvicorn
+from hypothesis import settings
+from starlette.types import ASGIApp
+
+settings.register_profile("bridges", deadline=None)
+settings.load_profile("bridges")
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield  # Ctrl-C belongs to pytest
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Callable[[ASGIApp], str]]:
+    """A function that serves an app on a free port of loopback and returns its URL."""
+    running: list[tuple[_Server, asyncio.Task[None]]] = []
+
+    def start(app: ASGIApp) -> str:
+        listener = socket.socket()
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()  # from here on connections wait for the server: nobody has to wait for its start
+        server = _Server(uvicorn.Config(app, log_level="critical", lifespan="off", ws="none"))
+        running.append((server, asyncio.create_task(server.serve(sockets=[listener]))))
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+    yield start
+    for server, _ in running:
+        server.should_exit = True
+    for _, task in running:
+        await task
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    """A plain client, following no redirects."""
+    async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
+        yield client
