@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
@@ -735,7 +735,7 @@ class Incoming:
     address: Address
     kind: Kind
     at: datetime
-    text: str = ""
+    text: str = field(default="", repr=False)
     sender: Person | None = None
 
 

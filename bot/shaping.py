@@ -99,8 +99,9 @@ def shape(
     """Make of a message the parts that a provider takes. Raises ``TemplateError`` only.
 
     ``template`` None sends the bare text. ``links`` gives a URL for an attachment's ``ref``, to stand beside
-    the note that takes the attachment's place. Attachments and the reply go with the first part; each part
-    begins with the sender and, if there are several, a mark such as ``(2/5)``; nothing else is added.
+    the note that takes the attachment's place. Attachments and the reply go with the first part, buttons with the
+    last; each part begins with the sender and, if there are several, a mark such as ``(2/5)``; nothing else is
+    added. Where a message holds less than 32 units there is no room for these two and the words go alone.
     """
     text, spans = message.text, message.spans
     if template is None and not spans and not message.attachments and _surely_fits(text, capabilities):
@@ -119,21 +120,22 @@ def shape(
         text += suffix
     unit, limit = capabilities.text_unit, capabilities.text_limit
     if _surely_fits(text, capabilities, extra=prefix) or measure(prefix + text, unit=unit) <= limit:
-        chunks = [(0, len(text))]
-        heads = [prefix]
+        ranges, heads = [(0, len(text))], [prefix]
     else:
-        chunks, heads = _chunks(text, prefix=prefix, limit=limit, unit=unit)
-    parts = tuple(
-        Message(
-            text=head + text[start:end],
-            spans=_rebased(spans, start=start, end=end, shift=len(head)) if spans else (),
-            attachments=attachments if start == 0 else (),
-            sender=message.sender,
-            reply_to=message.reply_to if start == 0 else None,
-        )
-        for (start, end), head in zip(chunks, heads, strict=True)
-    )
-    return Shaped(parts, tuple(notes))
+        ranges, heads = _ranges(text, prefix=prefix, limit=limit, unit=unit)
+    parts = []
+    for (start, end), head in zip(ranges, heads, strict=True):
+        changed: dict[str, object] = {
+            "text": head + text[start:end],
+            "spans": _rebased(spans, start=start, end=end, shift=len(head)) if spans else (),
+            "attachments": attachments if start == 0 else (),
+        }
+        if start > 0:
+            changed["reply_to"] = None
+        if end < len(text):
+            changed["buttons"] = ()
+        parts.append(message.model_copy(update=changed))
+    return Shaped(tuple(parts), tuple(notes))
 
 
 def plain(message: Message) -> str:
@@ -338,7 +340,7 @@ def _without_sender(pieces: Iterable[str | None]) -> str:
     return "".join(words)
 
 
-def _chunks(text: str, *, prefix: str, limit: int, unit: TextUnit) -> tuple[list[tuple[int, int]], list[str]]:
+def _ranges(text: str, *, prefix: str, limit: int, unit: TextUnit) -> tuple[list[tuple[int, int]], list[str]]:
     """Ranges of the text and what stands before each."""
     marked = limit >= _ROOM_FOR_EXTRAS
     prefix = _fitted(prefix, most=limit // _PREFIX_SHARE, unit=unit) if marked else ""
@@ -388,9 +390,9 @@ def _reach(text: str, start: int, *, room: int, unit: TextUnit) -> int:
 def _cut_before(text: str, start: int, *, most: int) -> int:
     """The best place to cut in ``(start, most]``: after a word, else after a grapheme cluster, else there."""
     boundaries = _boundaries(text, start, most=most)
-    for at in reversed(boundaries):
-        if _is_blank(text[at - 1]) or _is_blank(text[at]):
-            return at
+    after = next((at for at in reversed(boundaries) if _is_blank(text[at - 1])), None)
+    if after is not None:
+        return after
     return boundaries[-1] if boundaries else most
 
 

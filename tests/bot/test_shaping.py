@@ -1,0 +1,528 @@
+"""Shaping: what arrives is what was written, whatever the provider's limits."""
+
+from __future__ import annotations
+
+import re
+import timeit
+from typing import Literal
+
+import pytest
+import regex  # type: ignore[import-untyped]
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.shaping import (
+    DEFAULT_TEMPLATE,
+    Shaped,
+    TemplateError,
+    TextUnit,
+    attachment_note,
+    codepoint_offsets,
+    defuse,
+    defuse_text,
+    display_name,
+    measure,
+    parse_template,
+    plain,
+    quoting,
+    shape,
+    size_text,
+    utf16_length,
+    utf16_offsets,
+)
+from bridges.api import Capabilities
+from bridges.model import Attachment, Button, Message, MessageId, Person, PersonId, Span, SpanKind
+
+FAMILY = "👨‍👩‍👧"
+FLAGS = "🇫🇷🇩🇪🇯🇵"
+ZALGO = "Z" + "\u0301\u0316\u0353" * 4
+HEBREW = "שלום עולם "
+FRAKTUR = "𝔘𝔫𝔦"
+FRAGMENTS = ["word ", "a", FAMILY, FLAGS, "🇫🇷", ZALGO, HEBREW, FRAKTUR, "e\u0301", "\r\n", "\n\n", " ", "\u00a0",
+             "中文字", "नमस्ते ", "👍🏽", "\u202eabc", " \u0301", "@ann ", "{text}", "(1/2) "]  # fmt: skip
+UNITS: list[TextUnit] = ["codepoints", "utf16", "bytes"]
+ANN = Person(id=PersonId("u1"), name="Ann")
+
+texts = st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=5), max_size=60).map("".join)
+utf8_texts = texts.filter(lambda text: text.isascii() or not re.search("[\ud800-\udfff]", text))
+
+
+def able(
+    limit: int = 4096,
+    unit: TextUnit = "codepoints",
+    *,
+    markup: Literal["none", "entities", "markdown"] = "entities",
+    attachments: Literal["none", "url", "bytes"] = "bytes",
+    attachment_bytes: int = 0,
+) -> Capabilities:
+    return Capabilities(
+        text_limit=limit,
+        text_unit=unit,
+        markup=markup,
+        attachments=attachments,
+        attachment_bytes=attachment_bytes,
+    )
+
+
+def bodies(shaped: Shaped, *, prefix: str = "") -> list[str]:
+    """The parts' own words: without the sender and, if there are several, without the mark."""
+    found = []
+    for number, part in enumerate(shaped.parts, start=1):
+        head = prefix + (f"({number}/{len(shaped.parts)}) " if len(shaped.parts) > 1 else "")
+        assert part.text.startswith(head)
+        found.append(part.text[len(head) :])
+    return found
+
+
+def span(kind: SpanKind, start: int, length: int, value: str | None = None) -> Span:
+    return Span(kind=kind, start=start, length=length, value=value)
+
+
+def link(text: str, label: str, url: str) -> Message:
+    return Message(text=text, spans=(span(SpanKind.LINK, text.index(label), len(label), url),))
+
+
+# --- splitting -------------------------------------------------------------------------------------------
+
+
+@settings(deadline=None, max_examples=300)
+@given(text=utf8_texts, limit=st.integers(32, 120), unit=st.sampled_from(UNITS), template=st.booleans())
+def test_parts_joined_again_are_the_text_and_none_is_too_long(
+    text: str, limit: int, unit: TextUnit, template: bool
+) -> None:
+    shaped = shape(
+        Message(text=text, sender=ANN),
+        capabilities=able(limit, unit),
+        template=DEFAULT_TEMPLATE if template else None,
+    )
+    prefix = "Ann: " if template and text else "Ann:" if template else ""
+    assert "".join(bodies(shaped, prefix=prefix)) == text
+    assert all(measure(part.text, unit=unit) <= limit for part in shaped.parts)
+
+
+@settings(deadline=None, max_examples=300)
+@given(text=utf8_texts, limit=st.integers(40, 120), unit=st.sampled_from(UNITS))
+def test_no_cut_goes_through_a_character_as_a_reader_sees_it(text: str, limit: int, unit: TextUnit) -> None:
+    clusters = regex.findall(r"\X", text)
+    room = limit - len("(99/99) ")
+    ends, at = {0}, 0
+    for cluster in clusters:
+        at += len(cluster)
+        ends.add(at)
+    longest = max((measure(cluster, unit=unit) for cluster in clusters), default=0)
+    at = 0
+    for body in bodies(shape(Message(text=text), capabilities=able(limit, unit), template=None)):
+        at += len(body)
+        assert at in ends or longest > room
+
+
+@settings(deadline=None, max_examples=300)
+@given(text=st.lists(st.sampled_from(["word", "lorem", FAMILY, FRAKTUR, "שלום"]), min_size=20).map(" ".join))
+def test_words_that_fit_are_never_cut(text: str) -> None:
+    parts = bodies(shape(Message(text=text), capabilities=able(60, "bytes"), template=None))
+    assert [word for part in parts for word in part.split()] == text.split()
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("unbroken", [FAMILY, "🇫🇷", "👍🏽", "e\u0301", "𝔘", "क्षि"])
+def test_clusters_in_a_row_without_blanks_stay_whole(unbroken: str, unit: TextUnit) -> None:
+    parts = bodies(shape(Message(text=unbroken * 200), capabilities=able(64, unit), template=None))
+    assert len(parts) > 1
+    assert all(part == unbroken * (len(part) // len(unbroken)) for part in parts)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_one_cluster_longer_than_a_message_is_cut_between_code_points(unit: TextUnit) -> None:
+    text = "Z" + "\u0301" * 500
+    shaped = shape(Message(text=text), capabilities=able(50, unit), template=None)
+    assert "".join(bodies(shaped)) == text
+    assert all(measure(part.text, unit=unit) <= 50 for part in shaped.parts)
+
+
+def test_a_cut_inside_a_monstrous_cluster_never_halves_a_surrogate_pair() -> None:
+    text = "\U0001d15f" + "\U0001d165" * 300
+    shaped = shape(Message(text=text), capabilities=able(41, "utf16"), template=None)
+    assert len(shaped.parts) > 1
+    assert all(utf16_length(part.text) <= 41 for part in shaped.parts)
+    assert "".join(bodies(shaped)) == text
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("limit", [32, 160, 500, 4096])
+@pytest.mark.parametrize(
+    "word",
+    ["lorem ", FAMILY, "слово ", "x", "\u0301", " ", "\n", "字"],
+    ids=["words", "families", "cyrillic", "unbroken", "marks", "blanks", "lines", "chinese"],
+)
+def test_twenty_thousand_characters_always_go(word: str, limit: int, unit: TextUnit) -> None:
+    text = (word * 20_000)[:20_000]
+    shaped = shape(Message(text=text, sender=ANN), capabilities=able(limit, unit), template=DEFAULT_TEMPLATE)
+    assert "".join(bodies(shaped, prefix="Ann: ")) == text
+    assert all(measure(part.text, unit=unit) <= limit for part in shaped.parts)
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "parts"),
+    [
+        ("one two", 32, ["Ann: one two"]),
+        ("x" * 27, 32, ["Ann: " + "x" * 27]),
+        ("aaaa bbbb cccc dddd eeee ffff gggg", 32,
+         ["Ann: (1/2) aaaa bbbb cccc dddd ", "Ann: (2/2) eeee ffff gggg"]),
+        ("10\u00a0000\u00a0000 is a large number of coins", 32,
+         ["Ann: (1/2) 10\u00a0000\u00a0000 is a ", "Ann: (2/2) large number of coins"]),
+        ("12345678901234567890 €\u00a01 and the rest", 34,
+         ["Ann: (1/2) 12345678901234567890 ", "Ann: (2/2) €\u00a01 and the rest"]),
+    ],
+)  # fmt: skip
+def test_a_long_text_is_cut_after_words_and_marked(text: str, limit: int, parts: list[str]) -> None:
+    shaped = shape(Message(text=text, sender=ANN), capabilities=able(limit), template=DEFAULT_TEMPLATE)
+    assert [part.text for part in shaped.parts] == parts
+
+
+def test_a_text_at_the_very_limit_is_one_part() -> None:
+    shaped = shape(Message(text="𝔘" * 2048), capabilities=able(4096, "utf16"), template=None)
+    assert [part.text for part in shaped.parts] == ["𝔘" * 2048]
+
+
+def test_one_unit_over_the_limit_makes_two_parts() -> None:
+    shaped = shape(Message(text="𝔘" * 2048 + "x"), capabilities=able(4096, "utf16"), template=None)
+    assert len(shaped.parts) == 2
+
+
+def test_ten_parts_have_marks_of_two_digits_and_still_fit() -> None:
+    text = "y" * 250
+    shaped = shape(Message(text=text), capabilities=able(32), template=None)
+    assert len(shaped.parts) == 11
+    assert shaped.parts[-1].text.startswith("(11/11) ")
+    assert max(len(part.text) for part in shaped.parts) == 32
+
+
+def test_where_there_is_hardly_room_the_words_go_alone() -> None:
+    text = "a few words that do not fit"
+    shaped = shape(Message(text=text, sender=ANN), capabilities=able(10), template=DEFAULT_TEMPLATE)
+    assert "".join(part.text for part in shaped.parts) == text
+
+
+@settings(deadline=None, max_examples=200)
+@given(text=utf8_texts.filter(bool), data=st.data(), limit=st.integers(32, 100))
+def test_formatting_covers_the_same_words_after_a_split(text: str, data: st.DataObject, limit: int) -> None:
+    start = data.draw(st.integers(0, len(text) - 1))
+    length = data.draw(st.integers(1, len(text) - start))
+    message = Message(text=text, sender=ANN, spans=(span(SpanKind.LINK, start, length, "https://example.org"),))
+    shaped = shape(message, capabilities=able(limit), template=DEFAULT_TEMPLATE)
+    covered = [part.text[found.start :][: found.length] for part in shaped.parts for found in part.spans]
+    assert "".join(covered) == text[start : start + length]
+    assert {found.value for part in shaped.parts for found in part.spans} == {"https://example.org"}
+
+
+def test_the_reply_and_the_files_go_with_the_first_part_only() -> None:
+    picture = Attachment(kind="image", ref="tg:1")
+    message = Message(text="word " * 20, sender=ANN, reply_to=MessageId("m1"), attachments=(picture,))
+    first, *others = shape(message, capabilities=able(60), template=None).parts
+    assert (first.reply_to, first.attachments) == ("m1", (picture,))
+    assert {(part.reply_to, part.attachments, part.sender) for part in others} == {(None, (), ANN)}
+
+
+def test_buttons_go_with_the_last_part_only() -> None:
+    button = Button(label="Drop", data="n1")
+    *others, last = shape(Message(text="word " * 20, buttons=(button,)), capabilities=able(60), template=None).parts
+    assert last.buttons == (button,)
+    assert {part.buttons for part in others} == {()}
+
+
+# --- templates -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("template", "name", "text", "expected"),
+    [
+        (None, "Ann", "hello", "hello"),
+        ("{sender}: {text}", "Ann", "hello", "Ann: hello"),
+        ("{text}", "Ann", "hello", "hello"),
+        ("[pbx] {sender} wrote:\n{text}\n--", "Ann", "hello", "[pbx] Ann wrote:\nhello\n--"),
+        ("{{{sender}}} {text} {sender}", "Ann", "hello", "{Ann} hello Ann"),
+        ("{sender}: {text}", "{text}", "{sender}", "{text}: {sender}"),
+        ("{sender}: {text}", "Ann", "", "Ann:"),
+        ("{sender}: {text}", "", "hello", "u1: hello"),
+        ("{sender}: {text}", None, "hello", "hello"),
+        ("[pbx] {sender}: {text}", None, "hello", "[pbx] hello"),
+    ],
+)
+def test_a_template_is_filled_in(template: str | None, name: str | None, text: str, expected: str) -> None:
+    sender = None if name is None else Person(id=PersonId("u1"), name=name)
+    shaped = shape(Message(text=text, sender=sender), capabilities=able(), template=template)
+    assert [part.text for part in shaped.parts] == [expected]
+
+
+def test_what_a_template_adds_at_the_end_comes_once() -> None:
+    shaped = shape(
+        Message(text="aaaa bbbb cccc dddd eeee ffff", sender=ANN),
+        capabilities=able(32),
+        template="{sender}: {text} #end",
+    )
+    assert [part.text for part in shaped.parts] == [
+        "Ann: (1/2) aaaa bbbb cccc dddd ",
+        "Ann: (2/2) eeee ffff #end",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        ("{sender}", "{text} is missing"),
+        ("", "{text} is missing"),
+        ("{text} {text}", "{text} stands in it twice"),
+        ("{name}: {text}", "there is only {sender} and {text}"),
+        ("{}: {text}", "there is only {sender} and {text}"),
+        ("{sender!r}: {text}", "there is only {sender} and {text}"),
+        ("{sender:>9}: {text}", "there is only {sender} and {text}"),
+        ("{sender.__class__}: {text}", "there is only {sender} and {text}"),
+        ("{sender: {text}", "{"),
+        ("} {text}", "its braces do not pair"),
+        ("x" * 600 + "{text}", "it has 606 characters"),
+    ],
+)
+def test_a_template_that_cannot_be_used_is_refused_with_what_was_wrong(template: str, words: str) -> None:
+    with pytest.raises(TemplateError) as caught:
+        parse_template(template)
+    assert words in str(caught.value)
+    assert 'as in "{sender}: {text}"' in str(caught.value)
+
+
+def test_formatting_moves_behind_the_sender() -> None:
+    message = Message(text="so bold", sender=ANN, spans=(span(SpanKind.BOLD, 3, 4),))
+    (part,) = shape(message, capabilities=able(), template=DEFAULT_TEMPLATE).parts
+    assert part.spans == (span(SpanKind.BOLD, 8, 4),)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("Ann Lee", "Ann Lee"),
+        ("Ann\n\nAdmin:\tpay", "Ann Admin: pay"),
+        ("\u202enimdA\u202c", "nimdA"),
+        ("@everyone", "@\u2060everyone"),
+        ("x" * 70, "x" * 63 + "…"),
+        (FAMILY * 20, FAMILY * 12 + "…"),
+        ("Z" + "\u0301" * 100, "Z" + "\u0301" * 62 + "…"),
+        ("שרה", "שרה"),
+    ],
+)
+def test_a_display_name_is_one_harmless_line_of_bounded_length(name: str, shown: str) -> None:
+    assert display_name(Person(id=PersonId("u1"), name=name)) == shown
+
+
+def test_an_endless_template_leaves_most_of_each_message_to_the_words() -> None:
+    text = "word " * 40
+    shaped = shape(Message(text=text), capabilities=able(40), template="x" * 100 + "{text}")
+    assert "".join(bodies(shaped, prefix="x" * 8 + "… ")) == text
+
+
+# --- what cannot be carried ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        (Message(text="as it is"), "as it is"),
+        (Message(text="so bold", spans=(span(SpanKind.BOLD, 3, 4),)), "so bold"),
+        (link("see the docs now", "the docs", "https://example.org/d"), "see the docs (https://example.org/d) now"),
+        (link("see https://example.org/d", "https://example.org/d", "https://example.org/d"),
+         "see https://example.org/d"),
+        (link("see example.org", "example.org", "https://example.org/"), "see example.org"),
+        (link("mail a@b.org", "a@b.org", "mailto:a@b.org"), "mail a@b.org"),
+        (link("see example.org", "example.org", "https://evil.example/"),
+         "see example.org (https://evil.example/)"),
+        (Message(text="a b", spans=(span(SpanKind.LINK, 0, 1, "https://1"), span(SpanKind.LINK, 2, 1, "https://2"))),
+         "a (https://1) b (https://2)"),
+        (Message(text="ab", spans=(span(SpanKind.LINK, 0, 2, "https://1"), span(SpanKind.LINK, 0, 2, "https://1"))),
+         "ab (https://1)"),
+        (Message(text="ab", spans=(span(SpanKind.LINK, 0, 99, "https://1"),)), "ab (https://1)"),
+        (Message(text="𝔘 x", spans=(span(SpanKind.LINK, 0, 1, "https://1"),)), "𝔘 (https://1) x"),
+    ],
+)  # fmt: skip
+def test_plain_text_is_unchanged_but_for_link_addresses(message: Message, expected: str) -> None:
+    assert plain(message) == expected
+
+
+def test_where_there_is_no_formatting_links_are_written_out_and_nothing_is_marked() -> None:
+    shaped = shape(link("see the docs now", "docs", "https://x.org"), capabilities=able(markup="none"), template=None)
+    assert shaped.parts == (Message(text="see the docs (https://x.org) now"),)
+
+
+@pytest.mark.parametrize(
+    ("attachment", "note"),
+    [
+        (Attachment(kind="image", ref="r", name="cat.png", size=120_000), "[image: cat.png, 120 kB]"),
+        (Attachment(kind="voice", ref="r", size=1_500), "[voice: 1.5 kB]"),
+        (Attachment(kind="file", ref="r", name="a.pdf"), "[file: a.pdf]"),
+        (Attachment(kind="sticker", ref="r"), "[sticker]"),
+        (Attachment(kind="file", ref="r", name="@all\u202e\ngnp.exe"), "[file: @\u2060all gnp.exe]"),
+    ],
+)
+def test_a_note_tells_kind_name_and_size(attachment: Attachment, note: str) -> None:
+    assert attachment_note(attachment) == note
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (1960, "2 kB"), (2_500_000, "2.5 MB"), (3 * 10**9, "3 GB")],
+)
+def test_sizes_are_told_as_people_do(size: int, text: str) -> None:
+    assert size_text(size) == text
+
+
+CAT = Attachment(kind="image", ref="tg:cat", name="cat.png", size=120_000)
+FILM = Attachment(kind="video", ref="tg:film", name="film.mp4", size=80_000_000)
+
+
+def test_files_that_cannot_go_stand_as_notes_below_the_text_and_the_author_is_told() -> None:
+    shaped = shape(
+        Message(text="look", attachments=(CAT, FILM), sender=ANN),
+        capabilities=able(attachments="none"),
+        template=DEFAULT_TEMPLATE,
+    )
+    assert shaped.parts == (Message(text="Ann: look\n[image: cat.png, 120 kB]\n[video: film.mp4, 80 MB]", sender=ANN),)
+    assert shaped.notes == (
+        "[image: cat.png, 120 kB] did not go along, files cannot be sent there; a note stands in the text",
+        "[video: film.mp4, 80 MB] did not go along, files cannot be sent there; a note stands in the text",
+    )
+
+
+def test_a_file_alone_becomes_a_note_alone() -> None:
+    shaped = shape(Message(attachments=(CAT,)), capabilities=able(attachments="none"), template=None)
+    assert [part.text for part in shaped.parts] == ["[image: cat.png, 120 kB]"]
+
+
+def test_a_link_to_a_file_stands_beside_its_note() -> None:
+    shaped = shape(
+        Message(attachments=(CAT,)),
+        capabilities=able(attachments="none"),
+        template=None,
+        links={"tg:cat": "https://bridge.example/files/1"},
+    )
+    assert [part.text for part in shaped.parts] == ["[image: cat.png, 120 kB] https://bridge.example/files/1"]
+    assert shaped.notes[0].endswith("a link stands in the text")
+
+
+def test_only_the_file_that_is_too_large_becomes_a_note() -> None:
+    shaped = shape(Message(attachments=(CAT, FILM)), capabilities=able(attachment_bytes=50_000_000), template=None)
+    (part,) = shaped.parts
+    assert (part.attachments, part.text) == ((CAT,), "[video: film.mp4, 80 MB]")
+    assert "at most 50 MB" in shaped.notes[0]
+
+
+def test_files_that_can_go_are_left_alone() -> None:
+    shaped = shape(Message(text="look", attachments=(CAT,)), capabilities=able(), template=None)
+    assert shaped == Shaped((Message(text="look", attachments=(CAT,)),))
+
+
+@pytest.mark.parametrize(
+    ("original", "line"),
+    [
+        (Message(text="are you\nthere?", sender=ANN), "> Ann: are you there?"),
+        (Message(text="are you there?"), "> are you there?"),
+        (Message(text="word " * 40), "> " + "word " * 15 + "word…"),
+        (Message(attachments=(CAT,), sender=ANN), "> Ann: [image: cat.png, 120 kB]"),
+    ],
+)
+def test_a_reply_quotes_its_original_on_a_line_of_its_own(original: Message, line: str) -> None:
+    reply = Message(text="yes", reply_to=MessageId("m1"), spans=(span(SpanKind.BOLD, 0, 3),))
+    quoted = quoting(reply, original=original)
+    assert quoted == Message(text=f"{line}\nyes", spans=(span(SpanKind.BOLD, len(line) + 1, 3),))
+
+
+# --- names and mentions ----------------------------------------------------------------------------------
+
+
+@given(st.text() | texts)
+def test_a_defused_name_has_no_at_before_a_word_and_turns_no_direction(name: str) -> None:
+    harmless = defuse(name)
+    assert not re.search(r"@\w", harmless)
+    assert not re.search("[\u202a-\u202e\u2066-\u2069]", harmless)
+    assert harmless.replace("\u2060", "") == re.sub("[\u202a-\u202e\u2066-\u2069\u2060]", "", name)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("no mention", "no mention"),
+        ("@ann", "@\u2060ann"),
+        ("hi @ann, (@bob) /@eve", "hi @\u2060ann, (@\u2060bob) /@\u2060eve"),
+        ("mail ann@example.org", "mail ann@example.org"),
+        ("é@ann", "é@\u2060ann"),
+        ("5 @ 3", "5 @ 3"),
+        ("see https://medium.com/@ann/x", "see https://medium.com/@ann/x"),
+        ("see https://a.com/x)@ann", "see https://a.com/x)@\u2060ann"),
+        ("see http://localhost/@ann", "see http://localhost/@\u2060ann"),
+        ("see https://-.-/@ann", "see https://-.-/@\u2060ann"),
+        ("https://a.com/x @ann", "https://a.com/x @\u2060ann"),
+    ],
+)
+def test_mentions_in_text_are_defused_and_addresses_stay_whole(text: str, expected: str) -> None:
+    assert defuse_text(Message(text=text)) == Message(text=expected)
+
+
+def test_code_is_left_as_it_is() -> None:
+    message = Message(text="run @ann @bob", spans=(span(SpanKind.CODE, 4, 4),))
+    assert defuse_text(message).text == "run @ann @\u2060bob"
+
+
+@pytest.mark.parametrize(
+    "pinging",
+    [
+        span(SpanKind.MENTION, 0, 3, "1001"),
+        span(SpanKind.LINK, 0, 3, "tg://user?id=1001"),
+        span(SpanKind.LINK, 0, 3, " TG:user?id=1001"),
+    ],
+)
+def test_formatting_that_pings_goes_and_the_words_stay(pinging: Span) -> None:
+    bold = span(SpanKind.BOLD, 0, 3)
+    assert defuse_text(Message(text="Ann", spans=(pinging, bold))) == Message(text="Ann", spans=(bold,))
+
+
+@given(text=st.lists(st.sampled_from(["@ann", " ", "x", "@", FAMILY, "."]), min_size=1).map("".join), data=st.data())
+def test_formatting_covers_the_same_words_after_defusing(text: str, data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, len(text) - 1))
+    length = data.draw(st.integers(1, len(text) - start))
+    made = defuse_text(Message(text=text, spans=(span(SpanKind.BOLD, start, length),)))
+    (bold,) = made.spans
+    covered = made.text[bold.start : bold.start + bold.length]
+    assert covered.replace("\u2060", "") == text[start : start + length]
+    assert made.text.replace("\u2060", "") == text
+
+
+# --- UTF-16 ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("text", "length"), [("", 0), ("abc", 3), ("é", 1), ("𝔘", 2), (FAMILY, 8), ("🇫🇷", 4)])
+def test_length_is_counted_in_utf16_units(text: str, length: int) -> None:
+    assert utf16_length(text) == length
+
+
+@given(st.text() | texts)
+def test_offsets_in_utf16_are_those_of_the_encoded_text(text: str) -> None:
+    offsets = utf16_offsets(text)
+    assert len(offsets) == len(text) + 1
+    assert list(offsets) == [len(text[:at].encode("utf-16-le")) // 2 for at in range(len(text) + 1)]
+
+
+@given(st.text() | texts)
+def test_offsets_in_code_points_undo_those_in_utf16(text: str) -> None:
+    back = codepoint_offsets(text)
+    assert len(back) == utf16_length(text) + 1
+    assert [back[at] for at in utf16_offsets(text)] == list(range(len(text) + 1))
+
+
+def test_the_middle_of_a_surrogate_pair_is_the_code_point_it_belongs_to() -> None:
+    assert list(codepoint_offsets("a𝔘b")) == [0, 1, 1, 2, 3]
+
+
+# --- cost ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("template", [None, DEFAULT_TEMPLATE])
+def test_a_short_text_costs_microseconds(template: str | None) -> None:
+    message, capabilities = Message(text="hello there, how are you?", sender=ANN), able(4096, "utf16")
+    runs = timeit.repeat(lambda: shape(message, capabilities=capabilities, template=template), number=200, repeat=10)
+    assert min(runs) / 200 < 60e-6
