@@ -221,6 +221,7 @@ class App:
         config = uvicorn.Config(
             self.web.app,
             log_config=None,
+            log_level="warning",
             access_log=False,
             server_header=False,
             date_header=False,

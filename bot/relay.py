@@ -175,8 +175,6 @@ class Relay:
         if template is not None and address.account == TELEGRAM:
             bare = defuse_text(bare)
         parts = shape(bare, capabilities=account.capabilities, template=template).parts
-        if message.buttons:
-            parts = (*parts[:-1], parts[-1].model_copy(update={"buttons": message.buttons}))
         if on_ambiguous is None:
             is_telegram = address.account == TELEGRAM
             on_ambiguous = self.policy.telegram_on_ambiguous if is_telegram else self.policy.on_ambiguous

@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,6 +19,7 @@ from telegram import BotCommand, BotCommandScopeAllGroupChats, BotCommandScopeAl
 from telegram import Message as TelegramMessage
 from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError
 from telegram.ext import Application, CallbackContext, CallbackQueryHandler, ExtBot, MessageHandler, filters
+from telegram.warnings import PTBUserWarning
 
 from bot import decisions
 from bot.addresses import TELEGRAM, AddressError
@@ -40,6 +42,9 @@ from bridges.errors import Refused
 from bridges.model import Received
 
 logger = logging.getLogger(__name__)
+
+# The raw answer is wanted, before anything is made of it: it is what goes into the inbox.
+warnings.filterwarnings("ignore", message="Please use 'Bot.getUpdates'", category=PTBUserWarning)
 
 # Explicit at every start: an omitted list keeps whatever was set before (https://core.telegram.org/bots/api#getupdates).
 ALLOWED_UPDATES = (
