@@ -46,9 +46,9 @@ def _json_server_error() -> Answer:
 class Faults:
     """An ASGI app that passes requests on, or fails as ``mode`` says.
 
-    ``applies`` picks the requests it touches (all, unless told otherwise). With ``remaining`` set the fault hits that
-    many requests and ``mode`` is then ``ok`` again. ``too_many`` and ``server_error`` make answers of the provider's
-    own shape. ``hits`` counts the requests that were touched.
+    ``applies`` picks the requests it touches (all, unless told otherwise) and may be changed at any time. With
+    ``remaining`` set the fault hits that many requests and ``mode`` is then ``ok`` again. ``too_many`` and
+    ``server_error`` make answers of the provider's own shape. ``hits`` counts the requests that were touched.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Faults:
         server_error: Callable[[], Answer] = _json_server_error,
     ) -> None:
         self._app = app
-        self._applies = applies
+        self.applies = applies
         self._too_many = too_many
         self._server_error = server_error
         self._mode = Mode.OK
@@ -113,7 +113,7 @@ class Faults:
     def _take(self, scope: Scope) -> Mode:
         if scope["type"] != "http" or self._mode is Mode.OK:
             return Mode.OK
-        if self._applies is not None and not self._applies(scope):
+        if self.applies is not None and not self.applies(scope):
             return Mode.OK
         mode = self._mode
         self.hits += 1

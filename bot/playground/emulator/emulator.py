@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ from bot.playground.emulator.forms import Form
 from bot.playground.emulator.methods import ApiError, Call, run
 from bot.playground.emulator.updates import Updates, retry_delay
 from bot.playground.emulator.world import BotAccount, Person, World, WorldError
-from bridges.faults import Faults
+from bridges.faults import Faults, Mode
 
 Json = dict[str, Any]
 
@@ -134,6 +134,23 @@ class Emulator(World):
             record.status, record.answer = 200, {"ok": True, "result": result}
         record.finished_at = self.clock()
         return record.status, record.answer
+
+    def fail(
+        self,
+        mode: Mode | str,
+        *,
+        methods: Iterable[str] | None = None,
+        delay_s: float | None = None,
+        retry_after_s: int | None = None,
+        remaining: int | None = None,
+    ) -> None:
+        """Make the API fail, for all requests or for some methods only; ``fail("ok")`` ends it.
+
+        Name the methods where ``remaining`` counts, or a poll may take the fault that was meant for a message.
+        """
+        names = None if methods is None else frozenset(name.lower() for name in methods)
+        self.faults.configure(mode, delay_s=delay_s, retry_after_s=retry_after_s, remaining=remaining)
+        self.faults.applies = None if names is None else lambda scope: server.method_of(scope) in names
 
     async def aclose(self) -> None:
         """Stop everything that runs in the background."""

@@ -13,7 +13,6 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from typing import Any
 
 Json = dict[str, Any]
@@ -1061,43 +1060,64 @@ def _without_crossing(entities: Iterable[Entity], quotes: Sequence[Entity]) -> l
 
 
 def _resplit(styles: list[Entity], others: list[Entity]) -> list[Entity]:
-    """Styles joined where they touch, cut at the edges of other entities and left out inside code."""
+    """Styles joined where they touch, cut where another begins or ends, and left out inside code.
+
+    A style is cut also where another style begins in it: bold with italic inside becomes two pieces of bold, as on
+    the server.
+    """
     if not styles:
         return others
-    cuts = sorted({edge for other in others for edge in (other.offset, other.end)})
-    code = [other for other in others if other.type in _CODE]
-    result = list[Entity]()
-    for kind in _SPLITTABLE:
-        joined = list[list[int]]()
-        for entity in styles:
-            if entity.type != kind:
-                continue
-            if joined and entity.offset <= joined[-1][1]:
-                joined[-1][1] = max(joined[-1][1], entity.end)
+    splitter = _Splitter(styles)
+    nested = list[Entity]()
+
+    def go_to(offset: float) -> None:
+        while nested and offset >= nested[-1].end:
+            before = len(splitter.result)
+            splitter.advance(nested[-1].end)
+            if nested.pop().type in _CODE:
+                del splitter.result[before:]
+        splitter.advance(offset)
+
+    for other in others:
+        go_to(other.offset)
+        nested.append(other)
+    go_to(float("inf"))
+    return sorted([*others, *splitter.result], key=_order)
+
+
+class _Splitter:
+    """Goes through sorted styles from left to right and writes down their pieces."""
+
+    def __init__(self, styles: list[Entity]) -> None:
+        self._styles = styles
+        self._at = 0
+        self._open: dict[str, tuple[int, int]] = {}
+        self.result: list[Entity] = []
+
+    def advance(self, offset: float) -> None:
+        """Take in what begins before the offset and write down what is open up to it."""
+        while self._at < len(self._styles) and self._styles[self._at].offset < offset:
+            style = self._styles[self._at]
+            self._at += 1
+            begin, end = self._open.get(style.type, (0, -1))
+            if style.offset <= end:
+                self._open[style.type] = (begin, max(end, style.end))
             else:
-                joined.append([entity.offset, entity.end])
-        for begin, end in joined:
-            edges = [begin, *(cut for cut in cuts if begin < cut < end), end]
-            for left, right in pairwise(edges):
-                if not any(block.offset <= left and right <= block.end for block in code):
-                    result.append(Entity(kind, left, right - left))
-    return sorted([*others, *_cut_by_styles(result)], key=_order)
+                self._flush(style.offset)
+                self._open[style.type] = (style.offset, style.end)
+        self._flush(offset)
 
-
-def _cut_by_styles(styles: list[Entity]) -> list[Entity]:
-    """Styles nest: one that begins inside another and ends behind it is cut where the other ends."""
-    pending, result, opened = sorted(styles, key=_order), list[Entity](), list[Entity]()
-    while pending:
-        entity = pending.pop(0)
-        opened = [other for other in opened if other.end > entity.offset]
-        limit = min((other.end for other in opened), default=entity.end)
-        if entity.end > limit:
-            pending.append(Entity(entity.type, limit, entity.end - limit))
-            pending.sort(key=_order)
-            entity = Entity(entity.type, entity.offset, limit - entity.offset)
-        opened.append(entity)
-        result.append(entity)
-    return result
+    def _flush(self, offset: float) -> None:
+        for kind in _SPLITTABLE:
+            begin, end = self._open.get(kind, (0, -1))
+            if begin >= offset or end < 0:
+                continue
+            stop = end if end <= offset else int(offset)
+            self.result.append(Entity(kind, begin, stop - begin))
+            if end <= offset:
+                del self._open[kind]
+            else:
+                self._open[kind] = (stop, end)
 
 
 def _sorted_apart(entities: Iterable[Entity]) -> tuple[list[Entity], list[Entity], list[Entity]]:

@@ -34,16 +34,20 @@ class Form:
 
 def read_form(query: bytes, content_type: str, body: bytes) -> Form:
     """Parse a request's query string and body."""
-    form = Form(dict(parse_qsl(query.decode("ascii", "replace"), keep_blank_values=True)))
+    try:
+        return _read_form(query, content_type, body)
+    except UnicodeDecodeError as error:
+        raise FormError("strings must be encoded in UTF-8") from error
+
+
+def _read_form(query: bytes, content_type: str, body: bytes) -> Form:
+    form = Form(dict(_pairs(query)))
     kind, _, rest = content_type.partition(";")
     match kind.strip().lower():
         case "application/json" if body.strip():
             _read_json(body, form)
         case "application/x-www-form-urlencoded":
-            try:
-                form.fields |= parse_qsl(body.decode("ascii"), keep_blank_values=True)
-            except UnicodeDecodeError as error:
-                raise FormError("the form holds bytes that are not encoded") from error
+            form.fields |= _pairs(body)
         case "multipart/form-data":
             boundary = re.search(r'boundary="?([^";,]+)"?', rest)
             if not boundary:
@@ -52,10 +56,14 @@ def read_form(query: bytes, content_type: str, body: bytes) -> Form:
     return form
 
 
+def _pairs(encoded: bytes) -> list[tuple[str, str]]:
+    return parse_qsl(encoded.decode("ascii", "replace"), keep_blank_values=True, errors="strict")
+
+
 def _read_json(body: bytes, form: Form) -> None:
     try:
-        value = json.loads(body)
-    except ValueError as error:
+        value = json.loads(body.decode())
+    except json.JSONDecodeError as error:
         raise FormError("can't parse JSON object") from error
     if not isinstance(value, dict):
         raise FormError("expected an Object")
@@ -74,7 +82,7 @@ def _read_multipart(body: bytes, boundary: bytes, form: Form) -> None:
             raise FormError("a part of the multipart body has no headers")
         headers = {
             name.strip().lower(): value.strip()
-            for name, _, value in (line.partition(":") for line in head.decode("utf-8", "replace").split("\r\n"))
+            for name, _, value in (line.partition(":") for line in head.decode().split("\r\n"))
         }
         disposition = headers.get("content-disposition", "")
         name = _parameter(disposition, "name")
@@ -84,7 +92,7 @@ def _read_multipart(body: bytes, boundary: bytes, form: Form) -> None:
         if file_name is not None:
             form.files[name] = Upload(file_name, headers.get("content-type", ""), data)
         else:
-            form.fields[name] = data.decode("utf-8", "replace")
+            form.fields[name] = data.decode()
 
 
 def _parameter(disposition: str, name: str) -> str | None:

@@ -246,7 +246,7 @@ def _private(call: Call, user_id: int, *, write: bool) -> Chat:
         raise bad("chat not found")
     if person.is_bot:
         raise forbidden("bots can't send messages to bots") if write else bad("chat not found")
-    if chat is None or not chat.messages:
+    if chat is None or not chat.started:
         # Somebody the bot only met in a group, or never.
         met = any(user_id in other.members and bot.id in other.members for other in world.chats.values())
         if not met and chat is None:

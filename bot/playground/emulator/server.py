@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -154,6 +154,12 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
+def method_of(scope: Scope) -> str:
+    """The name of the method that a request asks for, in small letters; nothing for files."""
+    match = re.search(r"/bot[^/]+/([A-Za-z]+)/?$", scope["path"])
+    return match[1].lower() if match and "/file/" not in scope["path"] else ""
+
+
 def _file(emulator: Emulator, token: str, path: str) -> Response:
     if emulator.bot_by_token(token) is None:
         return _refusal(401, "Unauthorized")
@@ -215,6 +221,9 @@ def _actions() -> dict[str, _Action]:
         "member": lambda e, b: e.set_member(
             b["chat"], b["user"], b["status"], **_take(b, by="by", anonymous="anonymous", rights="rights")
         ),
+        "forward": lambda e, b: e.forward(
+            b["user"], b["chat"], b["from_chat"], b["message"], **_take(b, thread="thread_id", bot="bot_id")
+        ),
         "start": lambda e, b: e.start(b["user"], b.get("payload", ""), **_take(b, bot="bot_id")),
         "say": lambda e, b: e.say(b["user"], b["chat"], b["text"], **_take(b, **_SAY)),
         "edit": lambda e, b: e.edit(b["user"], b["chat"], b["message"], b["text"], b.get("entities")),
@@ -236,7 +245,7 @@ def _actions() -> dict[str, _Action]:
 
 
 def _set_fault(emulator: Emulator, body: Json) -> object:
-    emulator.faults.configure(**body)
+    emulator.fail(**body)
     return emulator.faults.to_json()
 
 
@@ -295,6 +304,15 @@ def control_app(emulator: Emulator) -> Starlette:
             return _answer(404, {"error": "unknown callback"})
         return _answer(200, _shown(found))
 
+    async def events(_: Request) -> Response:
+        async def stream() -> AsyncIterator[str]:
+            with emulator.subscribe() as changes:
+                yield ": listening\n\n"
+                async for change in changes:
+                    yield f"data: {json.dumps(change, ensure_ascii=False)}\n\n"
+
+        return StreamingResponse(stream(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
     async def calls(request: Request) -> Response:
         try:
             last = int(request.query_params.get("last", "100"))
@@ -325,6 +343,7 @@ def control_app(emulator: Emulator) -> Starlette:
             Route("/messages", messages, methods=["GET"]),
             Route("/reactions", reactions, methods=["GET"]),
             Route("/callback/{id}", callback, methods=["GET"]),
+            Route("/events", events, methods=["GET"]),
             Route("/calls", calls, methods=["GET"]),
             Route("/{action}", act, methods=["POST"]),
         ]

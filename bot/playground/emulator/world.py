@@ -276,6 +276,7 @@ class Chat:
     next_id: int = 1
     migrated_to: int = 0
     last_bot: int = 0
+    started: bool = False
 
     def to_json(self) -> Json:
         if self.peer:
@@ -425,6 +426,10 @@ class World:
                 event["bot_id"] = chat.bot_id
         for subscription in self._subscriptions:
             subscription.tell(event)
+
+    def _tell_message(self, kind: str, message: Message) -> None:
+        if self._subscriptions:
+            self.tell(kind, message.chat, message_id=message.id, message=message.to_json())
 
     def _name(self, username: str | None, thing: Person | Chat) -> None:
         if username:
@@ -615,7 +620,10 @@ class World:
             if new.present:
                 self._service(chat, actor, {"new_chat_members": [person.to_json()]})
             else:
-                self._service(chat, actor, {"left_chat_member": person.to_json()})
+                message = self._service(chat, actor, {"left_chat_member": person.to_json()})
+                if person.id in self.bots:
+                    # The last thing a bot hears of a chat is that it is out.
+                    self.push(self.bots[person.id], "message", message.to_json(), chat)
 
     def _owner(self, chat: Chat) -> Person | None:
         for user_id, member in chat.members.items():
@@ -727,10 +735,10 @@ class World:
         self._sign(message, author, as_chat)
         self._thread(message, thread_id, reply_to)
         chat.messages[message.id] = message
+        chat.started = True
         if author and author.is_bot:
             chat.last_bot = author.id
-        shown = message.to_json()
-        self.tell("message", chat, message_id=message.id, message=shown)
+        self._tell_message("message", message)
         if not quiet:
             self.deliver(message)
         return message
@@ -790,7 +798,7 @@ class World:
         message.thread_id, message.is_topic = topic.id, True
         chat.messages[message.id] = message
         self.tell("topic", chat, topic=topic.to_json(), message_id=message.id)
-        self.tell("message", chat, message_id=message.id, message=message.to_json())
+        self._tell_message("message", message)
         self.deliver(message)
         return topic
 
@@ -806,7 +814,7 @@ class World:
         if content is not None:
             message.content = content
             message.edit_date = self.now()
-        self.tell("edited", message.chat, message_id=message.id, message=message.to_json())
+        self._tell_message("edited", message)
         if tell_bots:
             self.deliver(message, edited=True)
 
@@ -958,6 +966,30 @@ class World:
             quote=quote,
             forward_from=forward_from,
             sender_chat=sender_chat,
+            bot_id=bot_id,
+        )
+
+    def forward(
+        self,
+        user_id: int,
+        chat_id: int,
+        from_chat_id: int,
+        message_id: int,
+        *,
+        thread_id: int | None = None,
+        bot_id: int | None = None,
+    ) -> Json:
+        """A person forwards a message that they can see."""
+        source = self.chat_of(user_id, from_chat_id, bot_id=bot_id)
+        message = self._message(source, message_id)
+        if message.is_service or message.protected:
+            raise WorldError(f"message {message_id} cannot be forwarded")
+        return self._speak(
+            user_id,
+            chat_id,
+            dict(message.content),
+            thread_id=thread_id,
+            forward_from=self.origin(message),
             bot_id=bot_id,
         )
 
