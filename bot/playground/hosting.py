@@ -15,10 +15,11 @@ from starlette.types import ASGIApp
 
 
 class _Quiet(logging.Filter):
-    """Leaves out that an app returned without completing its response: the fault switch does so on purpose."""
+    """Leaves out what is done on purpose: responses cut by the fault switch, requests cut by going down."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return "without completing response" not in record.getMessage()
+        cancelled = record.exc_info and record.exc_info[0] is asyncio.CancelledError
+        return not cancelled and "without completing response" not in record.getMessage()
 
 
 class _Server(uvicorn.Server):
@@ -55,6 +56,7 @@ class _Server(uvicorn.Server):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self.lifespan.shutdown()
 
 
 _QUIET = _Quiet()
@@ -64,15 +66,17 @@ class LoopbackServer:
     """One app on one port of this machine.
 
     ``port=0`` picks a free one at the first start and keeps it. ``down()`` stops listening and closes what is open,
-    so that connections are refused; ``up()`` listens on the same port again. Not to be reached from outside.
+    so that connections are refused; ``up()`` listens on the same port again. ``lifespan`` tells the app of start and
+    stop, which an app that is put up and down should rather not need. Not to be reached from outside.
     """
 
-    def __init__(self, app: ASGIApp, *, port: int = 0, host: str = "127.0.0.1") -> None:
+    def __init__(self, app: ASGIApp, *, port: int = 0, host: str = "127.0.0.1", lifespan: bool = False) -> None:
         if not ipaddress.ip_address(host).is_loopback:
             raise ValueError(f"{host} is no loopback address: the playground is for this machine only")
         self._app = app
         self._host = host
         self._port = port
+        self._lifespan = lifespan
         self._server: _Server | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -98,7 +102,12 @@ class LoopbackServer:
             return
         listener = self._bind()
         config = uvicorn.Config(
-            self._app, access_log=False, log_config=None, lifespan="off", timeout_keep_alive=75, ws="none"
+            self._app,
+            access_log=False,
+            log_config=None,
+            lifespan="on" if self._lifespan else "off",
+            timeout_keep_alive=75,
+            ws="none",
         )
         logging.getLogger("uvicorn.error").addFilter(_QUIET)
         server = _Server(config)

@@ -102,14 +102,19 @@ def test_markdown_of_the_old_kind() -> None:
         formatted("ü *x", "Markdown")
 
 
-@given(st.text(), st.sampled_from(["HTML", "MarkdownV2", "Markdown", ""]))
+TAGS = [f"<{slash}{name}>" for name in ("b", "i", "code", "pre", "a", "blockquote", "") for slash in ("", "/")]
+SIGNS = ["__", "||", "```", "![", "&lt;", "&#x1F389;", "<a href=a.com>", "tg://emoji?id=5", "a.com", "@durov", "/help"]
+MARKS = st.lists(st.sampled_from([*"*_~|`[]()\\>&<é🎉 \n\r", "\n>", *TAGS, *SIGNS]), max_size=12).map("".join)
+
+
+@given(st.text() | MARKS, st.sampled_from(["HTML", "MarkdownV2", "Markdown", ""]))
 def test_no_text_breaks_it_and_what_comes_out_is_stable(text: str, mode: str) -> None:
     try:
         plain, entities = formatted(text, mode)
     except EntityError:
         return
     size = utf16_length(plain)
-    assert all(0 <= e["offset"] and e["length"] > 0 and e["offset"] + e["length"] <= size for e in entities)
+    assert all(e["offset"] >= 0 and e["length"] > 0 and e["offset"] + e["length"] <= size for e in entities)
     again, _ = settle(plain)
     assert again == plain
     settled = formatted(plain, "", entities)

@@ -150,7 +150,9 @@ async def test_down_refuses_connections_and_up_takes_the_same_port(
     assert (await http.get(url)).text == "ok"
 
 
-async def test_down_cuts_what_is_open(faults: Faults, server: LoopbackServer, http: httpx.AsyncClient) -> None:
+async def test_down_cuts_what_is_open_without_a_word(
+    faults: Faults, server: LoopbackServer, http: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
     faults.mode = "nothing"
     hanging = asyncio.create_task(http.get(server.url))
     while not faults.hits:  # noqa: ASYNC110
@@ -158,6 +160,7 @@ async def test_down_cuts_what_is_open(faults: Faults, server: LoopbackServer, ht
     await server.down()
     with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
         await hanging
+    assert [record for record in caplog.records if record.name.startswith("uvicorn")] == []
 
 
 async def test_only_loopback_is_served(inside: Inside) -> None:

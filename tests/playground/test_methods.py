@@ -121,7 +121,7 @@ async def test_a_blocked_bot_is_told_and_may_write_again_after_unblock(raw: RawC
     await raw.updates()
     emulator.block(ANN)
     assert await raw.fails("sendMessage", chat_id=ANN, text="x") == (403, "Forbidden: bot was blocked by the user")
-    emulator.unblock(ANN)
+    emulator.start(ANN)
     await raw.call("sendMessage", chat_id=ANN, text="x")
     statuses = [u["my_chat_member"]["new_chat_member"]["status"] for u in await raw.updates() if "my_chat_member" in u]  # type: ignore[index]
     assert statuses == ["kicked", "member"]
@@ -347,6 +347,18 @@ async def test_anonymous_admins_channels_and_forwards_look_as_on_telegram(raw: R
     assert hidden["forward_origin"]["sender_user_name"] == "Somebody"
     kinds = [next(k for k in u if k != "update_id") for u in await raw.updates()]
     assert kinds == ["channel_post", "message", "message", "message"]
+
+
+async def test_a_channel_post_is_forwarded_to_its_discussion_group(raw: RawClient, emulator: Emulator) -> None:
+    emulator.link_discussion(CHANNEL, GROUP)
+    emulator.set_member(GROUP, emulator.bot.id, "administrator")
+    await raw.updates(offset=-1)
+    await raw.call("sendMessage", chat_id=CHANNEL, text="from the bot itself")
+    forwarded: Any = (await raw.updates())[-1]["message"]
+    assert forwarded["is_automatic_forward"]
+    assert (forwarded["sender_chat"]["id"], forwarded["forward_origin"]["type"]) == (CHANNEL, "channel")
+    full: Any = await raw.call("getChat", chat_id=GROUP)
+    assert full["linked_chat_id"] == CHANNEL
 
 
 async def test_a_press_is_answered_once_and_not_too_late(raw: RawClient, emulator: Emulator, clock: Clock) -> None:

@@ -1110,6 +1110,8 @@ async def get_chat(call: Call) -> Result:
         full["active_usernames"] = [chat.username]
     if chat.peer and chat.peer.username:
         full["active_usernames"] = [chat.peer.username]
+    if chat.linked:
+        full["linked_chat_id"] = chat.linked
     if chat.description:
         full["description"] = chat.description
     if chat.available_reactions is not None:

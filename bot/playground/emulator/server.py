@@ -236,6 +236,7 @@ def _actions() -> dict[str, _Action]:
         "topic": lambda e, b: {"thread": e.add_topic(b["chat"], b["name"], **_take(b, by="by"))},
         "close_topic": lambda e, b: e.close_topic(b["chat"], b["thread"], **_take(b, closed="closed", by="by")),
         "delete_topic": lambda e, b: e.delete_topic(b["chat"], b["thread"]),
+        "link_discussion": lambda e, b: e.link_discussion(b["channel"], b["group"]),
         "title": lambda e, b: e.set_title(b["chat"], b["title"], **_take(b, by="by")),
         "available_reactions": lambda e, b: e.set_available_reactions(b["chat"], b.get("emoji")),
         "permissions": lambda e, b: e.set_permissions(b["chat"], **b["permissions"]),

@@ -39,6 +39,7 @@ REACTIONS = tuple(
 _REACTIONS = frozenset(REACTIONS)
 # The users that stand in "from" where a chat speaks (https://core.telegram.org/bots/api#message, field "from").
 ANONYMOUS_ADMIN: Json = {"id": 1087968824, "is_bot": True, "first_name": "Group", "username": "GroupAnonymousBot"}
+TELEGRAM: Json = {"id": 777000, "is_bot": False, "first_name": "Telegram"}
 CHANNEL_AS_USER: Json = {"id": 136817688, "is_bot": True, "first_name": "Channel", "username": "Channel_Bot"}
 
 _ADMIN_RIGHTS = (
@@ -277,6 +278,7 @@ class Chat:
     migrated_to: int = 0
     last_bot: int = 0
     started: bool = False
+    linked: int = 0
 
     def to_json(self) -> Json:
         if self.peer:
@@ -741,7 +743,28 @@ class World:
         self._tell_message("message", message)
         if not quiet:
             self.deliver(message)
+        if chat.type == "channel" and chat.linked and not message.is_service:
+            self._discuss(message)
         return message
+
+    def _discuss(self, post: Message) -> None:
+        """A channel post appears in the discussion group by itself, as a forward in the name of the channel."""
+        group = self.chats[post.chat.linked]
+        message = Message(group.next_id, group, self.now(), dict(post.content), sender=TELEGRAM, sender_chat=post.chat)
+        message.forward_origin = self.origin(post)
+        message.is_automatic_forward = True
+        message.media_group_id = post.media_group_id
+        group.next_id += 1
+        group.messages[message.id] = message
+        self._tell_message("message", message)
+        self.deliver(message)
+
+    def link_discussion(self, channel_id: int, group_id: int) -> None:
+        """A channel gets a discussion group: its posts are forwarded there automatically."""
+        channel, group = self.find_chat(channel_id), self.find_chat(group_id)
+        if channel.type != "channel" or group.type != "supergroup" or group.is_forum:
+            raise WorldError("a discussion joins a channel and a supergroup without topics")
+        channel.linked, group.linked = group_id, channel_id
 
     def _sign(self, message: Message, author: Person | None, as_chat: Chat | None) -> None:
         chat = message.chat
@@ -994,7 +1017,8 @@ class World:
         )
 
     def start(self, user_id: int, payload: str = "", *, bot_id: int | None = None) -> Json:
-        """A person opens the private chat with a bot and presses Start."""
+        """A person opens the private chat with a bot and presses Start, or Restart where they had blocked it."""
+        self.unblock(user_id, bot_id=bot_id)
         return self.say(user_id, user_id, f"/start {payload}".strip(), bot_id=bot_id)
 
     def _text(self, text: str, entities: Sequence[Json] | None, *, field: str = "text", limit: int = 4096) -> Json:
