@@ -12,6 +12,7 @@ from bot.playground.emulator import server
 from bot.playground.emulator.flood import FloodLimits
 from bot.playground.emulator.forms import Form
 from bot.playground.emulator.methods import ApiError, Call, run
+from bot.playground.emulator.snapshot import put_back, take_snapshot
 from bot.playground.emulator.updates import Updates, retry_delay
 from bot.playground.emulator.world import BotAccount, Person, World, WorldError
 from bridges.faults import Faults, Mode
@@ -151,6 +152,15 @@ class Emulator(World):
         names = None if methods is None else frozenset(name.lower() for name in methods)
         self.faults.configure(mode, delay_s=delay_s, retry_after_s=retry_after_s, remaining=remaining)
         self.faults.applies = None if names is None else lambda scope: server.method_of(scope) in names
+
+    def snapshot(self) -> Json:
+        """The whole world as JSON, without tokens; ``restore`` puts it back."""
+        return take_snapshot(self)
+
+    def restore(self, snapshot: Json) -> None:
+        """Replace the world by a snapshot; the bots must be here already. Readers are told to look anew."""
+        put_back(self, snapshot)
+        self.tell("restored")
 
     async def aclose(self) -> None:
         """Stop everything that runs in the background."""

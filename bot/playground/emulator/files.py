@@ -88,9 +88,16 @@ class Files:
         extension = _EXTENSIONS.get(kind) or ("." + file_name.rpartition(".")[2] if "." in file_name else "")
         path = f"{_FOLDERS.get(kind, 'documents')}/file_{len(self._by_id)}{extension}"
         file = File(file_id, unique, path, data, kind, file_name, mime_type)
-        self._by_id[file_id] = file
-        self._by_path[path] = file
+        self.put(file)
         return file
+
+    def put(self, file: File) -> None:
+        """Keep a file under the id and path it has."""
+        self._by_id[file.file_id] = file
+        self._by_path[file.path] = file
+
+    def everything(self) -> list[File]:
+        return list(self._by_id.values())
 
     def get(self, file_id: str) -> File | None:
         return self._by_id.get(file_id)

@@ -99,7 +99,7 @@ class Updates:
         self, clock: Callable[[], float], *, first_id: int, delay: Callable[[int, int], float] = retry_delay
     ) -> None:
         self._clock = clock
-        self._next_id = first_id
+        self.next_id = first_id
         self._waiting: deque[Update] = deque()
         self._wake = asyncio.Event()
         self._poll = 0
@@ -122,8 +122,8 @@ class Updates:
             return
         # The payload is what it is now: later edits of the message must not show in it.
         frozen = json.loads(json.dumps(payload))
-        self._waiting.append(Update(self._next_id, {kind: frozen}, self._clock() + KEPT_S, queue))
-        self._next_id += 1
+        self._waiting.append(Update(self.next_id, {kind: frozen}, self._clock() + KEPT_S, queue))
+        self.next_id += 1
         self._drained.clear()
         self._wake.set()
 
@@ -152,6 +152,20 @@ class Updates:
         self._waiting.clear()
         self._note_drained()
 
+    def waiting(self) -> list[Update]:
+        """What nobody confirmed, oldest first."""
+        self._expire()
+        return list(self._waiting)
+
+    def put_back(self, updates: Sequence[Update], next_id: int, allowed: Sequence[str]) -> None:
+        """Go on with what was written down; ids never go back."""
+        self._waiting = deque(updates)
+        self.next_id = max(self.next_id, next_id)
+        self.allow(allowed)
+        if self._waiting:
+            self._drained.clear()
+        self._wake.set()
+
     def allow(self, names: Sequence[str] | None) -> None:
         """Remember which kinds the bot wants; None keeps what was, an empty list or only unknown names the default."""
         if names is None:
@@ -168,7 +182,7 @@ class Updates:
             while len(self._waiting) > -offset:
                 self._waiting.popleft()
         # An offset from beyond the end is not of this queue: nothing is confirmed then.
-        elif offset <= self._next_id:
+        elif offset <= self.next_id:
             while self._waiting and self._waiting[0].id < offset:
                 self._waiting.popleft()
         self._note_drained()
@@ -220,7 +234,7 @@ class Updates:
         for update in self._waiting:
             if len(found) == limit:
                 break
-            if offset <= 0 or offset > self._next_id or update.id >= offset:
+            if offset <= 0 or offset > self.next_id or update.id >= offset:
                 found.append(update.to_json())
         return found
 
