@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from bot.accounts import Account, ProviderAccount
 from bot.addresses import TELEGRAM
 from bot.delivery import DeliveryEngine, Meters
+from bot.faultpoints import point
 from bot.feedback import Feedback
 from bot.intake import Intake
 from bot.metrics import Metrics
@@ -65,6 +66,14 @@ def hook_secrets(settings: Settings) -> dict[str, str]:
     return found
 
 
+def addresses_of(settings: Settings) -> tuple[str, ...]:
+    """Every server that this configuration talks to."""
+    return (
+        settings.telegram.api_base_url,
+        *(str(getattr(account, "base_url", "")) for account in settings.accounts.values()),
+    )
+
+
 def policy_of(settings: Settings) -> Policy:
     """What the settings say about deliveries."""
     return Policy(
@@ -95,6 +104,7 @@ class App:
         except BaseException:
             self._socket.close()
             raise
+        point("start.opened")
         self._build()
         await self._recall()
         await self.store.write(self._try_paused_again)
@@ -255,6 +265,7 @@ class App:
     async def stop(self) -> None:
         """Accept nothing more, finish what is under way, close."""
         logger.info("stopping", extra={"action": "stop"})
+        point("stop.begun")
         await self.telegram.stop()
         if self._server is not None:
             self._server.should_exit = True
@@ -265,6 +276,7 @@ class App:
         await self.engine.stop(grace_s=STOP_GRACE_S)
         await self.marker.stop()
         await self.retention.stop()
+        point("stop.drained")
         for account in self.accounts.values():
             await account.close()
         await self.telegram.close()

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, TypedDict
 
 from bot.accounts import Account
+from bot.faultpoints import point
 from bot.retry import (
     SCHEDULE_S,
     Again,
@@ -111,6 +112,8 @@ class DeliveryEngine:
         """Take up what a former process left behind, then send."""
         now = self._clock()
         leases = await self._store.write(lambda tx: tx.outbox.recover(owner=self._owner, now=now, lease_s=LEASE_S))
+        if leases:
+            point("start.recovered")
         for lease in leases:
             dispatcher = self._dispatchers.get(lease.account)
             if dispatcher is not None:
@@ -273,6 +276,7 @@ class _Dispatcher:
         if lease.rows[0].state == "sending":
             await self.resolve_crashed(lease)
             return
+        point("delivery.begun")
         try:
             receipt = await self.account.deliver([await self._outgoing(row) for row in lease.rows])
         except asyncio.CancelledError:
@@ -280,6 +284,7 @@ class _Dispatcher:
         except Exception as error:
             await self._failed(lease, error)
         else:
+            point("delivery.answered")
             self.engine._meters.request(self.account.name, "sent")
             await self._sent(lease, receipt)
 
@@ -364,6 +369,7 @@ class _Dispatcher:
             else:
                 await self._apply(lease, decision, failure)
             return
+        point("delivery.confirmed")
         if receipt is not None:
             await self._sent(lease, receipt)
         else:
@@ -428,6 +434,7 @@ class _Dispatcher:
                 logger.error("a send cannot be recorded yet", extra={"action": "settle", "error": str(error)})
                 await asyncio.sleep(STORE_WAIT_S)
                 continue
+            point("delivery.settled")
             if not settled:
                 logger.warning("a lease was lost before its send was recorded", extra={"account": lease.account})
             return

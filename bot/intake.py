@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 
 from bot.accounts import Account, ProviderAccount
 from bot.addresses import TELEGRAM, Address
+from bot.faultpoints import point
 from bot.relay import Relay
 from bot.store import Store, StoreUnavailable, Tx
 from bot.store.inbox import Arrived
@@ -149,12 +150,14 @@ class Intake:
             logger.exception("decoding failed", extra=_ids(item))
             await self._store.write(lambda tx: tx.inbox.failed(item, reason))
             return
+        point("intake.decoded")
         await self.commit(item, events)
 
     async def commit(self, item: Arrived, events: Sequence[Event]) -> None:
         """Decide on all events of an arrival in one transaction."""
         try:
             await self._store.write(lambda tx: self._decide(tx, item, events))
+            point("intake.decided")
         except StoreUnavailable:
             raise
         except Exception as error:

@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from bot.accounts import ProviderAccount
+from bot.faultpoints import point
 from bot.intake import Intake, hook_of
 from bot.metrics import Metrics
 from bot.store import Store, StoreUnavailable
@@ -134,11 +135,13 @@ class Web:
             logger.warning("a webhook was refused", extra={"action": "hook", "account": name, "error": str(error)})
             return PlainTextResponse("not JSON, or not of a known shape", 400)
         if not answer.handshake:
+            point("hook.arrived")
             try:
                 id = await self._store.write(lambda tx: tx.inbox.put(arrived))
             except StoreUnavailable as error:
                 logger.error("a webhook cannot be stored", extra={"action": "hook", "error": str(error)})
                 return PlainTextResponse("try again soon", 503, headers=RETRY_AFTER)
+            point("hook.committed")
             if id is not None:
                 self._intake.offer(_with_id(arrived, id))
         return _response(answer)

@@ -18,12 +18,18 @@ from bot.cli.common import Problem, settings_of
 def run(context: click.Context, log_level: str) -> None:
     """Run the bot until it is told to stop (SIGTERM, Ctrl-C)."""
     settings = settings_of(context)
-    from bot.app import App, CannotListen
+    from bot import faultpoints
+    from bot.app import App, CannotListen, addresses_of
     from bot.logs import configure
     from bot.settings import secrets
     from bot.store import StoreError
 
     configure(level=log_level, secrets=secrets(settings), stream=sys.stderr, json=None)
+    if spec := os.environ.get(faultpoints.VARIABLE):
+        try:
+            faultpoints.arm(spec, urls=addresses_of(settings))
+        except faultpoints.CannotArm as error:
+            raise Problem(str(error)) from error
     gc.freeze()  # what is loaded now stays: the collector need not look at it again
     try:
         run_loop(App(settings).run())

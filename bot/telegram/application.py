@@ -23,6 +23,7 @@ from telegram.warnings import PTBUserWarning
 
 from bot import decisions
 from bot.addresses import TELEGRAM, AddressError
+from bot.faultpoints import point
 from bot.feedback import ARRIVED, CARD, SEND_AGAIN, Feedback
 from bot.http import HttpClient
 from bot.intake import Intake
@@ -196,7 +197,9 @@ class TelegramSide:
                 self._reached()
                 failures = 0
                 if updates:
+                    point("telegram.fetched")
                     await self.accept(updates)
+                    point("telegram.committed")
                     offset = max(int(u["update_id"]) for u in updates) + 1
             except TelegramError as error:
                 failures = await self._wait_after(error, failures)
@@ -302,6 +305,7 @@ class TelegramSide:
         match meant:
             case Talk(event=event, message=message):
                 await self._store.write(lambda tx: self._talk(tx, item, event, message))
+                point("telegram.talked")
             case Passed(outcome=outcome):
                 await self._store.write(lambda tx: self._pass(tx, item, outcome))
             case CommandLine() | Press():
@@ -388,6 +392,7 @@ class TelegramSide:
         item, meant = self._at_hand[update.update_id]
         assert isinstance(meant, CommandLine)
         await self._store.write(lambda tx: self._run(tx, item, update, meant))
+        point("telegram.commanded")
 
     def _run(self, tx: Tx, item: Arrived, update: Update, line: CommandLine) -> None:
         if not tx.inbox.is_pending(item.id):

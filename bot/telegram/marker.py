@@ -15,6 +15,7 @@ from telegram import Bot, ReactionTypeEmoji, ReplyParameters
 from telegram.error import BadRequest, Forbidden, RetryAfter, TelegramError
 
 from bot.addresses import split_telegram
+from bot.faultpoints import point
 from bot.store import Store, StoreUnavailable
 from bot.store.marks import Mark
 from bot.store.messages import Origin
@@ -105,6 +106,7 @@ class Marker:
             else:
                 await self._later(mark, PAUSE_S * 2**mark.attempts)
         else:
+            point("mark.shown")
             await self._store.write(lambda tx: tx.marks.showing(mark.message, mark.want, line=line))
 
     async def _later(self, mark: Mark, wait_s: float) -> None:
