@@ -4,7 +4,8 @@ What a failure means for a request that was on its way (facts: httpx exception t
 
 * refused connection, DNS, TLS, connect or pool timeout → surely not sent
 * anything after the request began to leave (read or write error, timeout, cut) → may have been sent,
-  unless the request is marked ``HARMLESS`` or is a GET
+  unless the request is marked ``HARMLESS``, is a GET, or is one of the auth's own (a token fetch): then the flow's
+  request has not left yet, or came back refused
 """
 
 from __future__ import annotations
@@ -50,12 +51,13 @@ async def _exchange(
     request: httpx.Request, *, send: Send, auth: httpx.Auth | None, deadline_s: float
 ) -> httpx.Response:
     if auth is None:
-        return await _send(request, send=send, deadline_s=deadline_s)
+        return await _send(request, send=send, deadline_s=deadline_s, harmless=_is_harmless(request))
     steps = auth.auth_flow(request)
     try:
         current = next(steps)
         while True:
-            response = await _send(current, send=send, deadline_s=deadline_s)
+            harmless = current is not request or _is_harmless(request)
+            response = await _send(current, send=send, deadline_s=deadline_s, harmless=harmless)
             try:
                 current = steps.send(response)
             except StopIteration:
@@ -64,9 +66,12 @@ async def _exchange(
         steps.close()
 
 
-async def _send(request: httpx.Request, *, send: Send, deadline_s: float) -> httpx.Response:
+def _is_harmless(request: httpx.Request) -> bool:
+    return request.method == "GET" or bool(request.extensions.get("harmless"))
+
+
+async def _send(request: httpx.Request, *, send: Send, deadline_s: float, harmless: bool) -> httpx.Response:
     what = f"{request.method} {request.url.host}"
-    harmless = request.method == "GET" or bool(request.extensions.get("harmless"))
     try:
         async with asyncio.timeout(deadline_s):
             return await send(request)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, cast
 
-from bridges.api import AccountSettings, Bridge
+from bridges.api import AccountSettings, Bridge, Capabilities
 from bridges.cinnox.bridge import CinnoxBridge
 from bridges.echo.bridge import EchoBridge
 
@@ -15,6 +15,8 @@ class BridgeClass(Protocol):
     name: str
     title: str
     Settings: type[AccountSettings]
+    capabilities: Capabilities
+    """Of the provider; an account's own (``bridge.capabilities``) may be narrower by its settings."""
 
     def __call__(self, settings: AccountSettings) -> Bridge: ...
 

@@ -93,6 +93,14 @@ class Sandbox(Protocol):
         """All there is to see, for a person; ready for JSON."""
         ...
 
+    def snapshot(self) -> dict[str, Any]:
+        """Everything it keeps, ready for JSON."""
+        ...
+
+    def restore(self, snapshot: dict[str, Any]) -> None:
+        """Go on from a snapshot; ids are not given out twice."""
+        ...
+
     async def close(self) -> None:
         """Close the connections that it opened itself."""
         ...

@@ -13,7 +13,7 @@ import json
 import secrets
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
@@ -144,6 +144,29 @@ class CinnoxSandbox:
             "subscription": self.subscribed_url and self.subscribed_url.rsplit("/", 1)[0] + "/•••",
             "reading": self.reading,
         }
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything it keeps, ready for JSON; :meth:`restore` takes it back."""
+        self._records = itertools.count(next_record := next(self._records))
+        return {
+            "rooms": self.rooms,
+            "accepted": [{**asdict(message), "at": message.at.isoformat()} for message in self.accepted],
+            "received": [{**asdict(sms), "at": sms.at.isoformat()} for sms in self.received],
+            "subscribed_url": self.subscribed_url,
+            "next": next_record,
+        }
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Go on from a snapshot: no SMS gets the id of an earlier one."""
+
+        def timed(kept: Mapping[str, Any]) -> dict[str, Any]:
+            return {**kept, "at": datetime.fromisoformat(kept["at"])}
+
+        self.rooms = list(snapshot["rooms"])
+        self.accepted[:] = [Accepted(**timed(kept)) for kept in snapshot["accepted"]]
+        self.received[:] = [InboundSms(**timed(kept)) for kept in snapshot["received"]]
+        self.subscribed_url = snapshot["subscribed_url"]
+        self._records = itertools.count(snapshot["next"])
 
     async def receive_sms(
         self,

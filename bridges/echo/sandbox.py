@@ -8,7 +8,7 @@ import itertools
 import json
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -93,6 +93,25 @@ class EchoSandbox:
         for message in self._messages.values():
             rooms[message.conversation].append(_shown(message))
         return {"provider": "echo", "accepted": len(self.accepted), "conversations": rooms}
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything it keeps, ready for JSON; :meth:`restore` takes it back."""
+        shown = {id: {**asdict(message), "at": message.at.isoformat()} for id, message in self._messages.items()}
+        log = [{**asdict(message), "at": message.at.isoformat()} for message in self.accepted]
+        self._numbers = itertools.count(next_number := next(self._numbers))
+        return {"accepted": log, "messages": shown, "keys": self._keys, "said": self._said, "next": next_number}
+
+    def restore(self, snapshot: dict[str, Any]) -> None:
+        """Go on from a snapshot: ids are not given out twice, a key is still known."""
+
+        def message(kept: dict[str, Any]) -> Accepted:
+            return Accepted(**{**kept, "at": datetime.fromisoformat(kept["at"])})
+
+        self.accepted[:] = [message(kept) for kept in snapshot["accepted"]]
+        self._messages = {id: message(kept) for id, kept in snapshot["messages"].items()}
+        self._keys = dict(snapshot["keys"])
+        self._said = dict(snapshot["said"])
+        self._numbers = itertools.count(snapshot["next"])
 
     async def say(self, conversation: str, person: str, text: str, *, reply_to: str | None = None) -> str:
         """Somebody writes: posts the signed event and returns the message's id. Raises as :meth:`emit` does."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 
@@ -12,6 +13,10 @@ import pytest
 import uvicorn
 from hypothesis import settings
 from starlette.types import ASGIApp
+
+# Hypothesis imports this while it runs a test. CPython before 3.11.8 can fail to parse a module then, with
+# "AST constructor recursion depth mismatch" (https://github.com/python/cpython/issues/106905, 2026-11).
+importlib.import_module("hypothesis.internal.conjecture.optimiser")
 
 settings.register_profile("bridges", deadline=None)
 settings.load_profile("bridges")

@@ -433,13 +433,13 @@ def test_an_error_is_one_short_line_without_secrets_or_texts(name: str, path: Pa
 
 @provider
 def test_there_is_a_flow_for_every_kind_of_outcome(name: str) -> None:
-    outcomes = set()
+    outcomes: set[tuple[str, str | int]] = set()
     for path in flows(name):
         recorded = read_flow(path)
         statuses = {exchange["response"]["status"] for exchange in recorded.exchanges}
         outcomes.add((recorded.call["do"], (recorded.error or {"type": "result"})["type"]))
         outcomes |= {("status", status) for status in statuses}
-    wanted = {
+    wanted: set[tuple[str, str | int]] = {
         ("deliver", kind) for kind in ("result", "Refused", "Inexpressible", "Unauthorized", "Unavailable", "Garbled")
     }
     wanted |= {("status", status) for status in (401, 429, 500)} | {("probe", "result"), ("probe", "Unauthorized")}
