@@ -30,6 +30,8 @@ def places(text: str, entities: list[dict[str, object]]) -> list[tuple[str, str]
         ("http://user:pw@example.org:99/?q=1#f", [("url", "http://user:pw@example.org:99/?q=1#f")]),
         ("sftp://example.org x_y.example.com", [("url", "x_y.example.com")]),
         ("version 2.0 is out.Really", []),
+        ("tg://test# tg://test/# Done.Org done.ORG teiegram.org ТеСт.рф", [
+            ("url", "tg://test"), ("url", "tg://test/#"), ("url", "done.ORG"), ("url", "ТеСт.рф")]),
     ],
 )  # fmt: skip
 def test_the_server_marks_by_itself(text: str, found: list[tuple[str, str]]) -> None:

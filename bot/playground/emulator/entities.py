@@ -802,9 +802,9 @@ _TRAILING = ".:;,('?!`"
 
 def _tg_links(text: str) -> Iterable[_Found]:
     for match in _TG_LINK.finditer(text):
-        found = match[0]
-        while found[-1] in _TRAILING:
-            found = found[:-1]
+        # A mark that begins a path and has none behind it is not part of the address.
+        found = match[0].rstrip(_TRAILING + "#") if match[0][-1] in "?#" and match[0].count("/") == 2 else match[0]
+        found = found.rstrip(_TRAILING)
         yield match.start(), match.start() + len(found), "url"
 
 
@@ -942,9 +942,16 @@ def _sound_link(link: str) -> int:
         return 0
     if domain.startswith("xn--"):
         return length if re.fullmatch(r"[a-zA-Z0-9]{2,}", domain[4:]) else 0
-    if "_" in domain or "-" in domain or (not scheme and domain.lower() not in _DOMAINS):
+    if "_" in domain or "-" in domain or (not scheme and not _is_common(domain)):
         return 0
-    return length
+    # A name made to be taken for Telegram's own.
+    return 0 if host.lower() == "teiegram.org" else length
+
+
+def _is_common(domain: str) -> bool:
+    """Whether the top-level domain is one; a capital at its beginning alone is that of a new sentence."""
+    lowered = domain.lower()
+    return lowered in _DOMAINS and not (domain[0] != lowered[0] and domain[1:] == lowered[1:])
 
 
 def _balanced(path: str) -> int:
@@ -968,7 +975,7 @@ def _balanced(path: str) -> int:
 # has them all).
 _DOMAINS = frozenset(
     re.findall(
-        "[a-z]+",
+        r"\w+",
         """
     ac ad ae af ag ai al am ao aq ar as at au aw ax az ba bb bd be bf bg bh bi bj bm bn bo br bs bt bv bw by bz ca cc
     cd cf cg ch ci ck cl cm cn co cr cu cv cw cx cy cz de dj dk dm do dz ec ee eg er es et eu fi fj fk fm fo fr ga gb
@@ -989,7 +996,8 @@ _DOMAINS = frozenset(
     rest review reviews rip rocks run sale school science security services sexy shop show singles site ski social
     software solar solutions space store stream studio study style support surf systems tax team tech technology tel
     tips tires today tools top tours town toys trade training travel tube university video vip vision vote voyage
-    watch website wiki win wine work works world wtf xxx xyz yoga zone
+    watch website wiki win wine work works world wtf xxx xyz yoga zone onion ton
+    бг бел дети ею ком мон москва онлайн орг рус рф сайт срб укр қаз ελ ευ 中国 中國 公司 台湾 台灣 网络 网站 香港 한국 భారత్
         """,
     )
 )
