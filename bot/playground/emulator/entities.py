@@ -997,7 +997,8 @@ _DOMAINS = frozenset(
     software solar solutions space store stream studio study style support surf systems tax team tech technology tel
     tips tires today tools top tours town toys trade training travel tube university video vip vision vote voyage
     watch website wiki win wine work works world wtf xxx xyz yoga zone onion ton
-    бг бел дети ею ком мон москва онлайн орг рус рф сайт срб укр қаз ελ ευ 中国 中國 公司 台湾 台灣 网络 网站 香港 한국 భారత్
+    бг бел дети ею ком мон москва онлайн орг рус рф сайт срб укр қаз
+    ελ ευ 中国 中國 公司 台湾 台灣 网络 网站 香港 한국 భారత్
         """,
     )
 )
