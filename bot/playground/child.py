@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 
 PR_SET_PDEATHSIG = 1
-"""From <linux/prctl.h>; kept over exec, https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html (2026-11)."""
+"""Kept over exec: https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html (2026-11)."""
 
 
 def die_with_parent(parent: int) -> None:

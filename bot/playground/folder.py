@@ -149,12 +149,17 @@ class Folder:
         return None
 
 
-def is_free(port: int) -> bool:
-    """Whether one can listen on a port of this machine's loopback."""
+def listen_once(port: int) -> None:
+    """Take a port of this machine's loopback and let it go; ``OSError`` if that cannot be."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
+        probe.bind(("127.0.0.1", port))
+
+
+def is_free(port: int) -> bool:
+    """Whether one can listen on a port of this machine's loopback."""
+    try:
+        listen_once(port)
+    except OSError:
+        return False
     return True

@@ -25,7 +25,9 @@ PAUSE_S = (1.0, 1.0, 2.0, 5.0, 10.0)
 """Between a death and the next start; longer after several deaths in a row."""
 STEADY_S = 20.0
 """After this long a death is no longer one in a row."""
-ASK_SOON_S, ASK_S = 0.1, 2.0
+ASK_S = {"ready": 2.0, "not ready": 0.3}
+"""How often it is asked whether it is ready: each time costs it a write. Oftener while it does not answer yet."""
+ASK_SOON_S = 0.1
 LOG_BYTES_MOST = 2 << 20
 LOG_LINES = 200
 LINE_MOST = 4000
@@ -127,6 +129,7 @@ class BotProcess:
 
     def start(self) -> None:
         """Begin to keep it running."""
+        self.url = self._prepare()
         self._task = asyncio.get_running_loop().create_task(self._keep_running(), name="bot")
 
     async def stop(self) -> None:
@@ -264,7 +267,7 @@ class BotProcess:
                         self._set("not ready", "does not answer")
                 self._ask.clear()
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(ASK_S if self.ready else ASK_SOON_S):
+                    async with asyncio.timeout(ASK_S.get(self.state, ASK_SOON_S)):
                         await self._ask.wait()
 
     def _set(self, state: str, why: str = "") -> None:

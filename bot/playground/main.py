@@ -1,0 +1,578 @@
+"""The playground: the real bot against a Telegram and providers on this machine, and a page to play every side.
+
+The parent process serves the page and every sandbox; the bot is a child process, started by the command that anybody
+would type, and talks to both sides over real HTTP. Nothing listens on anything but loopback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from bot import decisions
+from bot.playground import example
+from bot.playground.emulator import Emulator
+from bot.playground.emulator.world import WorldError
+from bot.playground.folder import CONFIG, DATABASE, LOG, WORLD, Folder, FolderError, listen_once
+from bot.playground.hosting import LoopbackServer
+from bot.playground.live import Hub
+from bot.playground.process import BotProcess, Log, environment
+from bot.playground.tour import WAITING, Tour
+from bot.playground.views import chats_of, cinnox_view, echo_view, message_view, telegram_view
+from bot.playground.web import make_app
+from bot.routing import parse_route
+from bot.rules import save_route
+from bot.store import StoreError
+from bot.store.balance import balance
+from bot.store.outbox import Delivery
+from bot.store.sqlite import SqliteStore
+from bridges.cinnox.sandbox import CinnoxSandbox
+from bridges.echo.sandbox import EchoSandbox
+from bridges.faults import Faults, Mode
+from bridges.sandboxes import Sandbox
+
+logger = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+
+TELEGRAM, SUPPORT, ECHO = "telegram", "support", "echo"
+HOST = "127.0.0.1"
+DOWN = "down"
+ROWS_MOST, SAID_MOST = 200, 500
+PASS_TIMEOUT_S = 30.0
+SAVE_S, READ_S, TRY_AGAIN_S = 0.5, 0.05, 3.0
+READY_WITHIN_S = 20.0
+AHEAD = 1000
+"""How far ids jump after an end without goodbye: some may have been given out that nobody wrote down."""
+SEEDED = "playground routes"
+
+
+class PortTaken(Exception):
+    """The page's port is in use; says which and what to do."""
+
+
+class Side:
+    """One server that the bot talks to, and the switch that makes it fail."""
+
+    def __init__(self, name: str, server: LoopbackServer, *, faults: Faults, sandbox: Sandbox | None = None) -> None:
+        self.name = name
+        self.server = server
+        self.faults = faults
+        self.sandbox = sandbox
+        self._lock = asyncio.Lock()
+
+    @property
+    def failing(self) -> bool:
+        """Whether it does not answer as it should."""
+        return not self.server.listening or self.faults.mode != "ok"
+
+    def to_json(self) -> Json:
+        """The state of the switch."""
+        shown = self.faults.to_json()
+        return shown if self.server.listening else {**shown, "mode": DOWN}
+
+    async def switch(self, mode: str, **more: Any) -> None:
+        """Set what happens to requests: a mode of ``bridges.faults``, or ``down``. ``ValueError`` for another."""
+        async with self._lock:
+            if mode == DOWN:
+                await self.server.down()
+                return
+            self.faults.configure(mode, **more)
+            try:
+                await self.server.up()
+            except OSError as error:
+                raise ValueError(f"{self.name} cannot come back: its port {self.server.port} is in use now") from error
+
+
+class Playground:
+    """Everything together. Use it with :meth:`running`."""
+
+    def __init__(self, folder: Folder, *, say: Callable[[str], None], clock: Callable[[], float] = time.time) -> None:
+        self.folder = folder
+        self.clock = clock
+        self._say = say
+        self.emulator = Emulator(folder.secret(TELEGRAM), username=example.BOT_USERNAME, clock=clock)
+        self.cinnox = CinnoxSandbox(token=folder.secret(SUPPORT), rooms=example.ROOMS)
+        self.echo = EchoSandbox(
+            token=folder.secret(ECHO), signing_secret=folder.secret("echo signing"), conversations=(example.LOBBY,)
+        )
+        self.sandboxes: dict[str, Sandbox] = {SUPPORT: self.cinnox, ECHO: self.echo}
+        self.sides: dict[str, Side] = {}
+        self.tour = Tour()
+        self.rows: list[Delivery] = []
+        self.balance: Json = {}
+        self.hub = Hub(
+            {
+                "telegram": lambda: telegram_view(self.emulator),
+                "accounts": self.accounts_view,
+                "deliveries": self.deliveries_view,
+                "bot": lambda: self.bot.to_json(),
+                "switches": lambda: {name: side.to_json() for name, side in self.sides.items()},
+                "tour": self.tour.to_json,
+                "log": lambda: {"lines": list(self.log.lines)},
+            }
+        )
+        self.http = httpx.AsyncClient(timeout=PASS_TIMEOUT_S, trust_env=False)
+        self.echo_said: list[Json] = []
+        self._changed = asyncio.Event()
+        self._written = asyncio.Event()
+        self._look_at_subscription = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.log = Log(folder / LOG)
+        self.bot = BotProcess(
+            ["--config", str(folder / CONFIG), "run"],
+            folder=folder.path,
+            log=self.log,
+            prepare=self._prepare,
+            changed=self._bot_changed,
+            said=lambda: self.hub.touch("log"),
+        )
+
+    # --- life
+
+    @asynccontextmanager
+    async def running(self, port: int) -> AsyncIterator[str]:
+        """Everything is up, the bot is being started; gives the page's address. ``PortTaken``, ``StoreError``."""
+        async with AsyncExitStack() as stack:
+            stack.callback(self.log.close)
+            stack.push_async_callback(self.http.aclose)
+            self._go_on()
+            await self._serve_sides(stack)
+            self.store = await SqliteStore.open(self.folder / DATABASE)
+            stack.push_async_callback(self.store.close)
+            await self._seed()
+            self.store.on_wake(lambda topics: self._written.set())
+            self._listen(stack)
+            self._tasks += [
+                asyncio.create_task(work(), name=work.__name__)
+                for work in (self._save_changes, self._read_deliveries, self._keep_subscribed)
+            ]
+            stack.push_async_callback(self._end_tasks)
+            self._written.set()
+            self.bot.start()
+            stack.push_async_callback(self.bot.stop)
+            page = LoopbackServer(make_app(self), port=port, host=HOST)
+            with _told_of_port(port):
+                await page.start()
+            stack.push_async_callback(page.stop)
+            yield page.url
+        self.save(clean=True)
+
+    async def _end_tasks(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _serve_sides(self, stack: AsyncExitStack) -> None:
+        apps: list[tuple[str, Faults, Sandbox | None]] = [(TELEGRAM, self.emulator.faults, None)]
+        apps += [(name, Faults(sandbox.app), sandbox) for name, sandbox in self.sandboxes.items()]
+        for name, faults, sandbox in apps:
+            server = LoopbackServer(faults, port=self._port(name))
+            await server.start()
+            stack.push_async_callback(server.stop)
+            if sandbox is not None:
+                stack.push_async_callback(sandbox.close)
+            self.sides[name] = Side(name, server, faults=faults, sandbox=sandbox)
+        stack.push_async_callback(self.emulator.aclose)
+
+    def _port(self, name: str) -> int:
+        taken = {side.server.port for side in self.sides.values()}
+        return self.folder.port(name, taken=taken)
+
+    # --- what stays
+
+    def _go_on(self) -> None:
+        """Put the world back as it was, or make the example's. Raises ``FolderError``."""
+        kept = self.folder.world()
+        if kept is None:
+            if (self.folder / DATABASE).exists():
+                raise FolderError(f"{self.folder / WORLD}: cannot be read; start over: patchbay playground --reset")
+            self.folder.keep(topics=vars_of(example.make_world(self.emulator)))
+        else:
+            if not kept.get("clean"):
+                _jump_ahead(kept)
+            try:
+                self.emulator.restore(kept["telegram"])
+                for name, snapshot in kept["accounts"].items():
+                    self.sandboxes[name].restore(snapshot)
+                self.echo_said = list(kept["said"])
+                self.tour.done = list(kept["tour"])
+            except (WorldError, KeyError, TypeError, ValueError) as error:
+                raise FolderError(
+                    f"{self.folder / WORLD}: is of another version; start over: patchbay playground --reset"
+                ) from error
+        self.save(clean=False)
+
+    def save(self, *, clean: bool) -> None:
+        """Write the world down. ``clean``: nothing will happen in it after this."""
+        kept = {
+            "clean": clean,
+            "telegram": self.emulator.snapshot(),
+            "accounts": {name: sandbox.snapshot() for name, sandbox in self.sandboxes.items()},
+            "said": self.echo_said,
+            "tour": self.tour.done,
+        }
+        self.folder.write(WORLD, json.dumps(kept, ensure_ascii=False))
+
+    async def _save_changes(self) -> None:
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            try:
+                self.save(clean=False)
+            except OSError as error:
+                logger.error("the world cannot be written down: %s", error.strerror)
+            await asyncio.sleep(SAVE_S)
+
+    async def _seed(self) -> None:
+        """The example's routes, once: those that somebody removes stay removed."""
+        lines = example.route_lines(example.Topics(**self.folder.kept["topics"]))
+        drafts = [parse_route(line, accounts=[TELEGRAM, *self.sandboxes]) for line in lines]
+        now = self.clock()
+
+        def unit(tx: Any) -> None:
+            if tx.meta.get(SEEDED) is None:
+                tx.meta.set(SEEDED, "yes")
+                for draft in drafts:
+                    save_route(tx, draft, created_by="playground", now=now)
+
+        await self.store.write(unit)
+
+    # --- the bot
+
+    def _prepare(self) -> str:
+        """Write the configuration for a start of the bot; returns where it will listen."""
+        port = self._port("bot")
+        self.folder.write(CONFIG, self._config(port))
+        self.echo.hook_url = self.hook_url(ECHO, port=port)
+        return f"http://{HOST}:{port}"
+
+    def hook_url(self, account: str, *, port: int | None = None) -> str:
+        """Where an account's provider posts its events."""
+        base = self.bot.url if port is None else f"http://{HOST}:{port}"
+        return f"{base}/hooks/{account}/{self.folder.secret(f'{account} hook')}"
+
+    def _config(self, port: int) -> str:
+        tables: dict[str, Json] = {
+            "telegram": {
+                "token": self.folder.secret(TELEGRAM),
+                "api_base_url": self.sides[TELEGRAM].server.url,
+                "owners": [example.OWNER],
+            },
+            "store": {"path": DATABASE},
+            "web": {"host": HOST, "port": port, "public_url": f"http://{HOST}:{port}"},
+        }
+        for name, sandbox in self.sandboxes.items():
+            settings = sandbox.settings(self.sides[name].server.url, hook_secret=self.folder.secret(f"{name} hook"))
+            tables[f"accounts.{name}"] = settings
+        tables[f"accounts.{SUPPORT}"]["reply_room"] = example.REPLY_ROOM
+        lines = ["# Written by the playground at each start of the bot: what is changed here is lost."]
+        for table, values in tables.items():
+            lines += ["", f"[{table}]", *(f"{key} = {json.dumps(value)}" for key, value in values.items())]
+        return "\n".join([*lines, ""])
+
+    def _bot_changed(self) -> None:
+        self.hub.touch("bot")
+        self._look_at_subscription.set()
+        self._written.set()
+
+    async def kill_bot(self) -> int | None:
+        """``kill -9``, and note what was not settled then."""
+        pid = self.bot.kill()
+        if pid is not None:
+            rows = await self.store.read(lambda tx: tx.outbox.list(states=WAITING))
+            self.tour.killed([row.id for row in rows])
+        return pid
+
+    async def _keep_subscribed(self) -> None:
+        """Whenever the bot is ready and CINNOX does not post to it yet, run ``patchbay subscribe``."""
+        while True:
+            await self._look_at_subscription.wait()
+            self._look_at_subscription.clear()
+            side = self.sides[SUPPORT]
+            if not self.bot.ready or side.failing or self.subscribed:
+                continue
+            self.log.add(f"--- patchbay subscribe {SUPPORT} ---")
+            output = await self._run_command("subscribe", SUPPORT)
+            for line in output.splitlines():
+                self.log.add(line)
+            self.hub.touch("log", "accounts")
+            self._changed.set()
+            if not self.subscribed:
+                await asyncio.sleep(TRY_AGAIN_S)
+                self._look_at_subscription.set()
+
+    @property
+    def subscribed(self) -> bool:
+        """Whether CINNOX posts its events to the bot as it runs now."""
+        return self.cinnox.subscribed_url == self.hook_url(SUPPORT)
+
+    async def _run_command(self, *arguments: str) -> str:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "bot.playground.child",
+            str(os.getpid()),
+            "--config",
+            str(self.folder / CONFIG),
+            *arguments,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            cwd=self.folder.path,
+            env=environment(os.environ),
+            start_new_session=True,
+        )
+        try:
+            assert process.stdout is not None
+            output = await process.stdout.read()
+            await process.wait()
+        except asyncio.CancelledError:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+            raise
+        return output.decode("utf-8", "replace")
+
+    async def switch(self, name: str, mode: str, **more: Any) -> Json:
+        """Make a side fail, or work again. ``LookupError`` for an unknown side, ``ValueError`` for a wrong mode."""
+        side = self.sides[name]
+        await side.switch(mode, **more)
+        self.hub.touch("switches")
+        self.bot.look()
+        self._look_at_subscription.set()
+        return side.to_json()
+
+    service_number = example.SERVICE_NUMBER
+    modes = (DOWN, *(mode.value for mode in Mode))
+
+    async def say_in_echo(self, conversation: str, person: str, text: str, *, reply_to: str | None) -> str:
+        """Somebody writes in Echo; returns the message's id. ``httpx.TransportError`` if the bot is not reached."""
+        said = {"id": "", "conversation": conversation, "person": person, "text": text, "reply_to": reply_to}
+        self.echo_said = [*self.echo_said[-SAID_MOST:], {**said, "at": self.clock()}]
+        try:
+            self.echo_said[-1]["id"] = id = await self.echo.say(conversation, person, text, reply_to=reply_to)
+        finally:
+            self._account_changed()
+        return id
+
+    def start_tour_over(self) -> None:
+        """Take the ticks away."""
+        self.tour.start_over()
+        self._ticked(True)
+
+    # --- what happens, told to the page
+
+    def _listen(self, stack: AsyncExitStack) -> None:
+        subscription = stack.enter_context(self.emulator.subscribe())
+        self._tasks.append(asyncio.create_task(self._hear_telegram(subscription), name="telegram"))
+        stack.callback(self.cinnox.subscribe_listener(self._hear_cinnox))
+        stack.callback(self.echo.subscribe_listener(lambda change: self._account_changed()))
+
+    async def _hear_telegram(self, events: AsyncIterator[Json]) -> None:
+        async for event in events:
+            self._changed.set()
+            self._tell_page(event)
+            message = event.get("message")
+            if event["type"] == "message" and message and message.get("from", {}).get("is_bot"):
+                self._ticked(self.tour.shown(str(message.get("text", ""))))
+
+    def _tell_page(self, event: Json) -> None:
+        kind, chat_id, message_id = event["type"], event.get("chat_id"), event.get("message_id")
+        if kind in ("action", "pressed"):
+            return
+        if kind in ("message", "edited", "reaction", "deleted") and chat_id is not None:
+            chat = next((chat for chat in chats_of(self.emulator) if chat.id == chat_id), None)
+            message = None if chat is None else chat.messages.get(message_id or 0)
+            key = ("message", chat_id, message_id)
+            if message is not None:
+                self.hub.tell("message", message_view(message), key=key)
+            else:
+                self.hub.tell("deleted", {"chat": chat_id, "id": message_id}, key=key)
+            return
+        self.hub.touch("telegram")
+
+    def _hear_cinnox(self, change: Any) -> None:
+        if change["kind"] == "message":
+            self._ticked(self.tour.accepted(str(change["room"])))
+        elif change["kind"] == "sms" and 200 <= int(change["status"]) < 300:
+            self.tour.texted(str(change["text"]))
+        self._account_changed()
+
+    def _account_changed(self) -> None:
+        self._changed.set()
+        self.hub.touch("accounts")
+
+    def _ticked(self, something: bool) -> None:
+        if something:
+            self._changed.set()
+            self.hub.touch("tour")
+
+    async def _read_deliveries(self) -> None:
+        while True:
+            await self._written.wait()
+            self._written.clear()
+            try:
+                rows, numbers = await self.store.read(lambda tx: (tx.outbox.list(limit=ROWS_MOST), balance(tx)))
+            except StoreError as error:
+                logger.error("deliveries cannot be read: %s", error)
+                await asyncio.sleep(TRY_AGAIN_S)
+                self._written.set()
+                continue
+            if (list(rows), dict(numbers)) != (self.rows, self.balance):
+                self.rows, self.balance = list(rows), dict(numbers)
+                self.hub.touch("deliveries")
+            failing = {name: side.failing for name, side in self.sides.items()}
+            self._ticked(self.tour.deliveries(self.rows, failing=failing))
+            if self.bot.ready:
+                self._ticked(self.tour.survived(self.rows, balanced=bool(numbers["balanced"])))
+            await asyncio.sleep(READ_S)
+
+    # --- views
+
+    def deliveries_view(self) -> Json:
+        """The latest deliveries, newest first, and the balance."""
+        rows = [
+            {
+                "id": row.id,
+                "account": row.account,
+                "address": row.address,
+                "state": row.state,
+                "attempts": row.attempts,
+                "error": row.error,
+                "created_at": row.created_at,
+                "due_at": row.due_at,
+                "part": row.part,
+                "parts": row.parts,
+                "text": decisions.text_of(row),
+            }
+            for row in reversed(self.rows)
+        ]
+        return {"rows": rows, "balance": self.balance}
+
+    def accounts_view(self) -> Json:
+        """What every provider holds."""
+        return {
+            SUPPORT: {**cinnox_view(self.cinnox.state()), "subscribed": self.subscribed},
+            ECHO: echo_view(self.echo.state(), accepted=self.echo.accepted, said=self.echo_said),
+        }
+
+    def info(self) -> Json:
+        """What another client needs to join in (``GET /playground/info``)."""
+        telegram = self.sides[TELEGRAM].server
+        tokens = {SUPPORT: {"token": self.cinnox.token, "app_id": self.cinnox.app_id}}
+        tokens[ECHO] = {"token": self.echo.token, "signing_secret": self.echo.signing_secret}
+        return {
+            "telegram": {
+                "api_base_url": telegram.url,
+                "token": self.emulator.bot.token,
+                "owner": example.OWNER,
+                "bot": self.emulator.bot.user.username,
+                "control": "/playground/telegram",
+            },
+            "accounts": {
+                name: {
+                    "provider": sandbox.state()["provider"],
+                    "base_url": self.sides[name].server.url,
+                    "hook_url": self.hook_url(name),
+                    **tokens[name],
+                }
+                for name, sandbox in self.sandboxes.items()
+            },
+            "bot": {**self.bot.to_json(), "config": str(self.folder / CONFIG)},
+            "folder": str(self.folder.path),
+        }
+
+
+def vars_of(topics: example.Topics) -> Json:
+    """The topics' ids, to be written down."""
+    return {"sms": topics.sms, "echo": topics.echo, "new_numbers": topics.new_numbers}
+
+
+def _jump_ahead(kept: Json) -> None:
+    for chat in kept["telegram"]["chats"]:
+        chat["next_id"] += AHEAD
+    for bot in kept["telegram"]["bots"]:
+        bot["next_update"] += AHEAD
+    for snapshot in kept["accounts"].values():
+        snapshot["next"] += AHEAD
+
+
+@contextmanager
+def _told_of_port(port: int) -> Iterator[None]:
+    """Turn "address in use" into ``PortTaken``."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+            raise
+        why = "is in use by another program" if error.errno == errno.EADDRINUSE else "may not be used by this user"
+        other = 9000 if port != 9000 else 9001
+        raise PortTaken(
+            f"port {port}: {why}; choose another: PORT={other} make run (or patchbay playground --port {other})"
+        ) from error
+
+
+def _print(line: str) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+
+
+async def run_playground(*, port: int, folder: Path, reset: bool = False, say: Callable[[str], None] = _print) -> None:
+    """Run the playground until SIGTERM or SIGINT. Raises ``PortTaken`` or ``OSError``."""
+    # Before anything is made or changed: the likeliest thing to be wrong.
+    with _told_of_port(port):
+        listen_once(port)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, stop.set)
+    place = Folder.open(folder, fresh=reset)
+    try:
+        playground = Playground(place, say=say)
+        say("Starting Patchbay's playground: Telegram, CINNOX and Echo on this machine, and the bot …")
+        try:
+            async with playground.running(port) as url:
+                await _greet(playground, url, stop=stop, say=say)
+                await stop.wait()
+                say("Stopping …")
+        except StoreError as error:
+            raise FolderError(f"{error}; or start over: patchbay playground --reset") from error
+        say(f"Stopped. Everything is kept in {place.path}; the next start goes on from here.")
+    finally:
+        place.close()
+
+
+async def _greet(playground: Playground, url: str, *, stop: asyncio.Event, say: Callable[[str], None]) -> None:
+    """Say where it is once the bot can be talked to."""
+    waits = [asyncio.ensure_future(playground.bot.became_ready.wait()), asyncio.ensure_future(stop.wait())]
+    await asyncio.wait(waits, timeout=READY_WITHIN_S, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
+    if stop.is_set():
+        return
+    say("")
+    say(f"  Open     {url}")
+    say("  Try      the five steps under “Try this”; first: as Ann, write /send support:room-42 hello")
+    say(f"  Data     {playground.folder.path} (forget it all: patchbay playground --reset)")
+    say("  Stop     Ctrl-C")
+    say("")
+    if not playground.bot.ready:
+        say(f"The bot is not ready yet ({playground.bot.state}); its log: {playground.folder / LOG}")
+
+
+__all__ = ["Playground", "PortTaken", "Side", "run_playground"]

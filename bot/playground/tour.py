@@ -1,0 +1,107 @@
+"""Five things to try, ticked off by what really happened (no I/O: it is told, and remembers)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from bot.playground.example import REPLY_ROOM
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to try."""
+
+    id: str
+    title: str
+    how: str
+
+
+STEPS = (
+    Step("send", "Send from Telegram", "As Ann, send a message into CINNOX room-42 and watch 👀 become 👌."),
+    Step("sms", "Get an SMS", "Be a visitor with a phone: your SMS appears in the Support desk’s topic."),
+    Step("reply", "Reply to it", "Reply in that topic: the answer goes back, into room-43."),
+    Step("outage", "Take the provider down", "Send while CINNOX is down, then bring it back: the message still goes."),
+    Step("crash", "kill -9 while sending", "Kill the bot in the middle of it: afterwards nothing is missing."),
+)
+SURVIVED = ("sent", "held")
+WAITING = ("queued", "sending")
+
+
+class Row(Protocol):
+    """What is read of a delivery."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def account(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def attempts(self) -> int: ...
+    @property
+    def error(self) -> str | None: ...
+
+
+@dataclass
+class Tour:
+    """Which steps were done. ``done`` is written down; the rest is of this run."""
+
+    done: list[str] = field(default_factory=list)
+    _texts: list[str] = field(default_factory=list, repr=False)
+    _held_up: set[int] = field(default_factory=set)
+    _at_kill: set[int] = field(default_factory=set)
+
+    def to_json(self) -> Json:
+        """The steps as the page shows them."""
+        steps = [{"id": step.id, "title": step.title, "how": step.how, "done": step.id in self.done} for step in STEPS]
+        return {"steps": steps}
+
+    def _tick(self, id: str) -> bool:
+        if id in self.done:
+            return False
+        self.done.append(id)
+        return True
+
+    def start_over(self) -> None:
+        """Take all ticks away."""
+        self.done.clear()
+
+    def accepted(self, room: str) -> bool:
+        """CINNOX took a message. True if that ticked something off, as with all of these."""
+        return self._tick("reply" if room == REPLY_ROOM else "send")
+
+    def texted(self, text: str) -> None:
+        """Somebody sent an SMS that was taken."""
+        self._texts = [*self._texts[-20:], text]
+
+    def shown(self, text: str) -> bool:
+        """The bot wrote this into a chat."""
+        return any(sms in text for sms in self._texts) and self._tick("sms")
+
+    def deliveries(self, rows: Iterable[Row], *, failing: Mapping[str, bool]) -> bool:
+        """How deliveries stand; ``failing``: which sides do not answer as they should."""
+        ticked = False
+        for row in rows:
+            if row.state == "queued" and row.error and failing.get(row.account):
+                self._held_up.add(row.id)
+            elif row.id in self._held_up and row.state == "sent":
+                ticked = self._tick("outage") or ticked
+        return ticked
+
+    def killed(self, waiting: Sequence[int]) -> None:
+        """The bot was killed while these were not settled."""
+        self._at_kill = set(waiting)
+
+    def survived(self, rows: Iterable[Row], *, balanced: bool) -> bool:
+        """The bot runs again; how the deliveries stand and whether the balance is right."""
+        if not self._at_kill or not balanced:
+            return False
+        settled = {row.id for row in rows if row.state in SURVIVED}
+        if not self._at_kill <= settled:
+            return False
+        self._at_kill = set()
+        return self._tick("crash")

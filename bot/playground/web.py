@@ -1,0 +1,328 @@
+"""The playground's own port: the page, its API, and what is passed through to the bot.
+
+It is for the person in front of this machine. A page of somebody else in their browser must neither act here nor read:
+requests that come under another host's name or from another page are refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import httpx
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bot.playground.emulator.server import control_app
+from bot.playground.emulator.world import WorldError
+
+if TYPE_CHECKING:
+    from bot.playground.main import Playground
+
+Json = dict[str, Any]
+Act = Callable[["Playground", Json], Awaitable[Json]]
+
+PAGE = Path(__file__).with_name("page")
+FILES = {"/": "index.html", "/app.js": "app.js", "/style.css": "style.css", "/icon.svg": "icon.svg"}
+BODY_MOST = 256 << 10
+HOOK_MOST = (1 << 20) + 1
+"""One byte more than the bot takes: that a body is too large is the bot's own answer."""
+TEXT_MOST = 20_000
+PRESS_WITHIN_S = 10.0
+SAFE = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
+        " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+_NOT_PASSED = frozenset({"host", "connection", "content-length", "transfer-encoding", "keep-alive", "accept-encoding"})
+MODES = {"429": "too_many", "500": "server_error"}
+"""Other names of modes."""
+
+
+class Wrong(Exception):
+    """A request that cannot be done; says why."""
+
+    def __init__(self, message: str, *, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+# --- who may come in
+
+
+def is_loopback_name(host: str) -> bool:
+    """Whether a Host header or an authority names this machine."""
+    try:
+        name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    except ValueError:
+        return False
+    # Browsers resolve every name under localhost to loopback themselves, RFC 6761 section 6.3.
+    return name in ("127.0.0.1", "::1", "localhost") or name.endswith(".localhost")
+
+
+def refusal(method: str, headers: Mapping[str, str]) -> str:
+    """Why a request is not let in, or nothing. Pure: by method and headers alone."""
+    host = headers.get("host", "")
+    if not is_loopback_name(host):
+        return f"this playground answers on this machine only, not as {host[:100]!r}; open it as http://127.0.0.1"
+    if method in ("GET", "HEAD"):
+        return ""
+    origin = headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        return f"a page of {origin[:100]!r} may not act here"
+    if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        return "a page from elsewhere may not act here"
+    return ""
+
+
+class Guard:
+    """Lets in what belongs here, bounds bodies, and puts the safe headers on every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        why = refusal(scope["method"], request.headers)
+        if why:
+            await _error(why, status=403)(scope, receive, send)
+            return
+        most = HOOK_MOST if scope["path"].startswith("/hooks/") else BODY_MOST
+        body = await _body(receive, most=most) if scope["method"] not in ("GET", "HEAD") else None
+        if body is not None and len(body) > most:
+            answer = _error(f"the body is over {most} bytes", status=413, headers={"Connection": "close"})
+            await answer(scope, receive, send)
+            return
+
+        async def safe(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                there = {name.lower() for name, _ in message["headers"]}
+                extra = [(name.lower().encode(), value.encode()) for name, value in SAFE.items()]
+                message["headers"] = [*message["headers"], *(pair for pair in extra if pair[0] not in there)]
+            await send(message)
+
+        await self._app(scope, receive if body is None else _given(body, receive), safe)
+
+
+async def _body(receive: Receive, *, most: int) -> bytes:
+    """The body, or a little more than ``most`` bytes of it."""
+    body = bytearray()
+    while len(body) <= most:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            break
+        body += message.get("body", b"")
+        if not message.get("more_body", False):
+            break
+    return bytes(body)
+
+
+def _given(body: bytes, receive: Receive) -> Receive:
+    told = False
+
+    async def again() -> Message:
+        nonlocal told
+        if told:
+            return await receive()
+        told = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again
+
+
+def _error(message: str, *, status: int = 400, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    return JSONResponse({"error": message}, status, headers={**SAFE, **(headers or {})})
+
+
+# --- what one can do
+
+
+def _text(body: Json, name: str, *, default: str | None = None) -> str:
+    value = body.get(name, default)
+    if value is None:
+        raise Wrong(f"{name!r} is missing")
+    if not isinstance(value, str) or not value.strip():
+        raise Wrong(f"{name!r} must be a text that is not empty")
+    if len(value) > TEXT_MOST:
+        raise Wrong(f"{name!r} is longer than {TEXT_MOST} characters")
+    return value
+
+
+def _number(body: Json, name: str) -> int:
+    value = body.get(name)
+    if type(value) is not int:
+        raise Wrong(f"{name!r} must be a whole number")
+    return value
+
+
+async def _sms(playground: Playground, body: Json) -> Json:
+    """Somebody sends an SMS to the desk's number; with the ``id`` of an earlier one that one is sent again."""
+    try:
+        status = await playground.cinnox.receive_sms(
+            _text(body, "from"),
+            _text(body, "to", default=playground.service_number),
+            _text(body, "text"),
+            record=_text(body, "id") if "id" in body else None,
+        )
+    except LookupError as error:
+        raise Wrong(
+            "CINNOX does not know yet where to post its events: the bot subscribes as soon as it is ready and CINNOX"
+            " answers; try again in a moment",
+            status=409,
+        ) from error
+    return {"status": status, "delivered": 200 <= status < 300}
+
+
+async def _echo(playground: Playground, body: Json) -> Json:
+    """Somebody writes in Echo."""
+    conversation = _text(body, "conversation", default=playground.echo.conversation())
+    if conversation not in playground.echo.conversations:
+        raise Wrong(f"Echo has no conversation {conversation!r}; it has {', '.join(playground.echo.conversations)}")
+    reply_to = _text(body, "reply_to") if body.get("reply_to") is not None else None
+    try:
+        said = await playground.say_in_echo(conversation, _text(body, "person"), _text(body, "text"), reply_to=reply_to)
+    except httpx.TransportError as error:
+        raise Wrong("the bot was not reached, and Echo does not try again; send it once more", status=502) from error
+    return {"id": said}
+
+
+async def _press(playground: Playground, body: Json) -> Json:
+    """A person presses a button; waits for the bot's answer."""
+    try:
+        callback = playground.emulator.press(
+            _number(body, "user"), _number(body, "chat"), _number(body, "message"), _text(body, "data")
+        )
+    except (WorldError, KeyError) as error:
+        raise Wrong(str(error)) from error
+    try:
+        return {"answer": await callback.answered(PRESS_WITHIN_S)}
+    except TimeoutError:
+        return {"answer": None}
+
+
+async def _switch(playground: Playground, body: Json) -> Json:
+    """Make a side fail, or work again."""
+    name, mode = _text(body, "name"), _text(body, "mode")
+    if name not in playground.sides:
+        raise Wrong(f"there is no side {name!r}; there are {', '.join(playground.sides)}", status=404)
+    more = {key: body[key] for key in ("delay_s", "retry_after_s", "remaining") if body.get(key) is not None}
+    if not all(type(value) in (int, float) for value in more.values()):
+        raise Wrong("delay_s, retry_after_s and remaining are numbers")
+    try:
+        return await playground.switch(name, MODES.get(mode, mode), **more)
+    except ValueError as error:
+        raise Wrong(f"{error}; modes are {', '.join(playground.modes)}") from error
+
+
+async def _bot(playground: Playground, body: Json) -> Json:
+    """``kill`` is kill -9, ``restart`` ends it cleanly first."""
+    match body.get("do"):
+        case "kill":
+            pid = await playground.kill_bot()
+            if pid is None:
+                raise Wrong("the bot does not run just now", status=409)
+            return {"killed": pid}
+        case "restart":
+            await playground.bot.restart()
+            return playground.bot.to_json()
+        case _:
+            raise Wrong("'do' must be kill or restart")
+
+
+async def _tour(playground: Playground, body: Json) -> Json:
+    """Take the ticks away."""
+    playground.start_tour_over()
+    return playground.tour.to_json()
+
+
+ACTIONS: dict[str, Act] = {
+    "sms": _sms, "echo": _echo, "press": _press, "switch": _switch, "bot": _bot, "tour": _tour,
+}  # fmt: skip
+"""``POST /playground/<name>`` with a JSON object."""
+
+
+# --- the application
+
+
+def make_app(playground: Playground) -> ASGIApp:
+    """Page, API and what is passed through."""
+
+    async def file(request: Request) -> Response:
+        return FileResponse(PAGE / FILES[request.url.path])
+
+    async def info(_: Request) -> Response:
+        return JSONResponse(playground.info())
+
+    async def state(_: Request) -> Response:
+        return JSONResponse(playground.hub.state())
+
+    async def section(request: Request) -> Response:
+        found = playground.hub.state().get(request.path_params["section"])
+        return _error("there is no such section", status=404) if found is None else JSONResponse(found)
+
+    async def events(_: Request) -> Response:
+        return StreamingResponse(playground.hub.stream(), media_type="text/event-stream")
+
+    async def act(request: Request) -> Response:
+        action = ACTIONS.get(request.path_params["action"])
+        if action is None:
+            return _error(f"there is no such action; there are {', '.join(ACTIONS)}", status=404)
+        try:
+            body = json.loads(await request.body() or b"{}")
+        except (ValueError, RecursionError):
+            return _error("the body is no JSON")
+        if not isinstance(body, dict):
+            return _error("the body must be a JSON object")
+        try:
+            return JSONResponse(await action(playground, body))
+        except Wrong as error:
+            return _error(str(error), status=error.status)
+
+    async def through(request: Request) -> Response:
+        """To the bot and back, byte for byte."""
+        headers = [(name, value) for name, value in request.headers.raw if name.decode() not in _NOT_PASSED]
+        query = f"?{request.url.query}" if request.url.query else ""
+        raw_path = request.scope.get("raw_path", request.url.path.encode()).decode("latin-1").partition("?")[0]
+        try:
+            answer = await playground.http.request(
+                request.method, f"{playground.bot.url}{raw_path}{query}", content=await request.body(), headers=headers
+            )
+        except (httpx.TransportError, httpx.InvalidURL):
+            why = playground.bot.why or playground.bot.state
+            return _error(f"the bot does not answer just now ({why})", status=503, headers={"Retry-After": "1"})
+        kept = {name: value for name, value in answer.headers.items() if name not in _NOT_PASSED | {"content-encoding"}}
+        return Response(answer.content, answer.status_code, headers=kept)
+
+    async def plain(_: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return _error(error.detail, status=error.status_code)
+
+    app = Starlette(
+        routes=[
+            *(Route(path, file, methods=["GET"]) for path in FILES),
+            Route("/playground/info", info, methods=["GET"]),
+            Route("/playground/state", state, methods=["GET"]),
+            Route("/playground/state/{section}", section, methods=["GET"]),
+            Route("/playground/events", events, methods=["GET"]),
+            Mount("/playground/telegram", control_app(playground.emulator)),
+            Route("/playground/{action}", act, methods=["POST"]),
+            *(Route(path, through, methods=["GET"]) for path in ("/healthz", "/readyz", "/metrics")),
+            Route("/hooks/{rest:path}", through, methods=["POST"]),
+        ],
+        exception_handlers={HTTPException: plain},
+    )
+    return Guard(app)
