@@ -69,6 +69,9 @@ class ProviderAccount:
         self.slots = SLOTS
         self.can_confirm = isinstance(bridge, Confirms)
         self._http = HttpClient(connections=SLOTS)
+        # Asked once: looking a protocol up takes longer than what it is asked for.
+        self._answers = bridge if isinstance(bridge, Answers) else None
+        self._batches = bridge if isinstance(bridge, Batches) else None
 
     def check(self, conversation: ConversationId) -> None:
         """See :meth:`Account.check`."""
@@ -82,8 +85,8 @@ class ProviderAccount:
         """See :meth:`Account.deliver`."""
         if len(outs) == 1:
             flow = self.bridge.deliver(outs[0])
-        elif isinstance(self.bridge, Batches):
-            flow = self.bridge.deliver_many(outs)
+        elif self._batches is not None:
+            flow = self._batches.deliver_many(outs)
         else:
             raise Inexpressible(f"{self.bridge.title} takes one message at a time")
         return await drive(flow, send=self._http.send, auth=self.bridge.auth)
@@ -103,8 +106,8 @@ class ProviderAccount:
 
     def answer(self, hook: Hook) -> Answer:
         """The HTTP answer that the provider wants."""
-        if isinstance(self.bridge, Answers):
-            return self.bridge.answer(hook)
+        if self._answers is not None:
+            return self._answers.answer(hook)
         return Answer(body=b"{}")
 
     @property

@@ -233,6 +233,7 @@ class App:
             log_config=None,
             log_level="warning",
             access_log=False,
+            proxy_headers=False,  # nothing here depends on who is in front, and a header is easily forged
             server_header=False,
             date_header=False,
             lifespan="off",

@@ -67,6 +67,7 @@ def redirect(tx: Tx, row: Delivery, target: Address, *, now: float) -> str:
             on_ambiguous=row.on_ambiguous,
             priority=row.priority,
             message=row.message,
+            marked=bool(row.marked),
             part=row.part,
             parts=row.parts,
             why=f"redirected from delivery {row.id}",

@@ -40,6 +40,8 @@ class Feedback:
 
     def __init__(self, relay: Relay) -> None:
         self._relay = relay
+        self._fine: set[str] = set()
+        """Accounts that are known not to have been said to be lost: the store need not be asked at each send."""
 
     def settled(self, tx: Tx, rows: Sequence[Delivery], outcomes: Sequence[Outcome], *, now: float) -> None:
         """Show the new state on the message; say why it failed; ask about what may have arrived."""
@@ -48,15 +50,12 @@ class Feedback:
                 self._back(tx, row.account, now=now)
             if row.message is None:
                 continue
-            origin = tx.messages.get(row.message)
-            if origin is None:
-                continue
-            if origin.account == TELEGRAM and outcome.state != "queued":
+            if row.marked and outcome.state != "queued":
                 self.show(tx, row.message, now=now)
             if outcome.state == "dead":
-                self._say_dead(tx, row, origin, outcome.error or "", now=now)
+                self._say_dead(tx, row, outcome.error or "", now=now)
             elif outcome.state == "held":
-                self._ask(tx, row, origin, outcome.error or "", now=now)
+                self._ask(tx, row, outcome.error or "", now=now)
             elif outcome.state == "queued" and outcome.counts and row.attempts >= 1 and row.account != TELEGRAM:
                 self._say_waiting(tx, row, outcome.error or "", now=now)
 
@@ -65,7 +64,14 @@ class Feedback:
         states = [row.state for row in tx.outbox.of_message(message)]
         tx.marks.want(message, mark_for(states), now=now)
 
-    def _say_dead(self, tx: Tx, row: Delivery, origin: Origin, reason: str, *, now: float) -> None:
+    def _origin(self, tx: Tx, row: Delivery) -> Origin:
+        assert row.message is not None
+        origin = tx.messages.get(row.message)
+        assert origin is not None  # a foreign key
+        return origin
+
+    def _say_dead(self, tx: Tx, row: Delivery, reason: str, *, now: float) -> None:
+        origin = self._origin(tx, row)
         text = f"Not sent to {row.address} (delivery {row.id}): {reason}"
         if origin.account == TELEGRAM:
             hint = f"\n/retry {row.id} tries again, /discard {row.id} lets it go."
@@ -79,7 +85,8 @@ class Feedback:
                 once=f"dead:{row.address}",
             )
 
-    def _ask(self, tx: Tx, row: Delivery, origin: Origin, reason: str, *, now: float) -> None:
+    def _ask(self, tx: Tx, row: Delivery, reason: str, *, now: float) -> None:
+        origin = self._origin(tx, row)
         text = (
             f"Delivery {row.id} to {row.address} may have arrived, or not: {reason}.\n"
             "Please look there and decide; until then it is held."
@@ -95,6 +102,7 @@ class Feedback:
     def _say_waiting(self, tx: Tx, row: Delivery, reason: str, *, now: float) -> None:
         """An account is lost: said once, and once more when it is back."""
         if row.attempts >= 2:
+            self._fine.discard(row.account)
             self._relay.tell_owners(
                 tx,
                 f"{row.account} does not take messages just now: {reason}. They wait in order and are sent when it"
@@ -104,6 +112,9 @@ class Feedback:
             )
 
     def _back(self, tx: Tx, account: str, *, now: float) -> None:
+        if account in self._fine:
+            return
+        self._fine.add(account)
         if tx.notices.forget(f"lost:{account}"):
             self._relay.tell_owners(tx, f"{account} takes messages again.", now=now)
 

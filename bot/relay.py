@@ -94,19 +94,18 @@ class Relay:
 
     def received(self, tx: Tx, address: Address, event: Received, *, now: float) -> str:
         """A message that is to be relayed by the rules; returns the outcome's name."""
-        message_id = self.keep(tx, address, event)
         resolution = self.resolve(tx, address, event)
-        tx.messages.explain(message_id, explain(resolution))
+        message_id = self.keep(tx, address, event, why=explain(resolution))
         if not resolution.targets:
             if resolution.filtered_by is not None:
                 return "filtered"
             self._tell_unrouted(tx, address, now=now)
             return "unrouted"
-        self.follow(tx, resolution, event=event, message_id=message_id, now=now)
+        self.follow(tx, resolution, event=event, source=address.account, message_id=message_id, now=now)
         return "relayed"
 
-    def keep(self, tx: Tx, address: Address, event: Received) -> int:
-        """Write down conversation and message; returns the message's id."""
+    def keep(self, tx: Tx, address: Address, event: Received, *, why: str = "") -> int:
+        """Write down conversation and message, with what the rules said; returns the message's id."""
         at = event.at.timestamp()
         place, message = event.conversation, event.message
         tx.conversations.touch(address.account, place.id, kind=place.kind, title=place.title, now=at)
@@ -118,6 +117,7 @@ class Relay:
             sender_name=message.sender.name if message.sender else "",
             text=message.text,
             at=at,
+            why=why,
         )
 
     def resolve(self, tx: Tx, address: Address, event: Received) -> Resolution:
@@ -128,10 +128,11 @@ class Relay:
             Incoming(address=address, kind=kind, text=message.text, sender=message.sender, at=event.at)
         )
 
-    def follow(self, tx: Tx, resolution: Resolution, *, event: Received, message_id: int, now: float) -> None:
+    def follow(
+        self, tx: Tx, resolution: Resolution, *, event: Received, source: str, message_id: int, now: float
+    ) -> None:
         """Put a delivery into the outbox for each target that the rules gave."""
-        origin = tx.messages.get(message_id)
-        answered = self.answered(tx, event.message, account=origin.account if origin else "")
+        answered = self.answered(tx, event.message, account=source)
         for target in resolution.targets:
             account = self._accounts.get(target.address.account)
             if account is None:
@@ -142,6 +143,7 @@ class Relay:
                 event.message,
                 now=now,
                 message_id=message_id,
+                marked=source == TELEGRAM,
                 template=target.template,
                 reply_to=answered,
                 on_ambiguous=target.on_ambiguous,
@@ -163,13 +165,17 @@ class Relay:
         *,
         now: float,
         message_id: int | None,
+        marked: bool = False,
         template: str | None = None,
         reply_to: int | None = None,
         on_ambiguous: Literal["hold", "resend"] | None = None,
         priority: int = PRIORITY_RELAY,
         why: str = "",
     ) -> list[int]:
-        """Shape a message for its target and put its parts into the outbox; returns their ids."""
+        """Shape a message for its target and put its parts into the outbox; returns their ids.
+
+        ``marked``: the message stands in a Telegram chat and shows there what becomes of it.
+        """
         account = self._accounts[address.account]
         bare = message.model_copy(update={"reply_to": None})
         if template is not None and address.account == TELEGRAM:
@@ -189,6 +195,7 @@ class Relay:
                     on_ambiguous=on_ambiguous,
                     priority=priority,
                     message=message_id,
+                    marked=marked,
                     reply_to=reply_to,
                     part=number,
                     parts=len(parts),
@@ -197,8 +204,7 @@ class Relay:
             )
             for number, part in enumerate(parts, start=1)
         ]
-        origin = None if message_id is None else tx.messages.get(message_id)
-        if message_id is not None and origin is not None and origin.account == TELEGRAM:
+        if message_id is not None and marked:
             tx.marks.want(message_id, "accepted", now=now)
         return ids
 

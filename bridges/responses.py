@@ -81,10 +81,14 @@ def _reject_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
+_STRICT = json.JSONDecoder(parse_constant=_reject_constant)
+
+
 def parse_json(data: bytes | str) -> Any:
     """Strict JSON: raises ``Garbled`` for anything else (NaN, endless nesting, giant numbers, not UTF-8)."""
     try:
-        return json.loads(data, parse_constant=_reject_constant)
+        text = data if isinstance(data, str) else data.decode(json.detect_encoding(data), "surrogatepass")
+        return _STRICT.decode(text)
     except (ValueError, RecursionError) as error:
         raise Garbled("not JSON") from error
 

@@ -60,7 +60,7 @@ async def _replay(settings: Settings, item: Arrived) -> list[str]:
             # Stored and dealt with in one commit: a running bot does not see it half done.
             id = tx.inbox.put(item)
             assert id is not None
-            outcomes.extend(intake.take_event(tx, item.account, event) for event in events)
+            outcomes[:] = [intake.take_event(tx, item.account, event) for event in events]
             tx.inbox.done(replace(item, id=id), list(outcomes))
 
         await store.write(unit)

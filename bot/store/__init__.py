@@ -2,8 +2,8 @@
 
 A *unit* is a function handed to :meth:`Store.write`. It runs alone, inside one transaction, and its result is
 returned only after the commit. Units that arrive together share one commit (group commit); one that raises
-leaves no trace and does not disturb the others. A unit must not touch the network, and may be asked to run
-when the process is about to stop.
+leaves no trace and does not disturb the others. A unit must not touch the network, and what it does outside the
+store must bear to be done twice: when one of a group raises, the others run again.
 """
 
 from __future__ import annotations

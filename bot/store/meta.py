@@ -78,22 +78,38 @@ class Accounts:
 
 
 class Counters:
-    """Numbers that outlive the rows they count."""
+    """Numbers that outlive the rows they count. Additions are gathered and written once for each commit."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
+        self._added: list[tuple[str, str, int]] = []
 
     def add(self, account: str, name: str, n: int = 1) -> None:
         """Add to a counter, making it."""
         if n:
-            self._db.execute(
-                "INSERT INTO counters (account, name, n) VALUES (?, ?, ?)"
-                " ON CONFLICT (account, name) DO UPDATE SET n = n + excluded.n",
-                (account, name, n),
-            )
+            self._added.append((account, name, n))
+
+    def rewind(self) -> None:
+        """Forget the additions not yet written: the work they counted is undone."""
+        self._added.clear()
+
+    def flush(self) -> None:
+        """Write what was added; the store does it before it commits."""
+        if not self._added:
+            return
+        sums: dict[tuple[str, str], int] = {}
+        for account, name, n in self._added:
+            sums[account, name] = sums.get((account, name), 0) + n
+        self._db.executemany(
+            "INSERT INTO counters (account, name, n) VALUES (?, ?, ?)"
+            " ON CONFLICT (account, name) DO UPDATE SET n = n + excluded.n",
+            [(account, name, n) for (account, name), n in sums.items()],
+        )
+        self._added.clear()
 
     def all(self) -> dict[tuple[str, str], int]:
         """Every counter, by account and name."""
+        self.flush()
         return {(a, n): int(v) for a, n, v in self._db.execute("SELECT account, name, n FROM counters")}
 
 

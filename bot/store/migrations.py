@@ -50,7 +50,8 @@ _INITIAL = (
         crc INTEGER NOT NULL, on_ambiguous TEXT NOT NULL CHECK (on_ambiguous IN ('hold', 'resend')),
         state TEXT NOT NULL CHECK (state IN
             ('queued', 'sending', 'sent', 'held', 'dead', 'expired', 'discarded', 'cancelled')),
-        attempts INTEGER NOT NULL DEFAULT 0, solo INTEGER NOT NULL DEFAULT 0, error TEXT,
+        attempts INTEGER NOT NULL DEFAULT 0, solo INTEGER NOT NULL DEFAULT 0, marked INTEGER NOT NULL,
+        error TEXT,
         why TEXT NOT NULL DEFAULT '', created_at REAL NOT NULL, due_at REAL NOT NULL, expires_at REAL NOT NULL,
         started_at REAL, settled_at REAL
     ) STRICT""",
@@ -99,6 +100,9 @@ _RETENTION = (
     """CREATE INDEX inbox_failed ON inbox (account) WHERE state = 'failed'""",
     """CREATE INDEX inbox_done ON inbox (received_at, key) WHERE state = 'done'""",
     """CREATE INDEX seen_at ON seen (at)""",
+    # With part in it no sort is left, and what a reply looks for does not read all copies of an account.
+    """DROP INDEX copies_message""",
+    """CREATE INDEX copies_message ON copies (message, account, conversation, part)""",
     """CREATE INDEX messages_text ON messages (at) WHERE text != ''""",
     """CREATE INDEX outbox_settled ON outbox (settled_at)
         WHERE state IN ('sent', 'expired', 'discarded', 'cancelled')""",

@@ -33,6 +33,7 @@ LOOK_S = 0.25
 """How often the writer looks whether another process changed the database."""
 GROUP_MOST = 512
 _STOP = object()
+_RULES = frozenset({"routes", "roles"})
 _TROUBLES = frozenset({
     sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_IOERR,
     sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PROTOCOL,
@@ -138,6 +139,9 @@ class SqliteStore:
                 said = f"{error.filename or path}: {error.strerror}"
                 raise StoreUnavailable(f"{said}; check store.path and that its folder can be written") from error
             raise
+        # A full disk can end a transaction under a unit that hides the error: what the unit does then must begin
+        # another one, which is never committed, and not be committed statement by statement.
+        store._db.isolation_level = "IMMEDIATE"
         store._tx = Tx(store._db)
         store._thread.start()
         return store
@@ -230,6 +234,7 @@ class SqliteStore:
             if tx.db.in_transaction:
                 with contextlib.suppress(sqlite3.Error):
                     tx.db.execute("ROLLBACK")
+            tx.counters.rewind()
 
     # --- the writer thread's side
 
@@ -277,16 +282,17 @@ class SqliteStore:
 
     def _commit(self, jobs: list[_Job]) -> None:
         tx = self._tx
-        tx.woken.clear()
         outside = False
         try:
-            self._db.execute("BEGIN IMMEDIATE")
-            version = self._data_version()
-            if version != self._version:
-                self._version, outside = version, True
-                tx.epoch += 1
-            for job in jobs:
-                self._run(job)
+            outside = self._begin()
+            if not self._run_together(jobs):
+                # One of them raised: all is undone, and each runs again behind a savepoint of its own.
+                self._db.execute("ROLLBACK")
+                outside |= self._begin()
+                for job in jobs:
+                    self._run(job)
+            tx.counters.flush()
+            self._release("batch")
             self._db.execute("COMMIT")
             self.commits += 1
             self.units += len(jobs)
@@ -295,6 +301,7 @@ class SqliteStore:
                 with contextlib.suppress(sqlite3.Error):
                     self._db.execute("ROLLBACK")
             tx.woken.clear()
+            tx.counters.rewind()
             tx.epoch += 1
             for job in jobs:
                 if job.error is None:
@@ -302,11 +309,44 @@ class SqliteStore:
         self._epoch = tx.epoch
         self._tell(jobs, frozenset(tx.woken | {"*"} if outside else tx.woken))
 
+    def _begin(self) -> bool:
+        """Begin a transaction; True if another process changed the database since the last one."""
+        tx = self._tx
+        tx.woken.clear()
+        tx.counters.rewind()
+        self._db.execute("BEGIN IMMEDIATE")
+        self._db.execute("SAVEPOINT batch")
+        version = self._data_version()
+        if version == self._version:
+            return False
+        self._version = version
+        tx.epoch += 1
+        return True
+
+    def _run_together(self, jobs: list[_Job]) -> bool:
+        """Run units one after the other; False as soon as one raises. Nearly always none does."""
+        tx = self._tx
+        try:
+            for job in jobs:
+                job.result = job.unit(tx)
+                if tx.woken & _RULES:
+                    # At once: the unit that follows already works by the new ones.
+                    tx.epoch += 1
+        except BaseException as error:
+            # A cache may have been filled with rules that now never were.
+            tx.epoch += 1
+            if not self._db.in_transaction:
+                raise self._transaction_lost() from error
+            return False
+        return True
+
     def _run(self, job: _Job) -> None:
         """Run one unit. Its own error undoes its own work; an error of the file is raised and ends the whole batch."""
         db, tx = self._db, self._tx
         woken = set(tx.woken)
         tx.woken.clear()
+        # Before the savepoint: if this unit asks for the counters and then raises, what others added must not go too.
+        tx.counters.flush()
         db.execute("SAVEPOINT unit")
         try:
             job.result = job.unit(tx)
@@ -319,11 +359,22 @@ class SqliteStore:
                 raise
             db.execute("ROLLBACK TO unit")
             tx.woken.clear()
+            tx.counters.rewind()
         else:
-            if tx.woken & {"routes", "roles"}:
+            if tx.woken & _RULES:
                 tx.epoch += 1
-        db.execute("RELEASE unit")
+        self._release("unit")
         tx.woken.update(woken)
+
+    def _release(self, savepoint: str) -> None:
+        try:
+            self._db.execute(f"RELEASE {savepoint}")
+        except sqlite3.OperationalError as error:
+            # The transaction in which it was made has ended under a unit, and with it the work of all before.
+            raise self._transaction_lost() from error
+
+    def _transaction_lost(self) -> StoreUnavailable:
+        return StoreUnavailable(f"{self.path}: its disk is full or failing; free some space")
 
     def _tell(self, jobs: list[_Job], woken: frozenset[str]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more

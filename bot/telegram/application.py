@@ -371,6 +371,7 @@ class TelegramSide:
             event.message,
             now=now,
             message_id=message_id,
+            marked=True,
             reply_to=origin.id,
             priority=PRIORITY_REPLY,
             on_ambiguous=rule.options.on_ambiguous if rule else None,
@@ -379,7 +380,7 @@ class TelegramSide:
         resolution = self._relay.resolve(tx, place, event)
         others = [target for target in resolution.targets if target.address != source]
         if others:
-            self._relay.follow(tx, resolution, event=event, message_id=message_id, now=now)
+            self._relay.follow(tx, resolution, event=event, source=TELEGRAM, message_id=message_id, now=now)
         return "relayed"
 
     # --- commands and buttons
@@ -484,10 +485,8 @@ class TelegramSide:
             text = decisions.arrived(tx, row, now=now)
         else:
             text = decisions.discard(tx, row, now=now)
-        if row.message is not None:
-            origin = tx.messages.get(row.message)
-            if origin is not None and origin.account == TELEGRAM:
-                self._feedback.show(tx, row.message, now=now)
+        if row.message is not None and row.marked:
+            self._feedback.show(tx, row.message, now=now)
         _audit(tx, person, place=place, command=f"button {choice}", outcome=f"delivery {row.id}", now=now)
         return text, f"{text} ({query.from_user.full_name})"
 

@@ -129,10 +129,8 @@ def discard(call: Call, tx: Tx) -> Answer:
 
 
 def _show(call: Call, tx: Tx, row: Delivery) -> None:
-    if row.message is not None:
-        origin = tx.messages.get(row.message)
-        if origin is not None and origin.account == "telegram":
-            call.services.feedback.show(tx, row.message, now=call.now)
+    if row.message is not None and row.marked:
+        call.services.feedback.show(tx, row.message, now=call.now)
 
 
 @registry.add(

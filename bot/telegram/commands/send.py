@@ -37,6 +37,7 @@ def send(call: Call, tx: Tx) -> Answer:
         message,
         now=call.now,
         message_id=call.keep(tx),
+        marked=True,
         priority=PRIORITY_REPLY,
         why=f"/send by {call.person_name}",
     )
