@@ -139,8 +139,8 @@ class Outbox:
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?)",
             (
                 new.account, new.conversation, new.message, new.reply_to, new.part, new.parts, new.priority,
-                new.payload, zlib.crc32(new.payload.encode()), new.on_ambiguous, int(new.marked), new.why, new.created_at,
-                new.created_at, new.expires_at,
+                new.payload, zlib.crc32(new.payload.encode()), new.on_ambiguous, int(new.marked), new.why,
+                new.created_at, new.created_at, new.expires_at,
             ),
         )  # fmt: skip
         assert cursor.lastrowid is not None

@@ -1,0 +1,274 @@
+"""The outbox against a model of it: any order of everything that can be done, looked at after every step."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
+
+from bot.store import Store, Tx
+from bot.store.balance import balances
+from bot.store.outbox import Lease, NewDelivery, Outcome, State
+
+T = TypeVar("T")
+LIVE = ("queued", "sending")
+LEASE_S = 10.0
+ENDS: tuple[Literal["sent", "held", "dead", "expired", "queued"], ...] = ("sent", "held", "dead", "expired", "queued")
+
+
+@dataclass
+class Row:
+    """What the model knows of a delivery."""
+
+    conversation: str
+    priority: int
+    due: float
+    state: State = "queued"
+    attempts: int = 0
+    solo: bool = False
+
+
+@dataclass
+class Lane:
+    """What the model knows of a conversation with something in it."""
+
+    due: float
+    holder: Lease | None = None
+
+
+@dataclass
+class Model:
+    """The outbox as promised, in the simplest words."""
+
+    rows: dict[int, Row] = field(default_factory=dict)
+    lanes: dict[str, Lane] = field(default_factory=dict)
+
+    def live(self, conversation: str) -> list[int]:
+        return [id for id, row in self.rows.items() if row.conversation == conversation and row.state in LIVE]
+
+    def free(self, conversation: str, at: float) -> None:
+        live = self.live(conversation)
+        self.lanes.pop(conversation, None)
+        if live:
+            self.lanes[conversation] = Lane(due=max(at, self.rows[live[0]].due))
+
+    def holds(self, lease: Lease) -> bool:
+        lane = self.lanes.get(lease.conversation)
+        return lane is not None and lane.holder is lease
+
+    def together(self, conversation: str, batch: int) -> list[int]:
+        """What a lease on a conversation covers."""
+        live = self.live(conversation)[:batch]
+        head = self.rows[live[0]]
+        if head.state == "sending" or head.solo:
+            return live[:1]
+        stop = next((n for n, id in enumerate(live) if self.rows[id].state == "sending" or self.rows[id].solo), batch)
+        return live[:stop]
+
+
+class Machine(RuleBasedStateMachine):
+    """Each run has an account of its own in one store, which stays open."""
+
+    store: Store
+    runner: asyncio.Runner
+    runs = 0
+
+    leases = Bundle("leases")
+
+    def __init__(self) -> None:
+        super().__init__()
+        type(self).runs += 1
+        self.account = f"a{self.runs}"
+        self.now = 0.0
+        self.model = Model()
+
+    def do(self, unit: Callable[[Tx], T]) -> T:
+        return self.runner.run(self.store.write(unit))
+
+    def teardown(self) -> None:
+        """Leave nothing unknown to the runs that follow."""
+
+        def end(tx: Tx) -> None:
+            for lease in tx.outbox.recover(owner="teardown", now=self.now, lease_s=1.0):
+                tx.outbox.settle(lease, [Outcome(row.id, "dead") for row in lease.rows], now=self.now)
+
+        self.do(end)
+
+    @initialize()
+    def fill(self) -> None:
+        for conversation in ("x", "x", "y"):
+            self.add(conversation=conversation, priority=1)
+
+    @rule(conversation=st.sampled_from("xxxyz"), priority=st.sampled_from([0, 1, 2]))
+    def add(self, conversation: str, priority: int) -> None:
+        new = NewDelivery(self.account, conversation, "{}", self.now, 1e9, "hold", priority=priority)
+        id = self.do(lambda tx: tx.outbox.add(new))
+        assert id > max(self.model.rows, default=0), "S11"
+        self.model.rows[id] = Row(conversation, priority, self.now)
+        self.model.lanes.setdefault(conversation, Lane(due=self.now))
+
+    @rule(by=st.sampled_from([0.0, 0.5, 1.0, 5.0, LEASE_S]))
+    def time_passes(self, by: float) -> None:
+        self.now += by
+
+    @rule(target=leases, batch=st.sampled_from([1, 1, 3]), limit=st.sampled_from([1, 9]), owner=st.sampled_from("vw"))
+    def claim(self, batch: int, limit: int, owner: str) -> Any:
+        due = {name for name, lane in self.model.lanes.items() if lane.due <= self.now}
+        got = self.do(
+            lambda tx: tx.outbox.claim(
+                self.account, owner=owner, now=self.now, lease_s=LEASE_S, limit=limit, batch=batch
+            )
+        )
+        names = [lease.conversation for lease in got]
+        assert len(set(names)) == len(names) and set(names) <= due, "S1, S2: nobody else's and none before its time"
+        assert len(names) == min(limit, len(due)), "S2: a conversation that waits holds up no other"
+        for lease in got:
+            assert [row.id for row in lease.rows] == self.model.together(lease.conversation, batch), "S1: the head"
+            assert all(row.state == self.model.rows[row.id].state for row in lease.rows)
+            self.model.lanes[lease.conversation] = Lane(due=lease.until, holder=lease)
+        return multiple(*got)
+
+    @rule(lease=leases)
+    def begin(self, lease: Lease) -> None:
+        may = self.model.holds(lease) and self.now < lease.until
+        assert self.do(lambda tx: tx.outbox.begin(lease, now=self.now)) is may, "S7"
+        if may:
+            for row in lease.rows:
+                self.model.rows[row.id].state = "sending"
+                self.model.rows[row.id].attempts += 1
+
+    @rule(lease=leases, data=st.data())
+    def settle(self, lease: Lease, data: st.DataObject) -> None:
+        state = st.sampled_from(ENDS)
+        outcomes = [
+            Outcome(
+                row.id,
+                data.draw(state),
+                due_at=self.now + data.draw(st.sampled_from([0.0, 3.0, 30.0])),
+                counts=data.draw(st.booleans()),
+                solo=data.draw(st.booleans()),
+            )
+            for row in lease.rows
+            if data.draw(st.integers(0, 9))
+        ]
+        may = self.model.holds(lease)
+        assert self.do(lambda tx: tx.outbox.settle(lease, outcomes, now=self.now)) is may, "S7"
+        if not may:
+            return
+        for outcome in outcomes:
+            row = self.model.rows[outcome.id]
+            if outcome.state == "queued":
+                row.attempts -= row.state == "sending" and not outcome.counts
+                row.due, row.solo = outcome.due_at, outcome.solo
+            row.state = outcome.state
+        self.model.free(lease.conversation, self.now)
+
+    @rule(lease=leases, wait=st.sampled_from([0.0, 2.0]))
+    def release(self, lease: Lease, wait: float) -> None:
+        self.do(lambda tx: tx.outbox.release(lease, due_at=self.now + wait))
+        if self.model.holds(lease):
+            self.model.free(lease.conversation, self.now + wait)
+
+    @rule(target=leases)
+    def restart(self) -> Any:
+        found = self.do(lambda tx: tx.outbox.recover(owner="w", now=self.now, lease_s=LEASE_S))
+        begun: dict[str, list[int]] = {}
+        for id, row in self.model.rows.items():
+            if row.state == "sending":
+                begun.setdefault(row.conversation, []).append(id)
+        assert {lease.conversation: [row.id for row in lease.rows] for lease in found} == begun, "S6"
+        for name, lane in list(self.model.lanes.items()):
+            if lane.holder is not None:
+                self.model.free(name, self.now)
+        for lease in found:
+            self.model.lanes[lease.conversation] = Lane(due=lease.until, holder=lease)
+        return multiple(*found)
+
+    @rule(data=st.data())
+    def requeue(self, data: st.DataObject) -> None:
+        id = data.draw(st.sampled_from(sorted(self.model.rows)))
+        row = self.model.rows[id]
+        may = row.state in ("dead", "held", "expired", "discarded")
+        assert self.do(lambda tx: tx.outbox.requeue(id, now=self.now, expires_at=1e9)) is may
+        if may:
+            row.state, row.attempts, row.due = "queued", 0, self.now
+            lane = self.model.lanes.setdefault(row.conversation, Lane(due=self.now))
+            if lane.holder is None and self.model.live(row.conversation)[0] == id:
+                lane.due = self.now
+
+    @rule(data=st.data(), state=st.sampled_from(["sent", "discarded", "cancelled"]))
+    def a_person_decides(self, data: st.DataObject, state: Any) -> None:
+        id = data.draw(st.sampled_from(sorted(self.model.rows)))
+        row = self.model.rows[id]
+        may = row.state == "held" if state == "sent" else row.state in ("queued", "dead", "held", "expired")
+        frees = False
+        if may and row.state == "queued":
+            lane = self.model.lanes[row.conversation]
+            live = self.model.live(row.conversation)
+            if lane.holder is None:
+                frees = live[0] == id
+            elif lane.holder.rows[0].id <= id <= lane.holder.rows[-1].id:
+                begun = any(self.model.rows[other].state == "sending" for other in live)
+                may = frees = not begun and self.now >= lane.holder.until
+        assert self.do(lambda tx: tx.outbox.settle_by_hand(id, state=state, now=self.now)) is may
+        if may:
+            row.state = state
+            if frees:
+                self.model.free(row.conversation, self.now)
+
+    @invariant()
+    def the_store_is_what_the_model_says(self) -> None:
+        def look(tx: Tx) -> Any:
+            balance = balances(tx).get(self.account)
+            return tx.outbox.list(account=self.account), tx.outbox.next_due(self.account), balance
+
+        rows, due, balance = self.do(look)
+        assert {row.id: (row.conversation, row.state, row.attempts) for row in rows} == {
+            id: (row.conversation, row.state, row.attempts) for id, row in self.model.rows.items()
+        }, "S3: none goes away; nothing happens to one by itself"
+        assert due == min((lane.due for lane in self.model.lanes.values()), default=None)
+        assert {row.conversation for row in rows if row.state in LIVE} == self.model.lanes.keys(), "S2, S3"
+        if balance is not None:
+            count = Counter(row.state for row in rows)
+            assert balance["deliveries"].pop("created") == len(self.model.rows), "S10"
+            assert Counter(balance["deliveries"]) + Counter() == count and balance["balanced"], "S10"
+
+
+def test_the_outbox_keeps_s1_s2_s3_s6_s7_s10_s11_in_any_order_of_steps(
+    engine: Callable[..., Awaitable[Store]], path: Path
+) -> None:
+    with asyncio.Runner() as runner:
+        store = runner.run(_open(engine, path))
+        machine = type("Machine", (Machine,), {"store": store, "runner": runner})
+        try:
+            run_state_machine_as_test(
+                machine,
+                settings=settings(
+                    max_examples=60,
+                    stateful_step_count=40,
+                    deadline=None,
+                    database=None,
+                    suppress_health_check=list(HealthCheck),
+                ),
+            )
+        finally:
+            runner.run(store.close())
+
+
+async def _open(engine: Callable[..., Awaitable[Store]], path: Path) -> Store:
+    return await engine(path)
