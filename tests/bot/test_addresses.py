@@ -54,6 +54,10 @@ def test_any_printable_conversation_survives_writing_and_reading(account: str, c
     assert parse_address(str(made)) == made
 
 
+def test_a_conversation_may_have_256_characters() -> None:
+    assert len(parse_address("im:" + "x" * 256).conversation) == 256
+
+
 def test_account_names_are_read_in_any_case_and_conversations_kept_as_they_are() -> None:
     assert parse_address(" Support:Room-42 ") == address("support:Room-42")
 

@@ -204,6 +204,13 @@ def test_the_last_wait_ends_with_the_life_of_the_message() -> None:
     assert decided(AWAY, attempts=9, age_s=11 * 3600.0) == Again(3600.0, str(AWAY))
 
 
+@pytest.mark.parametrize("can_confirm", [False, True])
+def test_the_last_wait_of_an_unknown_outcome_ends_with_the_message_too(can_confirm: bool) -> None:
+    made = decided(CUT, attempts=9, age_s=11 * 3600.0, on_ambiguous="resend", can_confirm=can_confirm)
+    assert isinstance(made, Again | Confirm)
+    assert made.delay_s == 3600.0
+
+
 def test_a_confirmation_is_asked_for_on_the_schedule_too() -> None:
     assert decided(CUT, can_confirm=True, attempts=2) == Confirm(str(CUT), delay_s=5.0)
 
