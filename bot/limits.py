@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 TELEGRAM_RATE_PER_S = 30.0
-"""About 30 messages a second overall: https://core.telegram.org/bots/faq#broadcasting-to-users (2026-11)."""
+"""About 30 messages a second overall: https://telegra.ph/Hitting-limits-bot-FAQ by Telegram Bot Support (2026-11)."""
 PRIVATE_SPACING_S = 1.0
 """One message a second in one chat, once Telegram has complained (same page)."""
 GROUP_SPACING_S = 3.0
