@@ -76,10 +76,11 @@ def _subscribing(settings: Settings, name: str) -> tuple[ProviderAccount, Subscr
         raise Problem(f"there is no account {name!r} in the configuration; there are: {known}")
     account = provider_accounts(settings)[name]
     if not isinstance(account.bridge, Subscribes):
-        url = hook_url(settings, name)
+        base = settings.web.public_url
+        where = f"{base}/hooks/{name}/" if base else f"/hooks/{name}/ under this bot's address (web.public_url)"
         raise Problem(
-            f"{account.bridge.title} has no subscriptions to make by API; enter the webhook on its side"
-            + (f": {url}" if url else " (set web.public_url to be shown the address)")
+            f"{account.bridge.title} has no subscriptions to make by API; enter the webhook on its side:"
+            f" {where} followed by the value of accounts.{name}.hook_secret"
         )
     url = hook_url(settings, name)
     if url is None:
