@@ -380,15 +380,17 @@ class World:
         assert_clean(ended.out + ended.err, what=" ".join(arguments))
         return ended
 
-    async def read(self, *arguments: str) -> Any:
-        """What a command prints with ``--json``; run inside this process, because stories ask often."""
+    async def quick(self, *arguments: str) -> str:
+        """What a command that succeeds prints; run inside this process, because stories ask often."""
         async with self._in_process:
-            result = await asyncio.to_thread(
-                CliRunner().invoke, cli, ["--config", str(self.config), *arguments, "--json"]
-            )
+            result = await asyncio.to_thread(CliRunner().invoke, cli, ["--config", str(self.config), *arguments])
         assert result.exit_code == 0, f"{arguments}: {result.output} {result.exception!r}"
         assert_clean(result.output, what=" ".join(arguments))
-        return json.loads(result.stdout)
+        return result.stdout
+
+    async def read(self, *arguments: str) -> Any:
+        """What a command prints with ``--json``."""
+        return json.loads(await self.quick(*arguments, "--json"))
 
     async def outbox(self, **match: object) -> list[Json]:
         """Deliveries whose fields are these, oldest first."""
