@@ -172,7 +172,6 @@ class App:
         self.retention = Retention(store=store, keep_s=float(settings.store.keep), clock=clock)
         token = settings.web.metrics_token
         self.web = Web(
-            store=store,
             intake=self.intake,
             accounts=self.providers,
             hook_secrets=hook_secrets(settings),

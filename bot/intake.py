@@ -1,7 +1,8 @@
 """Inbox → events → one transaction: seen, conversation, message, routing, shaping, outbox.
 
-Arrivals are committed raw before anybody is told that they arrived; this is what happens to them afterwards. What
-cannot be decoded, or meets a bug of ours, stays in the inbox as ``failed`` and can be replayed.
+Arrivals are committed raw before anybody is told that they arrived. A webhook's raw bytes and what its events lead to
+share one commit; Telegram's updates, which may be commands, are committed first and dealt with afterwards. What cannot
+be decoded, or meets a bug of ours, stays in the inbox as ``failed`` and can be replayed.
 """
 
 from __future__ import annotations
@@ -138,32 +139,52 @@ class Intake:
         if not isinstance(account, ProviderAccount):
             await self._store.write(lambda tx: tx.inbox.failed(item, "there is no such account any more"))
             return
-        try:
-            events = account.decode(hook_of(item))
-        except Garbled as error:
-            reason = str(error)
-            logger.warning("a webhook was not understood", extra=_ids(item, error=reason))
+        events, wrong = self._decoded(account, item)
+        if wrong is not None:
+            reason = wrong
             await self._store.write(lambda tx: tx.inbox.failed(item, reason))
             return
-        except Exception as error:
-            reason = f"our bug: {type(error).__name__}"
-            logger.exception("decoding failed", extra=_ids(item))
-            await self._store.write(lambda tx: tx.inbox.failed(item, reason))
-            return
-        point("intake.decoded")
-        await self.commit(item, events)
-
-    async def commit(self, item: Arrived, events: Sequence[Event]) -> None:
-        """Decide on all events of an arrival in one transaction."""
         try:
             await self._store.write(lambda tx: self._decide(tx, item, events))
-            point("intake.decided")
         except StoreUnavailable:
             raise
         except Exception as error:
-            reason = f"our bug: {type(error).__name__}"
-            logger.exception("deciding failed", extra=_ids(item))
+            reason = _bug(item, error)
             await self._store.write(lambda tx: tx.inbox.failed(item, reason))
+
+    async def accept(self, item: Arrived) -> None:
+        """Commit a webhook together with what its events lead to; raises ``StoreUnavailable``.
+
+        Whatever goes wrong in between is our fault and not the provider's: the raw webhook is committed all the same,
+        as failed, for a replay.
+        """
+        account = self._accounts[item.account]
+        assert isinstance(account, ProviderAccount)
+        events, wrong = self._decoded(account, item)
+        point("intake.decoded")
+        if wrong is None:
+            try:
+                await self._store.write(lambda tx: self._accept(tx, item, events))
+                return
+            except StoreUnavailable:
+                raise
+            except Exception as error:
+                wrong = _bug(item, error)
+        reason = wrong
+        await self._store.write(lambda tx: tx.inbox.put_failed(item, reason))
+
+    def _accept(self, tx: Tx, item: Arrived, events: Sequence[Event]) -> None:
+        tx.inbox.put_decided(item, [self.take_event(tx, item.account, event) for event in events])
+
+    def _decoded(self, account: ProviderAccount, item: Arrived) -> tuple[Sequence[Event], str | None]:
+        """The events of a webhook, and what is wrong if it cannot be decoded."""
+        try:
+            return account.decode(hook_of(item)), None
+        except Garbled as error:
+            logger.warning("a webhook was not understood", extra=_ids(item, error=str(error)))
+            return (), str(error)
+        except Exception as error:
+            return (), _bug(item, error)
 
     def _decide(self, tx: Tx, item: Arrived, events: Sequence[Event]) -> None:
         if not tx.inbox.is_pending(item.id):
@@ -191,6 +212,12 @@ def hook_of(item: Arrived) -> Hook:
         path=item.path,
         received_at=datetime.fromtimestamp(item.received_at, UTC),
     )
+
+
+def _bug(item: Arrived, error: Exception) -> str:
+    """Log a bug of ours and put it into words for the record."""
+    logger.error("an arrival could not be dealt with", exc_info=error, extra=_ids(item))
+    return f"our bug: {type(error).__name__}"
 
 
 def _ids(item: Arrived, **more: str) -> dict[str, object]:

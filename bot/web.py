@@ -21,7 +21,7 @@ from bot.accounts import ProviderAccount
 from bot.faultpoints import point
 from bot.intake import Intake, hook_of
 from bot.metrics import Metrics
-from bot.store import Store, StoreUnavailable
+from bot.store import StoreUnavailable
 from bot.store.inbox import Arrived
 from bridges.api import Answer
 from bridges.errors import Garbled, Untrusted
@@ -68,7 +68,6 @@ class Web:
     def __init__(
         self,
         *,
-        store: Store,
         intake: Intake,
         accounts: Mapping[str, ProviderAccount],
         hook_secrets: Mapping[str, str],
@@ -77,7 +76,6 @@ class Web:
         metrics_token: str | None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._store = store
         self._intake = intake
         self._accounts = accounts
         self._secrets = hook_secrets
@@ -137,13 +135,11 @@ class Web:
         if not answer.handshake:
             point("hook.arrived")
             try:
-                id = await self._store.write(lambda tx: tx.inbox.put(arrived))
+                await self._intake.accept(arrived)
             except StoreUnavailable as error:
                 logger.error("a webhook cannot be stored", extra={"action": "hook", "error": str(error)})
                 return PlainTextResponse("try again soon", 503, headers=RETRY_AFTER)
             point("hook.committed")
-            if id is not None:
-                self._intake.offer(_with_id(arrived, id))
         return _response(answer)
 
     # --- Telegram
@@ -190,10 +186,6 @@ class Web:
             return not_found()
         page = await self._metrics.page(now=self._clock())
         return Response(page, media_type="text/plain; version=0.0.4; charset=utf-8")
-
-
-def _with_id(item: Arrived, id: int) -> Arrived:
-    return Arrived(item.account, item.body, item.received_at, item.path, item.headers, item.key, id)
 
 
 def _is_loopback(host: str) -> bool:

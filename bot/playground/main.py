@@ -123,6 +123,7 @@ class Playground:
                 "switches": lambda: {name: side.to_json() for name, side in self.sides.items()},
                 "tour": self.tour.to_json,
                 "log": lambda: {"lines": list(self.log.lines)},
+                "example": self.example_view,
             }
         )
         self.http = httpx.AsyncClient(timeout=PASS_TIMEOUT_S, trust_env=False)
@@ -468,6 +469,18 @@ class Playground:
         return {
             SUPPORT: {**cinnox_view(self.cinnox.state()), "subscribed": self.subscribed},
             ECHO: echo_view(self.echo.state(), accepted=self.echo.accepted, said=self.echo_said),
+        }
+
+    def example_view(self) -> Json:
+        """Who and what the example is made of, for the steps to try."""
+        return {
+            "owner": example.OWNER,
+            "desk": example.DESK,
+            "topics": self.folder.kept["topics"],
+            "rooms": list(example.ROOMS),
+            "reply_room": example.REPLY_ROOM,
+            "known_number": example.KNOWN_NUMBER,
+            "other_number": example.OTHER_NUMBER,
         }
 
     def info(self) -> Json:

@@ -64,6 +64,7 @@ def chat_view(chat: Chat) -> Json:
         "title": chat.title,
         "is_forum": chat.is_forum,
         "members": [user_id for user_id, member in chat.members.items() if member.present],
+        "admins": [user_id for user_id, member in chat.members.items() if member.is_admin],
         "topics": [{"id": topic.id, "name": topic.name, "closed": topic.closed} for topic in chat.topics.values()],
     }
 

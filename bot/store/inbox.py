@@ -53,6 +53,27 @@ class Inbox:
         self._woken.add("inbox")
         return cursor.lastrowid
 
+    def put_decided(self, item: Arrived, outcomes: Sequence[str]) -> None:
+        """Store an arrival whose events are decided on in this same transaction; outcomes as for :meth:`done`."""
+        names = _known(outcomes)
+        self._put_as(item, state="done", error=None)
+        self._counters.add(item.account, "accepted", len(names))
+        for name in names:
+            self._counters.add(item.account, name)
+
+    def put_failed(self, item: Arrived, error: str) -> None:
+        """Store an arrival that our code could not deal with, for a replay."""
+        self._put_as(item, state="failed", error=error)
+        self._counters.add(item.account, "accepted")
+        self._counters.add(item.account, "failed")
+
+    def _put_as(self, item: Arrived, *, state: str, error: str | None) -> None:
+        self._db.execute(
+            "INSERT INTO inbox (account, key, path, headers, body, received_at, state, error)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (item.account, item.key, item.path, json.dumps(item.headers), item.body, item.received_at, state, error),
+        )
+
     def pending(self, *, after: int = 0, limit: int = 1000) -> Sequence[Arrived]:
         """Arrivals not yet worked on, oldest first."""
         rows = self._db.execute(
@@ -82,10 +103,7 @@ class Inbox:
 
         One that had failed may be done later. Raises ``ValueError`` if it is done already: it would count twice.
         """
-        names = outcomes or ("unsupported",)
-        for name in names:
-            if name not in OUTCOMES:
-                raise ValueError(f"{name!r} is not an outcome")
+        names = _known(outcomes)
         if self._open(item) == "failed":
             self._counters.add(item.account, "failed", -1)
         self._db.execute("UPDATE inbox SET state = 'done', error = NULL WHERE id = ?", (item.id,))
@@ -145,3 +163,12 @@ class Inbox:
             (min(before - SEEN_LONGER_S, now - SEEN_LEAST_S), limit - arrivals),
         ).rowcount
         return arrivals + keys
+
+
+def _known(outcomes: Sequence[str]) -> Sequence[str]:
+    """One outcome at least, each of a known name; raises ``ValueError``."""
+    names = outcomes or ("unsupported",)
+    for name in names:
+        if name not in OUTCOMES:
+            raise ValueError(f"{name!r} is not an outcome")
+    return names

@@ -70,6 +70,7 @@ class EchoBridge:
     def __init__(self, settings: AccountSettings) -> None:
         assert isinstance(settings, EchoSettings)
         self._settings = settings
+        self._messages = httpx.URL(self._url("/messages"))  # read once: that is a third of making a request
         self._auth = Bearer(settings.token.get_secret_value())
 
     @property
@@ -91,7 +92,7 @@ class EchoBridge:
         body: dict[str, object] = {"key": out.key, "conversation": out.conversation, "text": text}
         if out.message.reply_to is not None:
             body["reply_to"] = out.message.reply_to
-        response = yield httpx.Request("POST", self._url("/messages"), json=body)
+        response = yield httpx.Request("POST", self._messages, json=body)
         self._judge(response, what="Echo send", texts=(text,))
         sent = parsed(response, wire.Sent, what="Echo send")
         return Receipt(ids=(MessageId(sent.id),))

@@ -654,7 +654,7 @@ RULES: dict[str, Callable[[Bridge], bool]] = {
     "reactions": lambda bridge: bridge.capabilities.reactions,
     "attachments": lambda bridge: bridge.capabilities.attachments != "none",
     "conversations_listed": lambda bridge: isinstance(bridge, Lists),
-    "rate_limit_known": lambda bridge: bridge.capabilities.requests_per_minute is not None,
+    "rate_limit_known": lambda bridge: type(bridge).capabilities.requests_per_minute is not None,
     "fixtures_recorded_live": lambda bridge: all(
         path and read_hook(path).origin.startswith("recorded") for path in hooks(bridge.name)
     ),
