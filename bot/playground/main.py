@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from starlette.requests import ClientDisconnect
 
 from bot import decisions
 from bot.playground import example
@@ -58,6 +59,13 @@ READY_WITHIN_S = 20.0
 AHEAD = 1000
 """How far ids jump after an end without goodbye: some may have been given out that nobody wrote down."""
 SEEDED = "playground routes"
+
+
+class _Gone(logging.Filter):
+    """Leaves out that a client left in the middle of its request: killing the bot is what one comes here for."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], ClientDisconnect))
 
 
 class PortTaken(Exception):
@@ -150,6 +158,9 @@ class Playground:
         async with AsyncExitStack() as stack:
             stack.callback(self.log.close)
             stack.push_async_callback(self.http.aclose)
+            gone, server_log = _Gone(), logging.getLogger("uvicorn.error")
+            server_log.addFilter(gone)
+            stack.callback(server_log.removeFilter, gone)
             self._go_on()
             await self._serve_sides(stack)
             self.store = await SqliteStore.open(self.folder / DATABASE)
@@ -539,6 +550,19 @@ def _told_of_port(port: int) -> Iterator[None]:
         ) from error
 
 
+def _open(path: Path, *, fresh: bool, say: Callable[[str], None]) -> Folder:
+    """The folder, or one in the home where the working directory cannot be written."""
+    try:
+        return Folder.open(path, fresh=fresh)
+    except FolderError as error:
+        cause = error.__cause__
+        if path.is_absolute() or not isinstance(cause, OSError) or cause.errno not in (errno.EACCES, errno.EROFS):
+            raise
+        home = Path.home() / ".patchbay" / "playground"
+        say(f"{path} cannot be written here; using {home}")
+        return Folder.open(home, fresh=fresh)
+
+
 def _print(line: str) -> None:
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.write(f"{line}\n")
@@ -554,7 +578,7 @@ async def run_playground(*, port: int, folder: Path, reset: bool = False, say: C
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
-    place = Folder.open(folder, fresh=reset)
+    place = _open(folder, fresh=reset, say=say)
     try:
         playground = Playground(place, say=say)
         say("Starting Patchbay's playground: Telegram, CINNOX and Echo on this machine, and the bot …")

@@ -21,7 +21,11 @@ class Step:
 
 
 STEPS = (
-    Step("send", "Send from Telegram", "As Ann, write into CINNOX room-42; the mark on your message tells what became of it."),
+    Step(
+        "send",
+        "Send from Telegram",
+        "As Ann, write into CINNOX room-42; the mark on your message tells what became of it.",
+    ),
     Step("sms", "Get an SMS", "Be a visitor with a phone: your SMS appears in the Support desk’s topic."),
     Step("reply", "Reply to it", "Reply in that topic: the answer goes back, into room-43."),
     Step("outage", "Take the provider down", "Send while CINNOX is down, then bring it back: the message still goes."),
