@@ -62,7 +62,8 @@ def main() -> int:
             f"\n{policy}: {figures.messages} messages, {figures.kills} {'stops' if plan.gently else 'kills'}: "
             f"{figures.accepted} arrived, {figures.lost} lost, {figures.duplicates} duplicates, {figures.held} held "
             f"({figures.held_and_arrived} of them had arrived), {figures.inversions} out of order, "
-            f"{figures.stuck} stuck; {figures.in_flight} under way at kills ({figures.in_flight_most} at most); {figures.seconds} s",
+            f"{figures.stuck} stuck; {figures.in_flight} under way at kills ({figures.in_flight_most} at most); "
+            f"{figures.seconds} s",
             *(f"  BROKEN: {violation}" for violation in figures.violations),
             sep="\n",
         )

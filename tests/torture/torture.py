@@ -142,13 +142,13 @@ class Bench:
             (marks,) = db.execute("SELECT COUNT(*) FROM marks WHERE want != shown").fetchone()
         return {"untold": self.world.untold, "inbox": pending, "outbox": waiting, "marks": marks}
 
-    async def quiet(self, child: Child, *, within_s: float) -> dict[str, int]:
-        """Wait until there is nothing left to do, or time is up; what is left then."""
-        ends = asyncio.ensure_future(child.wait())
+    async def rest(self, ends: asyncio.Future[int], *, within_s: float) -> dict[str, int]:
+        """Wait until there is nothing left to do, or time is up; what is left then. ``ends``: the bot's own end."""
         undone = {"start": 1}
         quiet_looks = 0
         try:
             async with asyncio.timeout(within_s):
+                await up(self.port)
                 while quiet_looks < 2:
                     await asyncio.sleep(LOOK_S * (1 + 4 * quiet_looks))
                     assert not ends.done(), f"the bot ended by itself ({ends.result()}): {self.last_words()}"
@@ -156,24 +156,22 @@ class Bench:
                     quiet_looks = 0 if undone else quiet_looks + 1
         except TimeoutError:
             pass
-        finally:
-            self._ends = ends
         return undone
 
-    async def stop(self, child: Child) -> str:
-        """End it as a service manager does; what was wrong with how it ended."""
+    def terminate(self, child: Child) -> None:
+        """Tell it to stop, as a service manager does."""
         os.kill(child.pid, signal.SIGTERM)
-        started = time.monotonic()
+
+    async def stop(self, child: Child, ends: asyncio.Future[int]) -> str:
+        """Tell it to stop; what was wrong with how it did."""
+        self.terminate(child)
         try:
             async with asyncio.timeout(STOP_S):
-                code = await self._ends if hasattr(self, "_ends") else await child.wait()
+                code = await ends
         except TimeoutError:
             os.kill(child.pid, signal.SIGKILL)
-            return f"SIGTERM did not end it within {STOP_S:g} s"
-        finally:
-            self.__dict__.pop("_ends", None)
-        took = time.monotonic() - started
-        return "" if code == 0 else f"ended with {code} after {took:.1f} s: {self.last_words()}"
+            return f"SIGTERM did not end it within {STOP_S:g} s: {self.last_words()}"
+        return "" if code == 0 else f"told to stop it ended with {code}: {self.last_words()}"
 
 
 @asynccontextmanager
@@ -204,15 +202,16 @@ async def torture(
             for kill in range(plan.kills):
                 began = time.monotonic()
                 child = await made.start()
+                ends = asyncio.ensure_future(child.wait())
                 if plan.gently or kill % 5:
-                    await _up(made.port)
+                    await up(made.port)
                     figures.longest_restart_s = max(figures.longest_restart_s, round(time.monotonic() - began, 2))
                 await asyncio.sleep(chance.uniform(*plan.gap_s))
                 if plan.gently:
-                    problems += filter(None, [await made.stop(child)])
+                    problems += filter(None, [await made.stop(child, ends)])
                 else:
                     os.kill(child.pid, signal.SIGKILL)
-                    code = await child.wait()
+                    code = await ends
                     if code != KILLED:
                         problems.append(f"the bot ended by itself ({code}): {made.last_words()}")
                 figures.kills += 1
@@ -244,7 +243,7 @@ async def _write(world: World, plan: Plan, *, chance: random.Random) -> None:
         world.write(kind, chance.randrange(6))
 
 
-async def _up(port: int, *, within_s: float = 20.0) -> None:
+async def up(port: int, *, within_s: float = 20.0) -> None:
     """Wait until the bot's port takes connections."""
     async with asyncio.timeout(within_s):
         while True:
@@ -260,11 +259,11 @@ async def _up(port: int, *, within_s: float = 20.0) -> None:
 
 async def finish(made: Bench, child: Child, plan: Plan, figures: Figures) -> list[str]:
     """Let a running bot come to rest, stop it, and judge what arrived; fills in ``figures``."""
-    await _up(made.port)
-    undone = await made.quiet(child, within_s=plan.quiet_s)
+    ends = asyncio.ensure_future(child.wait())
+    undone = await made.rest(ends, within_s=plan.quiet_s)
     figures.stuck = sum(undone.values())
     problems = [f"not quiet after {plan.quiet_s:g} s: {undone}"] if undone else []
-    problems += filter(None, [await made.stop(child)])
+    problems += filter(None, [await made.stop(child, ends)])
     stats = json.loads(await made.command("stats", "--json"))
     held = json.loads(await made.command("outbox", "list", "--state", "held", "--json"))
     every = json.loads(await made.command("outbox", "list", "--json"))
