@@ -117,12 +117,12 @@ class Intake:
         if self._waiting:
             items = [self._waiting.popleft() for _ in range(min(CHUNK, len(self._waiting)))]
         elif self._behind:
-            after = self._last_taken
+            after, offered = self._last_taken, self._last_offered
             items = await self._store.read(lambda tx: tx.inbox.pending(after=after, limit=CHUNK))
-            if not items and self._last_taken < self._last_offered:
-                self._last_taken = self._last_offered
             if not items:
-                self._behind = False
+                # What was offered while this was read is in the database only: then there is more to read.
+                self._last_taken = max(after, offered)
+                self._behind = self._last_offered > offered
                 return
         else:
             return

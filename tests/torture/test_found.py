@@ -1,0 +1,56 @@
+"""What the torture uncovered, each in the smallest case that shows it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+from bot.addresses import TELEGRAM
+from bot.intake import Intake
+from bot.relay import Policy, Relay
+from bot.store import Tx
+from bot.store.inbox import Arrived
+from bot.store.sqlite import SqliteStore
+
+T = TypeVar("T")
+
+
+class Interrupted(SqliteStore):
+    """The real store; once, something else happens between a reading and its result."""
+
+    meanwhile: Callable[[], Awaitable[None]] | None = None
+
+    async def read(self, query: Callable[[Tx], T]) -> T:
+        result = await super().read(query)
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            await meanwhile()
+        return result
+
+
+async def test_an_update_that_comes_while_the_inbox_is_read_is_not_forgotten(tmp_path: Path) -> None:
+    store = await Interrupted.open(tmp_path / "db")
+    relay = Relay(accounts={}, policy=Policy(max_age_s=60, on_ambiguous="hold", telegram_on_ambiguous="hold"))
+    intake = Intake(store=store, accounts={}, relay=relay, clock=lambda: 0.0)
+    taken: asyncio.Queue[int] = asyncio.Queue()
+
+    async def take(item: Arrived) -> None:
+        taken.put_nowait(item.id)
+
+    async def arrives() -> None:
+        item = Arrived(TELEGRAM, b"{}", 0.0, key="1")
+        id = await store.write(lambda tx: tx.inbox.put(item))
+        assert id is not None
+        intake.offer(Arrived(TELEGRAM, b"{}", 0.0, key="1", id=id))
+
+    intake.takes_updates(take)
+    await intake.start()
+    store.meanwhile = arrives
+    try:
+        async with asyncio.timeout(5):
+            assert await taken.get() == 1
+    finally:
+        await intake.stop()
+        await store.close()
