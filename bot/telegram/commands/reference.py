@@ -1,0 +1,40 @@
+"""The command reference of the README, made from the registry: ``python -m bot.telegram.commands.reference --write``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from bot.telegram.commands import registry
+
+BEGIN, END = "<!-- commands: begin -->", "<!-- commands: end -->"
+README = Path(__file__).parents[3] / "README.md"
+
+
+def table() -> str:
+    """All commands as a Markdown table."""
+    lines = ["| command | role | does | example |", "|---|---|---|---|"]
+    for command in registry.commands.values():
+        usage = f"/{command.name} {command.arguments}".rstrip().replace("|", "\\|")
+        role = command.role.word if command.role else "anyone"
+        for word, needed in command.roles_of_words:
+            role += f" (`{word}`: {needed.word})"
+        lines.append(f"| `{usage}` | {role} | {command.summary} | `{command.example}` |")
+    return "\n".join(lines)
+
+
+def with_table(text: str) -> str:
+    """The text with the table between the marks made anew; raises ``ValueError`` without the marks."""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{README.name} has lost its marks {BEGIN} and {END}")
+    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+
+
+if __name__ == "__main__":
+    text = with_table(README.read_text(encoding="utf-8"))
+    if "--write" in sys.argv:
+        README.write_text(text, encoding="utf-8")
+    else:
+        sys.stdout.write(table() + "\n")
