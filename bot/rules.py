@@ -38,7 +38,9 @@ def add_route(tx: Tx, draft: Draft, *, accounts: Mapping[str, Account], created_
 
 
 def save_route(tx: Tx, draft: Draft, *, created_by: str, now: float, enabled: bool = True) -> Rule:
-    """Write a rule whose ends were checked; raises ``RouteError`` for a name that is taken."""
+    """Write a rule whose ends were checked; raises ``RouteError`` for a name that is taken or what is not done yet."""
+    if draft.options.late is not None:
+        raise RouteError("late= is not available yet: a late message is delivered as soon as that is possible")
     try:
         row = tx.routes.add(
             name=draft.name or None,
