@@ -94,5 +94,5 @@ class Hub:
 
 
 def _event(name: str, data: Json) -> str:
-    # JSON has no raw line break, so one data line is enough.
-    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
+    # JSON in ASCII has no line break of any kind, so one data line is enough, and it can always be encoded.
+    return f"event: {name}\ndata: {json.dumps(data)}\n\n"

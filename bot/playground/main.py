@@ -172,6 +172,8 @@ class Playground:
                 asyncio.create_task(work(), name=work.__name__)
                 for work in (self._save_changes, self._read_deliveries, self._keep_subscribed)
             ]
+            for task in self._tasks:
+                task.add_done_callback(_tell_failure)
             stack.push_async_callback(self._end_tasks)
             self._written.set()
             self.bot.start()
@@ -237,7 +239,8 @@ class Playground:
             "said": self.echo_said,
             "tour": self.tour.done,
         }
-        self.folder.write(WORLD, json.dumps(kept, ensure_ascii=False))
+        # In ASCII: a lone surrogate that somebody wrote could not be encoded otherwise.
+        self.folder.write(WORLD, json.dumps(kept))
 
     async def _save_changes(self) -> None:
         while True:
@@ -438,20 +441,23 @@ class Playground:
             await self._written.wait()
             self._written.clear()
             try:
-                rows, numbers = await self.store.read(lambda tx: (tx.outbox.list(limit=ROWS_MOST), balance(tx)))
+                await self.refresh()
             except StoreError as error:
                 logger.error("deliveries cannot be read: %s", error)
                 await asyncio.sleep(TRY_AGAIN_S)
                 self._written.set()
-                continue
-            if (list(rows), dict(numbers)) != (self.rows, self.balance):
-                self.rows, self.balance = list(rows), dict(numbers)
-                self.hub.touch("deliveries")
-            failing = {name: side.failing for name, side in self.sides.items()}
-            self._ticked(self.tour.deliveries(self.rows, failing=failing))
-            if self.bot.ready:
-                self._ticked(self.tour.survived(self.rows, balanced=bool(numbers["balanced"])))
             await asyncio.sleep(READ_S)
+
+    async def refresh(self) -> None:
+        """Read how deliveries stand now. ``StoreError`` if that cannot be read."""
+        rows, numbers = await self.store.read(lambda tx: (tx.outbox.list(limit=ROWS_MOST), balance(tx)))
+        if (list(rows), dict(numbers)) != (self.rows, self.balance):
+            self.rows, self.balance = list(rows), dict(numbers)
+            self.hub.touch("deliveries")
+        failing = {name: side.failing for name, side in self.sides.items()}
+        self._ticked(self.tour.deliveries(self.rows, failing=failing))
+        if self.bot.ready:
+            self._ticked(self.tour.survived(self.rows, balanced=bool(numbers["balanced"])))
 
     # --- views
 
@@ -519,6 +525,11 @@ class Playground:
             "bot": {**self.bot.to_json(), "config": str(self.folder / CONFIG)},
             "folder": str(self.folder.path),
         }
+
+
+def _tell_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        logger.error("the playground's %s failed", task.get_name(), exc_info=task.exception())
 
 
 def vars_of(topics: example.Topics) -> Json:

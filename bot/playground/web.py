@@ -6,6 +6,7 @@ requests that come under another host's name or from another page are refused.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -16,12 +17,13 @@ import httpx
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bot.playground.emulator.server import control_app
 from bot.playground.emulator.world import WorldError
+from bot.store import StoreError
 
 if TYPE_CHECKING:
     from bot.playground.main import Playground
@@ -32,8 +34,8 @@ Act = Callable[["Playground", Json], Awaitable[Json]]
 PAGE = Path(__file__).with_name("page")
 FILES = {"/": "index.html", "/app.js": "app.js", "/style.css": "style.css", "/icon.svg": "icon.svg"}
 BODY_MOST = 256 << 10
-HOOK_MOST = (1 << 20) + 1
-"""One byte more than the bot takes: that a body is too large is the bot's own answer."""
+HOOK_MOST = 1 << 20
+"""What the bot takes. It cuts off whoever sends more, so that its own answer could not be passed on."""
 TEXT_MOST = 20_000
 PRESS_WITHIN_S = 10.0
 SAFE = {
@@ -144,8 +146,13 @@ def _given(body: bytes, receive: Receive) -> Receive:
     return again
 
 
-def _error(message: str, *, status: int = 400, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    return JSONResponse({"error": message}, status, headers={**SAFE, **(headers or {})})
+def _answer(value: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    # In ASCII: a lone surrogate that somebody wrote could not be encoded otherwise.
+    return Response(json.dumps(value), status, headers, "application/json")
+
+
+def _error(message: str, *, status: int = 400, headers: Mapping[str, str] | None = None) -> Response:
+    return _answer({"error": message}, status=status, headers={**SAFE, **(headers or {})})
 
 
 # --- what one can do
@@ -265,14 +272,21 @@ def make_app(playground: Playground) -> ASGIApp:
         return FileResponse(PAGE / FILES[request.url.path])
 
     async def info(_: Request) -> Response:
-        return JSONResponse(playground.info())
+        return _answer(playground.info())
 
     async def state(_: Request) -> Response:
-        return JSONResponse(playground.hub.state())
+        await fresh()
+        return _answer(playground.hub.state())
+
+    async def fresh() -> None:
+        # Told of other processes' writes only now and then; whoever asks wants to know how it is now.
+        with contextlib.suppress(StoreError):
+            await playground.refresh()
 
     async def section(request: Request) -> Response:
+        await fresh()
         found = playground.hub.state().get(request.path_params["section"])
-        return _error("there is no such section", status=404) if found is None else JSONResponse(found)
+        return _error("there is no such section", status=404) if found is None else _answer(found)
 
     async def events(_: Request) -> Response:
         return StreamingResponse(playground.hub.stream(), media_type="text/event-stream")
@@ -288,7 +302,7 @@ def make_app(playground: Playground) -> ASGIApp:
         if not isinstance(body, dict):
             return _error("the body must be a JSON object")
         try:
-            return JSONResponse(await action(playground, body))
+            return _answer(await action(playground, body))
         except Wrong as error:
             return _error(str(error), status=error.status)
 

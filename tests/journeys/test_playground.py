@@ -1,0 +1,525 @@
+"""``patchbay playground`` as a person and other programs meet it: the command, its port, the bot behind it."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+
+from bot.playground.example import ANN, BO, COMMUNITY, DESK, KNOWN_NUMBER, OTHER_NUMBER, REPLY_ROOM
+
+T = TypeVar("T")
+Json = dict[str, Any]
+
+ROOT = Path(__file__).parents[2]
+WITHIN_S = 30.0
+FINAL = {"sent", "held", "dead", "expired", "discarded", "cancelled"}
+
+
+def eventually(look: Callable[[], T | None], *, what: str = "") -> T:
+    """The first result that is true; fails at the deadline."""
+    deadline = time.monotonic() + WITHIN_S
+    while True:
+        with suppress(httpx.TransportError):
+            if found := look():
+                return found
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what or 'it'} did not happen within {WITHIN_S:g} s")
+        time.sleep(0.02)
+
+
+class Running:
+    """A playground in a process of its own, driven by its HTTP API."""
+
+    def __init__(self, folder: Path | None, *arguments: str, cwd: Path = ROOT, **env: str) -> None:
+        if folder is not None:
+            arguments = ("--folder", str(folder), *arguments)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "bot", "playground", "--port", "0", *arguments],
+            cwd=cwd,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.lines: list[str] = []
+        self._said: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+        try:
+            self.url = self._find_url()
+        except BaseException:
+            self.end(signal.SIGKILL)
+            raise
+        self.http = httpx.Client(base_url=self.url, timeout=15, trust_env=False)
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as lines:
+            for line in lines:
+                self.lines.append(line)
+                self._said.put(line)
+        self._said.put("")
+
+    def _find_url(self) -> str:
+        while line := self._said.get(timeout=WITHIN_S):
+            word, _, rest = line.strip().partition(" ")
+            if word == "Open":
+                return rest.strip()
+        raise AssertionError("".join(self.lines))
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        code = self.process.wait(timeout=WITHIN_S)
+        self._reader.join()
+        return code
+
+    # --- what one does
+
+    def post(self, path: str, **body: object) -> Json:
+        answer = self.http.post(f"/playground/{path}", json=body)
+        assert answer.status_code == 200, answer.text
+        done = answer.json()
+        assert isinstance(done, dict)
+        return done
+
+    def say(self, text: str, *, user: int = ANN, chat: int = ANN, **more: object) -> int:
+        return int(self.post("telegram/say", user=user, chat=chat, text=text, **more)["result"]["message_id"])
+
+    def switch(self, name: str, mode: str, **more: object) -> Json:
+        return self.post("switch", name=name, mode=mode, **more)
+
+    # --- what one sees
+
+    def state(self, section: str) -> Json:
+        found = self.http.get(f"/playground/state/{section}").json()
+        assert isinstance(found, dict)
+        return found
+
+    def messages(self, chat: int, thread: int | None = None) -> list[Json]:
+        found = self.state("telegram")["messages"].get(str(chat), [])
+        return [message for message in found if message["thread"] == thread]
+
+    def written(self, text: str, chat: int, thread: int | None = None) -> Json | None:
+        """The bot's message with this text."""
+        found = [m for m in self.messages(chat, thread) if m["from"]["bot"] and text in m["text"]]
+        return found[-1] if found else None
+
+    def mark(self, message: int, chat: int = ANN) -> str:
+        found = [m for m in self.messages(chat) if m["id"] == message]
+        return "".join(found[0]["reactions"])
+
+    def deliveries(self, text: str) -> list[Json]:
+        return [row for row in self.state("deliveries")["rows"] if row["text"].endswith(text)]
+
+    def settled(self, text: str, count: int = 1) -> list[Json] | None:
+        rows = self.deliveries(text)
+        return rows if len(rows) == count and all(row["state"] in FINAL for row in rows) else None
+
+    def room(self, name: str) -> list[str]:
+        return [message["text"] for message in self.state("accounts")["support"]["rooms"][name]]
+
+    def topic(self, name: str) -> int:
+        return int(self.state("example")["topics"][name])
+
+    def bot(self) -> Json:
+        return self.state("bot")
+
+    def ready(self) -> bool:
+        return bool(self.bot()["state"] == "ready" and self.state("accounts")["support"]["subscribed"])
+
+    def ticked(self, step: str) -> bool:
+        return any(one["done"] for one in self.state("tour")["steps"] if one["id"] == step)
+
+
+@contextmanager
+def playground(folder: Path | None, *arguments: str, **more: Any) -> Iterator[Running]:
+    running = Running(folder, *arguments, **more)
+    try:
+        eventually(running.ready, what="the bot being ready")
+        yield running
+    finally:
+        running.http.close()
+        if running.process.poll() is None:
+            running.end()
+
+
+@pytest.fixture(scope="module")
+def pg(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with playground(tmp_path_factory.mktemp("playground") / "data") as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def everything_answers(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    if "pg" in request.fixturenames:
+        pg: Running = request.getfixturevalue("pg")
+        for name in pg.state("switches"):
+            pg.switch(name, "ok")
+
+
+def exists(pid: int) -> bool:
+    """Whether the process is there and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def run(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "bot", "playground", *arguments]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=WITHIN_S)
+
+
+# --- joining in
+
+
+def test_info_names_what_another_program_needs(pg: Running) -> None:
+    info = pg.http.get("/playground/info").json()
+    telegram, accounts = info["telegram"], info["accounts"]
+    assert telegram["owner"] == ANN
+    me = httpx.get(f"{telegram['api_base_url']}/bot{telegram['token']}/getMe", trust_env=False).json()
+    assert me["result"]["is_bot"]
+    assert {name: account["provider"] for name, account in accounts.items()} == {"support": "cinnox", "echo": "echo"}
+    for name, account in accounts.items():
+        assert account["base_url"].startswith("http://127.0.0.1:")
+        assert account["hook_url"].startswith(f"{info['bot']['url']}/hooks/{name}/")
+
+
+def test_the_command_line_works_beside_it_with_the_configuration_that_info_names(pg: Running) -> None:
+    config = pg.http.get("/playground/info").json()["bot"]["config"]
+    command = [sys.executable, "-m", "bot", "--config", config, "routes", "list", "--json"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=WITHIN_S, check=True)
+    assert {route["name"] for route in json.loads(listed.stdout)} == {"sms", "new-numbers", "echo", "community"}
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+def test_the_bots_own_pages_are_passed_through(pg: Running, path: str) -> None:
+    answer = pg.http.get(path)
+    assert answer.status_code == 200
+    assert b"patchbay_" in answer.content if path == "/metrics" else answer.json()
+
+
+def test_webhooks_may_be_posted_to_the_pages_port_too(pg: Running) -> None:
+    hook = httpx.URL(pg.http.get("/playground/info").json()["accounts"]["support"]["hook_url"])
+    answer = pg.http.post(hook.path, json={"challenge": "abc"})
+    assert answer.json()["result"]["challenge"] == "abc"
+    assert pg.http.post("/hooks/support/wrong", json={}).status_code == 404
+    assert pg.http.post(hook.path, content=b"[" * (1 << 20)).status_code == 400
+    assert pg.http.post(hook.path, content=b"[" * ((1 << 20) + 1)).status_code == 413
+
+
+def test_the_page_comes_whole_and_with_a_policy_that_allows_nothing_from_elsewhere(pg: Running) -> None:
+    for path, kind in (
+        ("/", "text/html"),
+        ("/app.js", "text/javascript"),
+        ("/style.css", "text/css"),
+        ("/icon.svg", ""),
+    ):
+        answer = pg.http.get(path)
+        assert answer.status_code == 200 and answer.headers["content-type"].startswith(kind)
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+def test_the_stream_tells_everything_first_and_then_what_is_said(pg: Running) -> None:
+    with pg.http.stream("GET", "/playground/events") as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        lines = stream.iter_lines()
+        assert "event: state" in (next(lines), next(lines))
+        assert set(json.loads(next(lines).removeprefix("data: "))) >= {"telegram", "accounts", "deliveries", "bot"}
+        pg.say("seen live", user=BO, chat=COMMUNITY)
+        for line in lines:
+            if line.startswith("data: ") and '"seen live"' in line:
+                break
+
+
+# --- playing every side
+
+
+def test_a_command_of_ann_arrives_at_cinnox_and_its_state_is_shown(pg: Running) -> None:
+    message = pg.say("/send support:room-42 first words")
+    eventually(lambda: pg.mark(message) == "👌", what="the mark")
+    assert "first words" in pg.room("room-42")
+    (row,) = pg.deliveries("first words")
+    assert (row["address"], row["state"], row["attempts"]) == ("support:room-42", "sent", 1)
+    assert pg.ticked("send")
+
+
+def test_an_sms_comes_into_its_topic_and_the_reply_goes_back(pg: Running) -> None:
+    assert pg.post("sms", **{"from": KNOWN_NUMBER}, text="where is my parcel") == {"status": 200, "delivered": True}
+    topic = pg.topic("sms")
+    sms = eventually(lambda: pg.written("where is my parcel", DESK, topic), what="the SMS in the topic")
+    pg.say("it left today", chat=DESK, thread=topic, reply_to=sms["id"])
+    eventually(lambda: [text for text in pg.room(REPLY_ROOM) if "it left today" in text], what="the reply")
+    assert pg.ticked("sms") and pg.ticked("reply")
+
+
+def test_an_sms_of_an_unknown_number_goes_to_the_topic_for_those_alone(pg: Running) -> None:
+    pg.post("sms", **{"from": OTHER_NUMBER}, text="do you deliver")
+    eventually(lambda: pg.written("do you deliver", DESK, pg.topic("new_numbers")), what="the SMS in the topic")
+    assert pg.written("do you deliver", DESK, pg.topic("sms")) is None
+
+
+def test_echo_and_its_topic_talk_both_ways_with_replies(pg: Running) -> None:
+    topic = pg.topic("echo")
+    pg.post("echo", person="Dana", text="anybody here?")
+    asked = eventually(lambda: pg.written("anybody here?", DESK, topic), what="Dana's words")
+    pg.say("yes, me", chat=DESK, thread=topic, reply_to=asked["id"])
+
+    def answered() -> Json | None:
+        lobby = pg.state("accounts")["echo"]["conversations"]["lobby"]
+        by_id = {message["id"]: message["text"] for message in lobby}
+        found = [m for m in lobby if m["text"].endswith("yes, me") and by_id.get(m["reply_to"]) == "anybody here?"]
+        return found[0] if found else None
+
+    number = eventually(answered, what="the reply in the lobby")["id"]
+    pg.post("echo", person="Dana", text="good to know", reply_to=number)
+    thanks = eventually(lambda: pg.written("good to know", DESK, topic), what="Dana's reply")
+    assert thanks["reply_to"]["text"] == "yes, me"
+
+
+def test_bo_has_no_role_and_is_told_so(pg: Running) -> None:
+    pg.say("/send support:room-42 let me in", user=BO, chat=COMMUNITY)
+    eventually(lambda: pg.written("operator", COMMUNITY), what="the refusal")
+    assert not pg.deliveries("/send support:room-42 let me in")
+
+
+def test_the_menu_that_the_bot_published_is_there_for_the_write_box(pg: Running) -> None:
+    menus = eventually(lambda: pg.state("telegram")["menus"], what="the menu")
+    assert "help" in {command["command"] for menu in menus for command in menu["commands"]}
+
+
+# --- making things fail
+
+
+def test_what_is_sent_while_the_provider_is_down_waits_and_goes_when_it_is_back(pg: Running) -> None:
+    base = pg.http.get("/playground/info").json()["accounts"]["support"]["base_url"]
+    assert pg.switch("support", "down")["mode"] == "down"
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(base, trust_env=False)
+    pg.say("/send support:room-42 during the outage")
+    eventually(lambda: [r for r in pg.deliveries("during the outage") if r["error"]], what="a failed attempt")
+    assert "during the outage" not in pg.room("room-42")
+    pg.switch("support", "ok")
+    rows = eventually(lambda: pg.settled("during the outage"), what="the delivery")
+    assert rows[0]["state"] == "sent" and rows[0]["attempts"] > 1
+    assert pg.room("room-42").count("during the outage") == 1
+    eventually(lambda: pg.ticked("outage"), what="the step")
+
+
+@pytest.mark.parametrize("mode", ["429", "500", "slow"])
+def test_what_a_provider_refuses_for_a_while_arrives_once(pg: Running, mode: str) -> None:
+    pg.switch("support", mode, remaining=1, delay_s=0.2, retry_after_s=1)
+    text = f"despite {mode}"
+    pg.say(f"/send support:room-42 {text}")
+    rows = eventually(lambda: pg.settled(text), what="the delivery")
+    assert rows[0]["state"] == "sent"
+    assert pg.room("room-42").count(text) == 1
+
+
+def test_a_cut_after_acceptance_is_held_and_a_button_decides(pg: Running) -> None:
+    pg.switch("support", "cut", remaining=1)
+    pg.say("/send support:room-42 did it arrive")
+    (row,) = eventually(lambda: pg.settled("did it arrive"), what="the delivery")
+    assert row["state"] == "held"
+    card = eventually(lambda: pg.written(f"Delivery {row['id']} ", ANN), what="the card")
+    (button,) = [b for line in card["buttons"] for b in line if b["text"] == "It arrived"]
+    pressed = pg.post("press", user=ANN, chat=ANN, message=card["id"], data=button["data"])
+    assert "counts as sent" in pressed["answer"]["text"]
+    eventually(lambda: pg.deliveries("did it arrive")[0]["state"] == "sent", what="the decision")
+
+
+def test_a_bot_killed_while_it_sends_comes_back_and_loses_nothing(pg: Running) -> None:
+    before = pg.bot()
+    pg.switch("support", "slow", delay_s=2)
+    for number in range(5):
+        pg.say(f"/send support:room-42 story {number}")
+    stories = [f"story {number}" for number in range(5)]
+    eventually(
+        lambda: (
+            sum(len(pg.deliveries(story)) for story in stories) == 5
+            and [row for story in stories for row in pg.deliveries(story) if row["state"] == "sending"]
+        ),
+        what="the sending",
+    )
+    assert pg.post("bot", do="kill")["killed"] == before["pid"]
+    pg.switch("support", "ok")
+    eventually(lambda: pg.ready() and pg.bot()["pid"] != before["pid"], what="the new bot")
+    eventually(lambda: all(pg.settled(story) for story in stories), what="every delivery being settled")
+    states = [pg.deliveries(story)[0]["state"] for story in stories]
+    assert set(states) <= {"sent", "held"}
+    arrived = [text for text in pg.room("room-42") if text in stories]
+    assert arrived == sorted(set(arrived))
+    assert set(arrived) >= {story for story, state in zip(stories, states, strict=True) if state == "sent"}
+    eventually(lambda: pg.state("deliveries")["balance"]["balanced"], what="the balance")
+    eventually(lambda: pg.ticked("crash"), what="the step")
+
+
+def test_the_bot_can_be_restarted_cleanly(pg: Running) -> None:
+    before = pg.bot()["pid"]
+    pg.post("bot", do="restart")
+    eventually(lambda: pg.ready() and pg.bot()["pid"] != before, what="the restart")
+
+
+def test_what_is_written_while_the_bot_is_away_waits_in_telegram(pg: Running) -> None:
+    before = pg.bot()["starts"]
+    pg.post("bot", do="kill")
+    message = pg.say("/send support:room-42 while it was away")
+    eventually(lambda: pg.mark(message) == "👌", what="the mark")
+    assert pg.bot()["starts"] == before + 1
+
+
+def test_an_sms_while_the_bot_is_away_can_be_sent_again_and_comes_once(pg: Running) -> None:
+    pg.post("bot", do="kill")
+    sent = pg.post("sms", **{"from": KNOWN_NUMBER}, text="are you there")
+    eventually(pg.ready, what="the bot being ready")
+    (sms,) = [one for one in pg.state("accounts")["support"]["sms"] if one["text"] == "are you there"]
+    again = pg.post("sms", **{"from": KNOWN_NUMBER}, text="are you there", id=sms["id"])
+    assert again["delivered"] or sent["delivered"]
+    topic = pg.topic("sms")
+    eventually(lambda: pg.written("are you there", DESK, topic), what="the SMS in the topic")
+    assert len([m for m in pg.messages(DESK, topic) if "are you there" in m["text"]]) == 1
+
+
+# --- mistakes
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "says"),
+    [
+        ("sms", b"{", 400, "no JSON"),
+        ("sms", b"[]", 400, "must be a JSON object"),
+        ("sms", b'{"from": "1"}', 400, "'text' is missing"),
+        ("sms", b'{"from": 1, "text": "x"}', 400, "'from' must be a text"),
+        ("echo", b'{"person": "D", "text": "x", "conversation": "nowhere"}', 400, "lobby"),
+        ("press", b'{"user": 1001, "chat": 1001, "message": 1, "data": "x"}', 400, "has no button"),
+        ("switch", b'{"name": "moon", "mode": "ok"}', 404, "telegram, support, echo"),
+        ("switch", b'{"name": "echo", "mode": "sulk"}', 400, "modes are down, ok"),
+        ("switch", b'{"name": "echo", "mode": "slow", "delay_s": "x"}', 400, "are numbers"),
+        ("switch", b'{"name": "echo", "mode": "slow", "delay_s": -1}', 400, "delay_s"),
+        ("bot", b'{"do": "sing"}', 400, "kill or restart"),
+        ("nothing", b"{}", 404, "there are sms, echo"),
+        ("telegram/say", b'{"user": 1, "chat": 1, "text": "x"}', 400, "there is no user 1"),
+        ("sms", b'{"from": "' + b"1" * 300_000 + b'"}', 413, "over"),
+    ],
+)
+def test_a_wrong_request_is_answered_with_what_was_wrong(
+    pg: Running, path: str, body: bytes, status: int, says: str
+) -> None:
+    answer = pg.http.post(f"/playground/{path}", content=body)
+    assert answer.status_code == status
+    assert says in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Host": "rebound.example"}, {"Origin": "https://elsewhere.example"}, {"Origin": "null"}]
+)
+def test_a_page_from_elsewhere_cannot_act(pg: Running, headers: dict[str, str]) -> None:
+    answer = pg.http.post("/playground/bot", json={"do": "kill"}, headers=headers)
+    assert answer.status_code == 403 and "error" in answer.json()
+
+
+def test_a_page_that_was_rebound_to_this_machine_cannot_read(pg: Running) -> None:
+    answer = pg.http.get("/playground/info", headers={"Host": "rebound.example"})
+    assert answer.status_code == 403 and "token" not in answer.text
+
+
+def test_it_is_not_to_be_reached_from_outside(pg: Running) -> None:
+    ports = {httpx.URL(pg.url).port, httpx.URL(pg.bot()["url"]).port}
+    listening = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    hosts = {
+        words[1].split(":")[0] for words in listening if words[3] == "0A" and int(words[1].split(":")[1], 16) in ports
+    }
+    assert hosts == {"0100007F"}
+
+
+# --- starting and stopping
+
+
+def test_a_port_that_is_taken_is_told_in_one_line_with_the_remedy(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        ended = run("--port", str(port), "--folder", str(tmp_path / "data"))
+    assert ended.returncode == 2
+    (line,) = ended.stderr.splitlines()
+    assert f"port {port}" in line and "PORT=9000 make run" in line
+    assert not (tmp_path / "data").exists()
+
+
+def test_reset_refuses_a_folder_that_it_did_not_make(tmp_path: Path) -> None:
+    (tmp_path / "patchbay.sqlite3").write_text("precious")
+    ended = run("--port", "0", "--folder", str(tmp_path), "--reset")
+    assert ended.returncode == 2 and "was not made by the playground" in ended.stderr
+    assert (tmp_path / "patchbay.sqlite3").read_text() == "precious"
+
+
+def test_a_second_start_goes_on_where_the_first_stopped(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    with playground(folder) as first:
+        said = first.say("/send support:room-42 before the stop")
+        eventually(lambda: first.mark(said) == "👌", what="the mark")
+        first.post("sms", **{"from": KNOWN_NUMBER}, text="first sms")
+        topic = first.topic("sms")
+        sms = eventually(lambda: first.written("first sms", DESK, topic), what="the SMS")
+        info, pid = first.http.get("/playground/info").json(), first.bot()["pid"]
+        assert first.end() == 0
+        assert not exists(pid)
+        assert "Stopped" in first.lines[-1] and str(folder) in first.lines[-1]
+    with playground(folder) as second:
+        again = second.http.get("/playground/info").json()
+        assert (again["telegram"], again["accounts"]) == (info["telegram"], info["accounts"])
+        assert second.room("room-42") == ["before the stop"] and second.ticked("send")
+        assert second.mark(said) == "👌"
+        assert second.say("/whoami") > said
+        eventually(lambda: second.written("You are Ann", ANN), what="the answer")
+        second.post("sms", **{"from": KNOWN_NUMBER}, text="second sms")
+        eventually(lambda: second.written("second sms", DESK, topic), what="the second SMS")
+        second.say("late answer", chat=DESK, thread=topic, reply_to=sms["id"])
+        eventually(lambda: [t for t in second.room(REPLY_ROOM) if "late answer" in t], what="the reply")
+        assert second.state("deliveries")["balance"]["inbound"]["duplicates"] == 0
+        assert second.end() == 0
+    with playground(folder, "--reset") as third:
+        assert third.room("room-42") == [] and not third.ticked("send")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_a_playground_that_is_killed_takes_the_bot_with_it_and_starts_again(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    with playground(folder) as first:
+        pid = first.bot()["pid"]
+        last = first.say("/whoami")
+        first.end(signal.SIGKILL)
+        eventually(lambda: not exists(pid), what="the end of the bot")
+    with playground(folder) as second:
+        new = second.say("/whoami")
+        assert new > last
+        eventually(
+            lambda: [m for m in second.messages(ANN) if (m.get("reply_to") or {}).get("id") == new], what="an answer"
+        )
+
+
+def test_it_runs_from_any_directory_with_an_empty_home_and_writes_only_there(tmp_path: Path) -> None:
+    home, here = tmp_path / "home", tmp_path / "here"
+    home.mkdir()
+    here.mkdir()
+    with playground(None, cwd=here, HOME=str(home)) as running:
+        assert running.http.get("/healthz").status_code == 200
+    assert [path.name for path in here.iterdir()] == ["data"] and not list(home.iterdir())
+    assert stat.S_IMODE((here / "data" / "playground").stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (here / "data" / "playground").iterdir()} == {0o600}

@@ -1,0 +1,376 @@
+"""The playground's parts, each alone: who may come in, its folder, its steps, its stream, its log, what it shows."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.addresses import parse_address
+from bot.playground import example
+from bot.playground.emulator import Emulator
+from bot.playground.folder import LOG, MARKER, PORTS, WORLD, Folder, FolderError
+from bot.playground.live import WAITING_MOST, Hub
+from bot.playground.process import LOG_BYTES_MOST, Log, environment
+from bot.playground.tour import STEPS, Tour
+from bot.playground.views import message_view, telegram_view
+from bot.playground.web import FILES, PAGE, refusal
+from bot.routing import Incoming, Kind, Router, parse_route
+
+# --- who may come in
+
+HERE = "127.0.0.1:8080"
+
+
+@pytest.mark.parametrize(
+    ("method", "headers"),
+    [
+        ("GET", {"host": HERE}),
+        ("GET", {"host": "localhost:8080"}),
+        ("GET", {"host": "[::1]:8080"}),
+        ("GET", {"host": "desk.localhost:8080"}),
+        ("GET", {"host": HERE, "origin": "https://elsewhere.example"}),
+        ("POST", {"host": HERE}),
+        ("POST", {"host": HERE, "origin": f"http://{HERE}", "sec-fetch-site": "same-origin"}),
+    ],
+)
+def test_what_belongs_to_this_machine_is_let_in(method: str, headers: dict[str, str]) -> None:
+    assert refusal(method, headers) == ""
+
+
+@pytest.mark.parametrize(
+    ("method", "headers"),
+    [
+        ("GET", {}),
+        ("GET", {"host": "rebound.example:8080"}),
+        ("GET", {"host": "127.0.0.1.rebound.example"}),
+        ("GET", {"host": "localhost.rebound.example"}),
+        ("GET", {"host": "192.168.1.5:8080"}),
+        ("GET", {"host": "[::1"}),
+        ("POST", {"host": "rebound.example", "origin": "http://rebound.example"}),
+        ("POST", {"host": HERE, "origin": "https://elsewhere.example"}),
+        ("POST", {"host": HERE, "origin": "http://127.0.0.1:9999"}),
+        ("POST", {"host": HERE, "origin": "null"}),
+        ("POST", {"host": HERE, "sec-fetch-site": "cross-site"}),
+        ("DELETE", {"host": HERE, "origin": "https://elsewhere.example"}),
+    ],
+)
+def test_another_host_or_a_page_from_elsewhere_is_refused(method: str, headers: dict[str, str]) -> None:
+    assert refusal(method, headers)
+
+
+# --- the page itself
+
+
+def test_the_page_takes_nothing_from_elsewhere_and_runs_nothing_inline() -> None:
+    html = (PAGE / "index.html").read_text(encoding="utf-8")
+    linked = re.findall(r"""(?:src|href)="([^"#]+)""", html)
+    assert set(linked) <= set(FILES)
+    assert not re.search(r"<script(?![^>]*\bsrc=)|\son\w+=|style=", html)
+
+
+def test_the_page_never_makes_html_of_what_it_shows() -> None:
+    script = (PAGE / "app.js").read_text(encoding="utf-8")
+    forbidden = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|DOMParser|srcdoc"
+    assert not re.findall(forbidden, script)
+
+
+def test_every_step_has_a_button_on_the_page() -> None:
+    script = (PAGE / "app.js").read_text(encoding="utf-8")
+    table = script[script.index("const STEPS") : script.index("async function crash")]
+    assert re.findall(r"^  (\w+): \{", table, re.MULTILINE) == [step.id for step in STEPS]
+
+
+def test_every_id_that_the_script_looks_for_is_on_the_page() -> None:
+    html = (PAGE / "index.html").read_text(encoding="utf-8")
+    script = (PAGE / "app.js").read_text(encoding="utf-8")
+    wanted = set(re.findall(r'\$\("([\w-]+)"\)', script)) - set(re.findall(r'\bid: "([\w-]+)"', script))
+    assert wanted and wanted <= set(re.findall(r'\bid="([\w-]+)"', html))
+
+
+# --- the folder
+
+
+def test_a_folder_is_made_for_its_owner_alone(tmp_path: Path) -> None:
+    folder = Folder.open(tmp_path / "deep" / "playground")
+    folder.secret("telegram")
+    assert folder.path.stat().st_mode & 0o777 == 0o700
+    assert (folder / MARKER).stat().st_mode & 0o777 == 0o600
+    folder.close()
+
+
+def test_secrets_and_ports_stay_the_same_at_the_next_start(tmp_path: Path) -> None:
+    first = Folder.open(tmp_path / "p")
+    kept = (first.secret("telegram"), first.secret("echo"), first.port("bot"))
+    first.close()
+    second = Folder.open(tmp_path / "p")
+    assert (second.secret("telegram"), second.secret("echo"), second.port("bot")) == kept
+    assert kept[2] in PORTS
+    second.close()
+
+
+def test_a_port_that_is_in_use_is_replaced(tmp_path: Path) -> None:
+    folder = Folder.open(tmp_path / "p")
+    port = folder.port("bot")
+    with socket.create_server(("127.0.0.1", port)):
+        assert folder.port("bot") != port
+    folder.close()
+
+
+def test_two_playgrounds_cannot_use_one_folder(tmp_path: Path) -> None:
+    folder = Folder.open(tmp_path / "p")
+    with pytest.raises(FolderError, match=r"another playground.*stop it first"):
+        Folder.open(tmp_path / "p", fresh=True)
+    folder.close()
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_a_folder_that_others_made_is_refused_and_untouched(tmp_path: Path, fresh: bool) -> None:
+    theirs = tmp_path / "patchbay.toml"
+    theirs.write_text("theirs")
+    with pytest.raises(FolderError, match="was not made by the playground"):
+        Folder.open(tmp_path, fresh=fresh)
+    assert [path.name for path in tmp_path.iterdir()] == ["patchbay.toml"]
+    assert theirs.read_text() == "theirs"
+
+
+def test_a_marker_of_somebody_else_makes_no_playground(tmp_path: Path) -> None:
+    (tmp_path / MARKER).write_text('{"made_by": "somebody"}')
+    with pytest.raises(FolderError, match="was not made by the playground"):
+        Folder.open(tmp_path, fresh=True)
+
+
+def test_starting_over_removes_what_it_made_and_nothing_else(tmp_path: Path) -> None:
+    first = Folder.open(tmp_path / "p")
+    token = first.secret("telegram")
+    first.write(WORLD, "{}")
+    (first / "notes.txt").write_text("mine")
+    first.close()
+    second = Folder.open(tmp_path / "p", fresh=True)
+    assert second.secret("telegram") != token
+    assert not (second / WORLD).exists()
+    assert (second / "notes.txt").read_text() == "mine"
+    second.close()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written_is_told_with_the_remedy(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(FolderError, match="--folder"):
+        Folder.open(tmp_path / "p")
+
+
+def test_a_file_where_the_folder_should_be_is_told_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FolderError, match="--folder"):
+        Folder.open(tmp_path / "file" / "p")
+
+
+# --- the example
+
+
+def test_the_example_routes_can_be_read_and_the_known_number_goes_to_its_topic_alone() -> None:
+    emulator = Emulator()
+    topics = example.make_world(emulator)
+    rules = [
+        parse_route(line).saved(id=number, enabled=True)
+        for number, line in enumerate(example.route_lines(topics), start=1)
+    ]
+    now = datetime.fromtimestamp(0, UTC)
+
+    def goes(source: str) -> list[str]:
+        incoming = Incoming(address=parse_address(source), kind=Kind.TEXT, at=now, text="hello", sender=None)
+        return [str(target.address) for target in Router(rules).resolve(incoming).targets]
+
+    assert goes(f"support:sms/{example.KNOWN_NUMBER}") == [f"telegram:{example.DESK}/{topics.sms}"]
+    assert goes(f"support:sms/{example.OTHER_NUMBER}") == [f"telegram:{example.DESK}/{topics.new_numbers}"]
+    assert goes(f"telegram:{example.DESK}/{topics.echo}") == [f"echo:{example.LOBBY}"]
+
+
+# --- what is shown
+
+
+def test_a_message_is_shown_with_quote_marks_and_buttons_and_hostile_names_stay_text() -> None:
+    emulator = Emulator()
+    emulator.add_user(1, "<img src=x onerror=alert(1)>")
+    emulator.add_group(-100, "G", members=[1])
+    first: Any = emulator.say(1, -100, "<b>hi</b>")
+    second: Any = emulator.say(1, -100, "answer", reply_to=first["message_id"])
+    emulator.react(1, -100, second["message_id"], "👌")
+    message = emulator.chats[-100].messages[second["message_id"]]
+    message.reply_markup = {"inline_keyboard": [[{"text": "Go", "callback_data": "go"}]]}
+    shown = message_view(message)
+    assert shown["from"]["name"] == "<img src=x onerror=alert(1)>"
+    assert shown["reply_to"]["text"] == "<b>hi</b>"
+    assert shown["reactions"] == ["👌"]
+    assert shown["buttons"] == [[{"text": "Go", "data": "go", "url": None}]]
+
+
+def test_the_view_of_telegram_holds_no_token() -> None:
+    emulator = Emulator("7000001:a-token-that-must-not-show")
+    example.make_world(emulator)
+    assert "must-not-show" not in json.dumps(telegram_view(emulator))
+
+
+# --- the steps
+
+
+@dataclass
+class Row:
+    id: int = 1
+    account: str = "support"
+    state: str = "queued"
+    attempts: int = 1
+    error: str | None = "cannot connect"
+
+
+def test_each_room_ticks_its_own_step() -> None:
+    tour = Tour()
+    assert tour.accepted("room-42") and tour.done == ["send"]
+    assert tour.accepted(example.REPLY_ROOM) and tour.done == ["send", "reply"]
+    assert not tour.accepted("room-42")
+
+
+def test_an_sms_counts_once_it_is_shown_in_a_chat() -> None:
+    tour = Tour()
+    tour.texted("my order")
+    assert not tour.shown("something else")
+    assert tour.shown("85255501234: my order") and tour.done == ["sms"]
+
+
+def test_an_outage_counts_only_for_what_waited_and_was_sent() -> None:
+    tour = Tour()
+    assert not tour.deliveries([Row(error=None, state="sent")], failing={"support": True})
+    assert not tour.deliveries([Row()], failing={"support": False})
+    assert not tour.deliveries([Row(state="sent", error=None)], failing={"support": False})
+    assert not tour.deliveries([Row(id=2)], failing={"support": True})
+    assert tour.deliveries([Row(id=2, state="sent")], failing={"support": False})
+
+
+@pytest.mark.parametrize(
+    ("states", "balanced", "ticked"),
+    [
+        ({1: "sent", 2: "held"}, True, True),
+        ({1: "sent", 2: "queued"}, True, False),
+        ({1: "sent"}, True, False),
+        ({1: "sent", 2: "sent"}, False, False),
+    ],
+)
+def test_a_crash_counts_once_everything_is_accounted_for(states: dict[int, str], balanced: bool, ticked: bool) -> None:
+    tour = Tour()
+    tour.killed([1, 2])
+    rows = [Row(id=id, state=state) for id, state in states.items()]
+    assert tour.survived(rows, balanced=balanced) is ticked
+    assert ("crash" in tour.done) is ticked
+
+
+def test_a_kill_while_nothing_was_sent_is_no_proof() -> None:
+    tour = Tour()
+    tour.killed([])
+    assert not tour.survived([Row(state="sent")], balanced=True)
+
+
+# --- the stream
+
+
+async def following(hub: Hub) -> Any:
+    stream = hub.stream()
+    first = await anext(stream)
+    assert "event: state\n" in first
+    return stream
+
+
+def parsed(text: str) -> list[tuple[str, Any]]:
+    events = [dict(line.split(": ", 1) for line in block.splitlines()) for block in text.strip().split("\n\n")]
+    return [(event["event"], json.loads(event["data"])) for event in events]
+
+
+async def test_a_page_gets_everything_first_and_then_what_changes() -> None:
+    number = 1
+    hub = Hub({"bot": lambda: {"n": number}})
+    stream = await following(hub)
+    hub.touch("bot")
+    number = 2
+    assert parsed(await anext(stream)) == [("bot", {"n": 2})]
+    await stream.aclose()
+
+
+async def test_of_many_changes_of_one_message_only_the_latest_is_sent() -> None:
+    hub = Hub({})
+    stream = await following(hub)
+    for text in ("a", "b", "c"):
+        hub.tell("message", {"text": text}, key=("message", 1))
+    hub.tell("deleted", {"id": 2}, key=("message", 2))
+    assert parsed(await anext(stream)) == [("message", {"text": "c"}), ("deleted", {"id": 2})]
+    await stream.aclose()
+
+
+async def test_a_page_that_lags_far_behind_is_told_everything_anew() -> None:
+    hub = Hub({"bot": lambda: {"state": "ready"}})
+    stream = await following(hub)
+    for number in range(WAITING_MOST + 1):
+        hub.tell("message", {}, key=number)
+    assert parsed(await anext(stream)) == [("state", {"bot": {"state": "ready"}})]
+    await stream.aclose()
+
+
+async def test_a_page_that_is_closed_is_forgotten() -> None:
+    hub = Hub({})
+    stream = await following(hub)
+    await stream.aclose()
+    assert not hub._listeners
+
+
+async def test_a_line_break_in_a_name_cannot_make_an_event() -> None:
+    hub = Hub({})
+    stream = await following(hub)
+    hub.tell("message", {"text": "x\n\nevent: state\ndata: {}\n\n\u2028"}, key=1)
+    assert len(parsed(await anext(stream))) == 1
+    await stream.aclose()
+
+
+# --- the bot's log and environment
+
+
+def test_the_log_file_does_not_grow_for_ever(tmp_path: Path) -> None:
+    log = Log(tmp_path / LOG)
+    line = "x" * 1000
+    for number in range(2 * LOG_BYTES_MOST // 1000):
+        log.add(f"{number} {line}")
+    log.close()
+    written = (tmp_path / LOG).read_text()
+    assert len(written) <= LOG_BYTES_MOST
+    assert written.splitlines()[-1] == log.lines[-1]
+    assert (tmp_path / LOG).stat().st_mode & 0o777 == 0o600
+
+
+def test_the_bot_finds_this_code_and_takes_no_other_configuration() -> None:
+    made = environment({"PATCHBAY_CONFIG": "/elsewhere.toml", "PYTHONPATH": "/mine", "HOME": ""})
+    assert "PATCHBAY_CONFIG" not in made
+    assert made["PYTHONPATH"].split(os.pathsep) == [str(Path(__file__).parents[2]), "/mine"]
+    assert made["HOME"] == ""
+
+
+def test_where_the_kernel_does_not_do_it_a_watcher_kills_the_bot_when_its_parent_is_gone() -> None:
+    code = "import os, signal; from bot.playground.child import watch_pipe; watch_pipe(os.getpid()); print(1, flush=1);"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code + "signal.pause()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment(os.environ),
+    )
+    assert process.stdin is not None and process.stdout is not None
+    assert process.stdout.readline() == b"1\n"
+    process.stdin.close()
+    assert process.wait(timeout=10) == -signal.SIGKILL
+    process.stdout.close()
