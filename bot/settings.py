@@ -341,7 +341,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except FileNotFoundError:
-        remedy = f"make one with `patchbay init`, or name yours with --config FILE or ${CONFIG_VARIABLE}"
+        remedy = f"copy config/example.toml there, or name yours with --config FILE or ${CONFIG_VARIABLE}"
         raise SettingsError([Problem(where, f"there is no such file; {remedy}")]) from None
     except OSError as error:
         message = f"cannot be read ({error.strerror}); it must be a file that this user may read"

@@ -519,7 +519,7 @@ def test_a_missing_file_is_told_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings(path, environ={}, providers=PROVIDERS)
     assert str(caught.value) == (
-        f"{path}: there is no such file; make one with `patchbay init`, "
+        f"{path}: there is no such file; copy config/example.toml there, "
         "or name yours with --config FILE or $PATCHBAY_CONFIG"
     )
 
