@@ -242,7 +242,8 @@ class TelegramSide:
 
     async def take(self, item: Arrived) -> None:
         """Put an update at the end of its chat's lane."""
-        await self._known.wait()
+        if self._stopping.is_set():
+            return  # it waits in the inbox
         try:
             update = Update.de_json(json.loads(item.body), self.bot)
             key = lane(update)
@@ -263,6 +264,8 @@ class TelegramSide:
     async def _work(self, key: str) -> None:
         waiting = self._lanes[key]
         try:
+            # Here and not in `take`: a Telegram that is away keeps nobody else from working, or from stopping.
+            await self._known.wait()
             while waiting and not self._stopping.is_set():
                 item, update = waiting[0]
                 await self._work_on(item, update)
@@ -271,18 +274,22 @@ class TelegramSide:
             del self._lanes[key]
 
     async def _work_on(self, item: Arrived, update: Update) -> None:
+        reason = ""
         while True:
             try:
-                await self._dispatch(item, update)
+                if reason:
+                    await self._fail(item, update, reason)
+                else:
+                    await self._dispatch(item, update)
                 return
             except StoreUnavailable as error:
                 logger.error("the store does not take writes", extra={"action": "intake", "error": str(error)})
                 await asyncio.sleep(0.5)
             except Exception as error:
-                reason = f"our bug: {type(error).__name__}"
                 logger.exception("an update could not be dealt with", extra={"action": "intake", "inbox": item.id})
-                await self._fail(item, update, reason)
-                return
+                if reason:
+                    return  # not even that could be written down: it stays pending, and the lane goes on
+                reason = f"our bug: {type(error).__name__}"
 
     async def _fail(self, item: Arrived, update: Update, reason: str) -> None:
         def unit(tx: Tx) -> None:

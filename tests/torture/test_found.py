@@ -13,6 +13,8 @@ from bot.relay import Policy, Relay
 from bot.store import Tx
 from bot.store.inbox import Arrived
 from bot.store.sqlite import SqliteStore
+from tests.torture.processes import KILLED, Starter
+from tests.torture.torture import Figures, Plan, bench, finish, up
 
 T = TypeVar("T")
 
@@ -54,3 +56,20 @@ async def test_an_update_that_comes_while_the_inbox_is_read_is_not_forgotten(tmp
     finally:
         await intake.stop()
         await store.close()
+
+
+async def test_updates_left_behind_do_not_keep_the_bot_from_stopping_while_telegram_is_away(
+    starter: Starter, tmp_path: Path
+) -> None:
+    plan = Plan(kills=0, messages=0, policy="hold", quiet_s=20)
+    async with bench(plan, starter=starter, folder=tmp_path) as made:
+        made.world.write("t", 0)
+        child = await made.start(kill_at="telegram.committed:1")
+        assert await child.wait() == KILLED, made.last_words()
+        await made.world.telegram.down()
+        child = await made.start()
+        await up(made.port)
+        assert await made.stop(child, asyncio.ensure_future(child.wait())) == ""
+        await made.world.telegram.up()
+        figures = Figures()
+        assert await finish(made, await made.start(), plan, figures) + figures.violations == []

@@ -202,6 +202,8 @@ class World:
 
     def __init__(self, provider: ProviderName, *, hook_base: str) -> None:
         self.provider: Provider = Cinnox() if provider == "cinnox" else Echo()
+        self.telegram: LoopbackServer
+        """Telegram's door, once open."""
         self.emulator = Emulator(token=BOT_TOKEN, calls_kept=100)
         self.emulator.add_user(OWNER, "Ann")
         for k in range(STREAMS):
@@ -230,6 +232,7 @@ class World:
             httpx.AsyncClient(trust_env=False, timeout=10) as client,
         ):
             self._client = client
+            self.telegram = telegram
             try:
                 yield telegram.url, provider.url
             finally:
