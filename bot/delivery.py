@@ -130,12 +130,14 @@ class DeliveryEngine:
         """Claim nothing more; let what is under way finish for ``grace_s``."""
         for dispatcher in self._dispatchers.values():
             dispatcher.stop_claiming()
+        ends_at = asyncio.get_running_loop().time() + grace_s
+        # The loops first: one that is just claiming begins sends, which then are under way too.
+        late = await _wait([d.loop for d in self._dispatchers.values() if d.loop is not None], until=ends_at)
         under_way = [task for d in self._dispatchers.values() for task in d.under_way] + self._recovered
-        if under_way:
-            _, late = await asyncio.wait(under_way, timeout=grace_s)
-            for task in late:
-                task.cancel()
-        await asyncio.gather(*(d.finished() for d in self._dispatchers.values()))
+        late |= await _wait(under_way, until=ends_at)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
 
     @property
     def turning(self) -> bool:
@@ -156,27 +158,23 @@ class _Dispatcher:
         self.under_way: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._stopping = False
-        self._loop: asyncio.Task[None] | None = None
+        self.loop: asyncio.Task[None] | None = None
         self._next_probe_at = 0.0
 
     def wake(self) -> None:
         self._wake.set()
 
     def start(self) -> None:
-        self._loop = asyncio.create_task(self._run(), name=f"dispatch {self.account.name}")
+        self.loop = asyncio.create_task(self._run(), name=f"dispatch {self.account.name}")
         self.wake()
 
     def stop_claiming(self) -> None:
         self._stopping = True
         self.wake()
 
-    async def finished(self) -> None:
-        if self._loop is not None:
-            await self._loop
-
     @property
     def alive(self) -> bool:
-        return self._loop is not None and not self._loop.done()
+        return self.loop is not None and not self.loop.done()
 
     # --- claiming
 
@@ -471,6 +469,14 @@ class _Dispatcher:
     def _resume_in(self, tx: Tx) -> None:
         if tx.accounts.resume(self.account.name):
             self.engine._observer.resumed(tx, self.account.name, now=self.engine._clock())
+
+
+async def _wait(tasks: Sequence[asyncio.Task[None]], *, until: float) -> set[asyncio.Task[None]]:
+    """Wait for them until a time of the loop's clock; those that are not done by then."""
+    if not tasks:
+        return set()
+    _, late = await asyncio.wait(tasks, timeout=max(0.0, until - asyncio.get_running_loop().time()))
+    return late
 
 
 def _questions(head: Delivery, now: float) -> int:

@@ -7,12 +7,18 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
+from bot.accounts import ProviderAccount
 from bot.addresses import TELEGRAM
+from bot.delivery import DeliveryEngine
 from bot.intake import Intake
+from bot.playground.hosting import LoopbackServer
 from bot.relay import Policy, Relay
 from bot.store import Tx
 from bot.store.inbox import Arrived
 from bot.store.sqlite import SqliteStore
+from bridges.echo.bridge import EchoBridge, EchoSettings
+from bridges.echo.sandbox import EchoSandbox
+from tests.torture.deliveries import Silent, Slow, new_delivery
 from tests.torture.processes import KILLED, Starter
 from tests.torture.torture import Figures, Plan, bench, finish, up
 
@@ -20,14 +26,24 @@ T = TypeVar("T")
 
 
 class Interrupted(SqliteStore):
-    """The real store; once, something else happens between a reading and its result."""
+    """The real store; once, something else happens between a reading, or a claim, and its result."""
 
     meanwhile: Callable[[], Awaitable[None]] | None = None
+
+    after_claim: Callable[[], Awaitable[None]] | None = None
 
     async def read(self, query: Callable[[Tx], T]) -> T:
         result = await super().read(query)
         meanwhile, self.meanwhile = self.meanwhile, None
         if meanwhile is not None:
+            await meanwhile()
+        return result
+
+    async def write(self, unit: Callable[[Tx], T]) -> T:
+        result = await super().write(unit)
+        claimed = isinstance(result, tuple) and bool(result[0])
+        if claimed and self.after_claim is not None:
+            meanwhile, self.after_claim = self.after_claim, None
             await meanwhile()
         return result
 
@@ -73,3 +89,30 @@ async def test_updates_left_behind_do_not_keep_the_bot_from_stopping_while_teleg
         await made.world.telegram.up()
         figures = Figures()
         assert await finish(made, await made.start(), plan, figures) + figures.violations == []
+
+
+async def test_a_send_claimed_at_the_very_moment_of_the_stop_is_finished(tmp_path: Path) -> None:
+    sandbox = EchoSandbox()
+    async with LoopbackServer(Slow(sandbox.app)) as server:
+        store = await Interrupted.open(tmp_path / "db")
+        account = ProviderAccount(
+            "support", EchoBridge(EchoSettings.model_validate(sandbox.settings(server.url, hook_secret="s" * 16)))
+        )
+        engine = DeliveryEngine(store=store, accounts={"support": account}, observer=Silent())
+        stopping: asyncio.Future[asyncio.Task[None]] = asyncio.get_running_loop().create_future()
+
+        async def stop() -> None:
+            stopping.set_result(asyncio.create_task(engine.stop(grace_s=5)))
+            for _ in range(5):
+                await asyncio.sleep(0)
+
+        await engine.start()
+        store.after_claim = stop
+        await store.write(lambda tx: tx.outbox.add(new_delivery("lobby", "hello")))
+        async with asyncio.timeout(5):
+            await (await stopping)
+        states = [row.state for row in await store.read(lambda tx: tx.outbox.list())]
+        await account.close()
+        await store.close()
+        await sandbox.close()
+    assert states == ["sent"]
