@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Hashable, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ TOGETHER_S = 0.04
 """What happens within this time is sent together, and only its latest state."""
 ALIVE_S = 15.0
 WAITING_MOST = 2000
+SPARE = 5
 RETRY_MS = 1000
 
 Section = Callable[[], Json]
@@ -66,7 +68,7 @@ class Hub:
 
     async def stream(self) -> AsyncIterator[str]:
         """The whole state as event ``state``, then every change."""
-        listener = _Listener()
+        listener, wait_s = _Listener(), TOGETHER_S
         self._listeners.add(listener)
         try:
             yield f"retry: {RETRY_MS}\n" + _event("state", self.state())
@@ -78,17 +80,20 @@ class Hub:
                     yield ": alive\n\n"
                     continue
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(TOGETHER_S):
+                    async with asyncio.timeout(wait_s):
                         await asyncio.Event().wait()
-                changes = listener.take()
+                began, changes = time.monotonic(), listener.take()
                 if listener.lost:
                     listener.lost = False
                     yield _event("state", self.state())
                     continue
-                yield "".join(
+                told = "".join(
                     _event(name, self._sections[name]() if data is None and name in self._sections else data)
                     for name, data in changes
                 )
+                # What takes long to show is shown less often.
+                wait_s = max(TOGETHER_S, SPARE * (time.monotonic() - began))
+                yield told
         finally:
             self._listeners.discard(listener)
 

@@ -56,6 +56,7 @@ ROWS_MOST, SAID_MOST = 200, 500
 PASS_TIMEOUT_S = 30.0
 SAVE_S, READ_S, TRY_AGAIN_S = 0.5, 0.05, 3.0
 READY_WITHIN_S = 20.0
+SPARE = 20
 AHEAD = 1000
 """How far ids jump after an end without goodbye: some may have been given out that nobody wrote down."""
 SEEDED = "playground routes"
@@ -246,11 +247,13 @@ class Playground:
         while True:
             await self._changed.wait()
             self._changed.clear()
+            began = time.monotonic()
             try:
                 self.save(clean=False)
             except OSError as error:
                 logger.error("the world cannot be written down: %s", error.strerror)
-            await asyncio.sleep(SAVE_S)
+            # The larger the world, the longer it takes: never more than a small part of the time.
+            await asyncio.sleep(max(SAVE_S, SPARE * (time.monotonic() - began)))
 
     async def _seed(self) -> None:
         """The example's routes, once: those that somebody removes stay removed."""

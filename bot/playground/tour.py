@@ -24,7 +24,7 @@ STEPS = (
     Step(
         "send",
         "Send from Telegram",
-        "As Ann, write into CINNOX room-42; the mark on your message tells what became of it.",
+        "As Ann, write to CINNOX room-42. The mark on it says what became of it.",
     ),
     Step("sms", "Get an SMS", "Be a visitor with a phone: your SMS appears in the Support desk’s topic."),
     Step("reply", "Reply to it", "Reply in that topic: the answer goes back, into room-43."),

@@ -56,7 +56,7 @@ async function attempt(work) {
 }
 
 function toast(text, kind) {
-  const node = el("p", { class: kind || "" }, text);
+  const node = el("p", { class: kind || "", onclick: () => node.remove() }, text);
   $("toasts").append(node);
   setTimeout(() => node.remove(), 6000);
 }
@@ -154,9 +154,12 @@ function bubble(message) {
   if (message.service) return el("p", { class: "service", id: `m${message.id}` }, message.service);
   const mine = message.from.id === view.person;
   const start = () => setReply(message);
+  const clicked = (event) => {
+    if (!event.target.closest("a, button") && !String(getSelection())) start();
+  };
   return el(
     "article",
-    { class: `bubble ${mine ? "mine" : ""} ${message.from.bot ? "by-bot" : ""}`, id: `m${message.id}` },
+    { class: `bubble ${mine ? "mine" : ""} ${message.from.bot ? "by-bot" : ""}`, id: `m${message.id}`, onclick: clicked },
     mine ? null : el("div", { class: "from" }, message.from.name, message.from.bot ? el("small", {}, " bot") : null),
     message.forwarded ? el("div", { class: "meta" }, "forwarded") : null,
     message.reply_to
@@ -376,8 +379,7 @@ function renderCinnox() {
         "button",
         {
           type: "button",
-          role: "tab",
-          "aria-selected": String(room === view.room),
+          "aria-pressed": String(room === view.room),
           onclick: () => {
             view.room = room;
             renderCinnox();
@@ -818,7 +820,7 @@ function start() {
   for (const tab of document.querySelectorAll("#dock-tabs button"))
     tab.addEventListener("click", () => {
       for (const other of document.querySelectorAll("#dock-tabs button")) {
-        other.setAttribute("aria-selected", String(other === tab));
+        other.setAttribute("aria-pressed", String(other === tab));
         $(other.dataset.dock).hidden = other !== tab;
       }
       if (tab.dataset.dock === "join") attempt(renderJoin);
