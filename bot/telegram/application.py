@@ -13,6 +13,7 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from telegram import BotCommand, BotCommandScopeAllGroupChats, BotCommandScopeAllPrivateChats, CallbackQuery, Update
@@ -76,6 +77,15 @@ def make_bot(settings: TelegramSettings) -> ExtBot[None]:
     )
 
 
+@dataclass(slots=True)
+class _AtHand:
+    """An update while its handler runs, and what the handler raised."""
+
+    item: Arrived
+    meant: Meaning
+    error: Exception | None = None
+
+
 class TelegramSide:
     """Receives updates, keeps their order for each chat, and runs commands."""
 
@@ -95,7 +105,7 @@ class TelegramSide:
         self._app: App = Application.builder().bot(self.bot).updater(None).build()
         self._lanes: dict[str, deque[tuple[Arrived, Update]]] = {}
         self._lane_tasks: set[asyncio.Task[None]] = set()
-        self._at_hand: dict[int, tuple[Arrived, Meaning]] = {}
+        self._at_hand: dict[int, _AtHand] = {}
         self._known = asyncio.Event()
         self._stopping = asyncio.Event()
         self._poller: asyncio.Task[None] | None = None
@@ -143,7 +153,8 @@ class TelegramSide:
             try:
                 await self._app.initialize()
                 self._known.set()
-                await self._app.start()
+                if not self._app.running:
+                    await self._app.start()
                 if webhook_url is None:
                     await self.bot.delete_webhook(drop_pending_updates=False)
                 else:
@@ -316,11 +327,13 @@ class TelegramSide:
             case Passed(outcome=outcome):
                 await self._store.write(lambda tx: self._pass(tx, item, outcome))
             case CommandLine() | Press():
-                self._at_hand[update.update_id] = (item, meant)
+                at_hand = self._at_hand[update.update_id] = _AtHand(item, meant)
                 try:
                     await self._app.process_update(update)
                 finally:
                     self._at_hand.pop(update.update_id, None)
+                if at_hand.error is not None:
+                    raise at_hand.error
 
     def _pass(self, tx: Tx, item: Arrived, outcome: str) -> None:
         if tx.inbox.is_pending(item.id):
@@ -395,9 +408,16 @@ class TelegramSide:
     def _add_handlers(self) -> None:
         self._app.add_handler(MessageHandler(filters.ALL, self._on_command))
         self._app.add_handler(CallbackQueryHandler(self._on_press))
+        self._app.add_error_handler(self._on_error)
+
+    async def _on_error(self, update: object, context: Context) -> None:
+        """Keep what a handler raised for whoever handed the update over: the library itself only logs it."""
+        if isinstance(update, Update) and isinstance(context.error, Exception):
+            self._at_hand[update.update_id].error = context.error
 
     async def _on_command(self, update: Update, context: Context) -> None:
-        item, meant = self._at_hand[update.update_id]
+        at_hand = self._at_hand[update.update_id]
+        item, meant = at_hand.item, at_hand.meant
         assert isinstance(meant, CommandLine)
         await self._store.write(lambda tx: self._run(tx, item, update, meant))
         point("telegram.commanded")
@@ -454,7 +474,7 @@ class TelegramSide:
         return reply, "done"
 
     async def _on_press(self, update: Update, context: Context) -> None:
-        item, _ = self._at_hand[update.update_id]
+        item = self._at_hand[update.update_id].item
         query = update.callback_query
         assert query is not None
         toast, card = await self._store.write(lambda tx: self._pressed(tx, item, query))
