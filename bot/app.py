@@ -37,6 +37,9 @@ from bridges.registry import PROVIDERS
 logger = logging.getLogger(__name__)
 
 REACHED_WITHIN_S = 120.0
+BUSY_S = 3.0
+"""How long a locked database is waited for. Providers give a webhook five to ten seconds, and should still hear the
+503 that brings them back; whoever else meets the lock here tries again by itself."""
 STOP_GRACE_S = 8.0
 
 
@@ -100,7 +103,7 @@ class App:
         """Start everything. Raises ``StoreError`` or ``CannotListen``; whatever was started is stopped then."""
         self._socket = self._listen()
         try:
-            self.store = await SqliteStore.open(self.settings.store.path, exclusive=True)
+            self.store = await SqliteStore.open(self.settings.store.path, exclusive=True, busy_s=BUSY_S)
         except BaseException:
             self._socket.close()
             raise

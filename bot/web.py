@@ -5,6 +5,7 @@ Order at each hook: size, secret in constant time, proof, JSON, answer, commit, 
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import logging
 import time
@@ -31,6 +32,8 @@ from bridges.signing import same
 logger = logging.getLogger(__name__)
 
 BODY_MOST = 1 << 20
+DRAIN_MOST = 8 * BODY_MOST
+BODY_S = 20.0
 HEADERS_MOST = 64
 RETRY_AFTER = {"Retry-After": "5"}
 NOWHERE = "a secret that no account has, compared so that an unknown account takes as long as a wrong secret"
@@ -44,16 +47,27 @@ class TooLarge(Exception):
 
 
 async def read_body(request: Request) -> bytes:
-    """The body, at most ``BODY_MOST`` bytes; raises ``TooLarge`` without reading more than that."""
+    """The body, at most ``BODY_MOST`` bytes. Raises ``TooLarge``, or ``ClientDisconnect`` if it does not come whole.
+
+    What is only somewhat too large is read to its end and dropped: a connection that is closed while the client still
+    writes is reset, and the client would see that instead of the answer.
+    """
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > BODY_MOST:
+    if declared.isdigit() and int(declared) > DRAIN_MOST:
         raise TooLarge
     chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > BODY_MOST:
-            raise TooLarge
-        chunks.append(chunk)
+    try:
+        async with asyncio.timeout(BODY_S):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > DRAIN_MOST:
+                    break
+                if size <= BODY_MOST:
+                    chunks.append(chunk)
+    except TimeoutError as error:
+        raise ClientDisconnect from error
+    if size > BODY_MOST:
+        raise TooLarge
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
