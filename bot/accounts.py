@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from bot.http import HttpClient
 from bot.limits import AccountPace, Pace
-from bridges.api import Answer, Answers, Batches, Bridge, Capabilities, Confirms, Hook, Outgoing
-from bridges.driver import drive
+from bridges.api import Answer, Answers, Batches, Bridge, Capabilities, Confirms, Flow, Hook, Outgoing
+from bridges.driver import DEADLINE_S, drive
 from bridges.errors import Inexpressible
 from bridges.model import AccountName, ConversationId, Event, Receipt
 
+T = TypeVar("T")
 SLOTS = 256
 """Conversations of one account that are sent to at the same time."""
 
@@ -60,7 +61,7 @@ class Account(Protocol):
 class ProviderAccount:
     """A bridge with its own connections and pacing."""
 
-    def __init__(self, name: str, bridge: Bridge) -> None:
+    def __init__(self, name: str, bridge: Bridge, *, deadline_s: float = DEADLINE_S) -> None:
         self.name = AccountName(name)
         self.bridge = bridge
         self.provider = bridge.name
@@ -69,6 +70,7 @@ class ProviderAccount:
         self.slots = SLOTS
         self.can_confirm = isinstance(bridge, Confirms)
         self._http = HttpClient(connections=SLOTS)
+        self._deadline_s = deadline_s
         # Asked once: looking a protocol up takes longer than what it is asked for.
         self._answers = bridge if isinstance(bridge, Answers) else None
         self._batches = bridge if isinstance(bridge, Batches) else None
@@ -89,16 +91,19 @@ class ProviderAccount:
             flow = self._batches.deliver_many(outs)
         else:
             raise Inexpressible(f"{self.bridge.title} takes one message at a time")
-        return await drive(flow, send=self._http.send, auth=self.bridge.auth)
+        return await self._drive(flow)
 
     async def confirm(self, out: Outgoing) -> Receipt | None:
         """See :meth:`Account.confirm`."""
         assert isinstance(self.bridge, Confirms)
-        return await drive(self.bridge.confirm(out), send=self._http.send, auth=self.bridge.auth)
+        return await self._drive(self.bridge.confirm(out))
 
     async def probe(self) -> str:
         """See :meth:`Account.probe`."""
-        return await drive(self.bridge.probe(), send=self._http.send, auth=self.bridge.auth)
+        return await self._drive(self.bridge.probe())
+
+    async def _drive(self, flow: Flow[T]) -> T:
+        return await drive(flow, send=self._http.send, auth=self.bridge.auth, deadline_s=self._deadline_s)
 
     def decode(self, hook: Hook) -> Sequence[Event]:
         """The events of a webhook."""
