@@ -155,9 +155,7 @@ class Inbox:
             " AND (key IS NULL OR received_at < ?) ORDER BY received_at LIMIT ?)",
             (before, now - SEEN_LEAST_S, limit),
         ).rowcount
-        if arrivals == limit:
-            # There may be more of them, and no key goes before its arrival.
-            return arrivals
+        # Only with what is left of the limit: no key goes while there may be arrivals as old.
         keys = self._db.execute(
             "DELETE FROM seen WHERE (account, key) IN (SELECT account, key FROM seen WHERE at < ? ORDER BY at LIMIT ?)",
             (min(before - SEEN_LONGER_S, now - SEEN_LEAST_S), limit - arrivals),

@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import resource
+import select
 import signal
 import socket
 import sqlite3
@@ -242,13 +243,13 @@ DO = {do.__name__: do for do in DOINGS}
 
 
 def nursery(address: str) -> None:
-    """Fork a child for each connection."""
+    """Fork a child for each connection, until standard input ends: no test that is killed leaves one behind."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     server = socket.socket(socket.AF_UNIX)
     server.bind(address)
     server.listen()
     print("ready", flush=True)
-    while True:
+    while sys.stdin not in select.select([server, sys.stdin], [], [])[0]:
         connection, _ = server.accept()
         if os.fork():
             connection.close()

@@ -6,11 +6,11 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
+from subprocess import Popen
 from typing import Any
 
 import pytest
@@ -100,11 +100,11 @@ def nursery() -> Iterator[str]:
         address = f"{folder}/s"
         command = [sys.executable, str(CHILDREN), address]
         root = CHILDREN.parents[2]
-        with subprocess.Popen(command, cwd=root, env=os.environ | {"PYTHONPATH": str(root)}, stdout=-1) as process:
-            assert process.stdout is not None
+        with Popen(command, cwd=root, env=os.environ | {"PYTHONPATH": str(root)}, stdin=-1, stdout=-1) as process:
+            assert process.stdin is not None and process.stdout is not None
             assert process.stdout.readline() == b"ready\n"
             yield address
-            process.terminate()
+            process.stdin.close()
 
 
 @pytest.fixture

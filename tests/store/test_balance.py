@@ -80,6 +80,7 @@ TAMPERED = {
     "an arrival that waits is gone": "DELETE FROM inbox WHERE state = 'pending' AND account = 'b'",
     "an arrival was called done": "UPDATE inbox SET state = 'done' WHERE id = 5",
     "an arrival was called failed": "UPDATE inbox SET state = 'failed' WHERE id = 5",
+    "one that was done was called failed": "UPDATE inbox SET state = 'failed' WHERE id = 2",
     "an arrival waits again": "UPDATE inbox SET state = 'pending' WHERE id = 1",
     "a counter was set back": "UPDATE counters SET n = n - 1 WHERE account = 'a' AND name = 'created'",
     "a counter is gone": "DELETE FROM counters WHERE account = 'a' AND name = 'relayed'",

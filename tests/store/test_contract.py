@@ -112,11 +112,12 @@ async def test_s1_a_lease_that_ran_out_is_free_for_another(store: Store) -> None
     assert ids(await claim(store, 11.0, owner="other")) == {"x": [id]}
 
 
-async def test_s1_one_requeued_while_its_lane_is_leased_is_the_head_when_the_lease_runs_out(store: Store) -> None:
+async def test_s1_one_requeued_while_its_lane_is_leased_waits_for_the_lease_and_is_then_the_head(store: Store) -> None:
     first, _ = await add(store, "x", "x")
     await end(store, (await claim(store, 1.0))["x"], 1.0, "dead")
     await claim(store, 2.0, lease_s=10.0)
     assert await store.write(lambda tx: tx.outbox.requeue(first, now=3.0, expires_at=1e9))
+    assert await claim(store, 4.0) == {}
     assert ids(await claim(store, 12.0)) == {"x": [first]}
 
 
@@ -264,6 +265,19 @@ async def test_s3_what_a_dead_worker_had_claimed_can_be_cancelled_and_not_begun_
     assert not await begin(store, lease, 11.0)
     assert not await settle(store, lease, 11.0, Outcome(second, "sent"))
     assert (await get(store, second)).state == "cancelled"
+
+
+async def test_s3_cancelling_takes_from_a_worker_no_word_on_what_it_had_begun(store: Store) -> None:
+    first, second, third = await add(store, "x", "x", "x")
+    lease = (await claim(store, 1.0, batch=3))["x"]
+    await begin(store, lease, 1.0)
+    outcomes = [Outcome(first, "queued", due_at=2.0), Outcome(second, "dead"), Outcome(third, "queued", due_at=2.0)]
+    await settle(store, lease, 1.0, *outcomes)
+    lease = (await claim(store, 2.0, batch=3, lease_s=10.0))["x"]
+    await begin(store, lease, 2.0)
+    await store.write(lambda tx: tx.outbox.requeue(second, now=3.0, expires_at=1e9))
+    await store.write(lambda tx: tx.outbox.settle_by_hand(second, state="cancelled", now=20.0))
+    assert await settle(store, lease, 20.0, Outcome(first, "sent"), Outcome(third, "sent"))
 
 
 # --- S4: what belongs together commits or vanishes together (under SIGKILL: test_crash.py)

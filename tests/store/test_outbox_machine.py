@@ -259,7 +259,7 @@ def test_the_outbox_keeps_s1_s2_s3_s6_s7_s10_s11_in_any_order_of_steps(
             run_state_machine_as_test(
                 machine,
                 settings=settings(
-                    max_examples=60,
+                    max_examples=100,
                     stateful_step_count=40,
                     deadline=None,
                     database=None,
