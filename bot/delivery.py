@@ -13,7 +13,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypedDict
+from typing import Literal, Protocol, TypedDict, TypeVar
 
 from bot.accounts import Account
 from bot.faultpoints import point
@@ -43,6 +43,8 @@ LEASE_S = 600.0
 CLAIM_MOST = 128
 PROBE_EVERY_S = 180.0
 STORE_WAIT_S = 0.5
+_UNREAD = "the database could not be read"
+T = TypeVar("T")
 
 
 class Circumstances(TypedDict):
@@ -279,6 +281,9 @@ class _Dispatcher:
             receipt = await self.account.deliver([await self._outgoing(row) for row in lease.rows])
         except asyncio.CancelledError:
             raise  # the row stays `sending`: unknown, resolved at the next start
+        except StoreUnavailable:
+            # What the message answers could not be looked up, so nothing has left.
+            await self._failed(lease, Unavailable(_UNREAD))
         except Exception as error:
             await self._failed(lease, error)
         else:
@@ -355,7 +360,8 @@ class _Dispatcher:
         head = lease.rows[0]
         try:
             receipt = await self.account.confirm(await self._outgoing(head))
-        except Exception as failure:
+        except Exception as raised:
+            failure = Unavailable(_UNREAD) if isinstance(raised, StoreUnavailable) else raised
             now = self.engine._clock()
             decision = after_failed_confirm(
                 failure, **self._circumstances(head, now=now, attempts=_questions(head, now))
@@ -363,7 +369,10 @@ class _Dispatcher:
             if isinstance(decision, Confirm):
                 # The row stays `sending` and the lane hidden: when it is due, the question is asked again.
                 due_at = now + decision.delay_s
-                await self.engine._store.write(lambda tx: tx.outbox.release(lease, due_at=due_at))
+                await self._write(lambda tx: tx.outbox.release(lease, due_at=due_at))
+            elif isinstance(decision, PauseAccount):
+                # Without an outcome the row stays `sending`: queued, it would be sent again without being asked about.
+                await self._settle(lease, [], pause=decision.reason)
             else:
                 await self._apply(lease, decision, failure)
             return
@@ -422,20 +431,20 @@ class _Dispatcher:
 
     async def _settle(self, lease: Lease, outcomes: Sequence[Outcome], *, pause: str | None = None) -> None:
         """Write it down, however long the store takes: the answer is known only here until then."""
+        settled = await self._write(
+            lambda tx: self._settle_in(tx, lease, outcomes, now=self.engine._clock(), pause=pause)
+        )
+        point("delivery.settled")
+        if not settled:
+            logger.warning("a lease was lost before its send was recorded", extra={"account": lease.account})
+
+    async def _write(self, unit: Callable[[Tx], T]) -> T:
         while True:
-            now = self.engine._clock()
             try:
-                settled = await self.engine._store.write(
-                    lambda tx, now=now: self._settle_in(tx, lease, outcomes, now=now, pause=pause)  # type: ignore[misc]
-                )
+                return await self.engine._store.write(unit)
             except StoreUnavailable as error:
                 logger.error("a send cannot be recorded yet", extra={"action": "settle", "error": str(error)})
                 await asyncio.sleep(STORE_WAIT_S)
-                continue
-            point("delivery.settled")
-            if not settled:
-                logger.warning("a lease was lost before its send was recorded", extra={"account": lease.account})
-            return
 
     def _settle_in(
         self, tx: Tx, lease: Lease, outcomes: Sequence[Outcome], *, now: float, pause: str | None = None
