@@ -214,7 +214,7 @@ class Playground:
         kept = self.folder.world()
         if kept is None:
             if (self.folder / DATABASE).exists():
-                raise FolderError(f"{self.folder / WORLD}: cannot be read; start over: patchbay playground --reset")
+                raise FolderError(f"{self.folder / WORLD}: cannot be read; start over: {_command()} playground --reset")
             self.folder.keep(topics=vars_of(example.make_world(self.emulator)))
         else:
             if not kept.get("clean"):
@@ -227,7 +227,7 @@ class Playground:
                 self.tour.done = list(kept["tour"])
             except (WorldError, KeyError, TypeError, ValueError) as error:
                 raise FolderError(
-                    f"{self.folder / WORLD}: is of another version; start over: patchbay playground --reset"
+                    f"{self.folder / WORLD}: is of another version; start over: {_command()} playground --reset"
                 ) from error
         self.save(clean=False)
 
@@ -525,7 +525,11 @@ class Playground:
                 }
                 for name, sandbox in self.sandboxes.items()
             },
-            "bot": {**self.bot.to_json(), "config": str(self.folder / CONFIG)},
+            "bot": {
+                **self.bot.to_json(),
+                "config": str(self.folder / CONFIG),
+                "command": [sys.executable, "-m", "bot", "--config", str(self.folder / CONFIG)],
+            },
             "folder": str(self.folder.path),
         }
 
@@ -560,7 +564,7 @@ def _told_of_port(port: int) -> Iterator[None]:
         why = "is in use by another program" if error.errno == errno.EADDRINUSE else "may not be used by this user"
         other = 9000 if port != 9000 else 9001
         raise PortTaken(
-            f"port {port}: {why}; choose another: PORT={other} make run (or patchbay playground --port {other})"
+            f"port {port}: {why}; choose another: PORT={other} make run (or {_command()} playground --port {other})"
         ) from error
 
 
@@ -577,6 +581,13 @@ def _open(path: Path, *, fresh: bool, say: Callable[[str], None]) -> Folder:
         return Folder.open(home, fresh=fresh)
 
 
+def _command() -> str:
+    """How to call the command line from here."""
+    with contextlib.suppress(ValueError):
+        return f"{Path(sys.executable).relative_to(Path.cwd())} -m bot"
+    return "patchbay"
+
+
 def _print(line: str) -> None:
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.write(f"{line}\n")
@@ -591,7 +602,9 @@ async def run_playground(*, port: int, folder: Path, reset: bool = False, say: C
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(number, stop.set)
+        # Under nohup the end of the terminal is to be ignored.
+        if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            loop.add_signal_handler(number, stop.set)
     place = _open(folder, fresh=reset, say=say)
     try:
         playground = Playground(place, say=say)
@@ -602,7 +615,7 @@ async def run_playground(*, port: int, folder: Path, reset: bool = False, say: C
                 await stop.wait()
                 say("Stopping …")
         except StoreError as error:
-            raise FolderError(f"{error}; or start over: patchbay playground --reset") from error
+            raise FolderError(f"{error}; or start over: {_command()} playground --reset") from error
         say(f"Stopped. Everything is kept in {place.path}; the next start goes on from here.")
     finally:
         place.close()
@@ -619,7 +632,7 @@ async def _greet(playground: Playground, url: str, *, stop: asyncio.Event, say: 
     say("")
     say(f"  Open     {url}")
     say("  Try      the five steps under “Try this”; first: as Ann, write /send support:room-42 hello")
-    say(f"  Data     {playground.folder.path} (forget it all: patchbay playground --reset)")
+    say(f"  Data     {playground.folder.path} (to forget it all: {_command()} playground --reset)")
     say("  Stop     Ctrl-C")
     say("")
     if not playground.bot.ready:

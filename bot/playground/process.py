@@ -257,6 +257,7 @@ class BotProcess:
     async def _ask_ready(self, process: asyncio.subprocess.Process) -> None:
         async with httpx.AsyncClient(timeout=5.0, trust_env=False) as http:
             while process.returncode is None:
+                self._ask.clear()
                 try:
                     answer = await http.get(f"{self.url}/readyz")
                     checks = answer.json()
@@ -265,7 +266,6 @@ class BotProcess:
                 except (httpx.HTTPError, ValueError):
                     if self.state in ("ready", "not ready"):
                         self._set("not ready", "does not answer")
-                self._ask.clear()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(ASK_S.get(self.state, ASK_SOON_S)):
                         await self._ask.wait()

@@ -1,6 +1,20 @@
 """The playground's own port: the page, its API, and what is passed through to the bot.
 
-It is for the person in front of this machine. A page of somebody else in their browser must neither act here nor read:
+GET  /                              the page (app.js, style.css, icon.svg beside it)
+GET  /playground/info               what another program needs to join in
+GET  /playground/state[/SECTION]    telegram accounts deliveries bot switches tour log example
+GET  /playground/events             the same, live: event ``state`` first, then one for each section that changes,
+                                    ``message`` and ``deleted`` for single messages in Telegram
+POST /playground/sms                {"from", "text", "to"?, "id"?: of an earlier one, to send that again}
+POST /playground/echo               {"person", "text", "conversation"?, "reply_to"?}
+POST /playground/press              {"user", "chat", "message", "data"}: a button; waits for the bot's answer
+POST /playground/switch             {"name", "mode", "delay_s"?, "retry_after_s"?, "remaining"?: so many requests}
+POST /playground/bot                {"do": "kill" or "restart"}
+POST /playground/tour               {}: takes the ticks away
+*    /playground/telegram/…         the emulator's control: POST say, edit, react, user, group …; GET state, messages …
+GET  /healthz /readyz /metrics      passed through to the bot, as is POST /hooks/…
+
+Errors are ``{"error": text}``. It is for the person in front of this machine. A page of somebody else in their browser must neither act here nor read:
 requests that come under another host's name or from another page are refused.
 """
 

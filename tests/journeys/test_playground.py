@@ -202,9 +202,8 @@ def test_info_names_what_another_program_needs(pg: Running) -> None:
         assert account["hook_url"].startswith(f"{info['bot']['url']}/hooks/{name}/")
 
 
-def test_the_command_line_works_beside_it_with_the_configuration_that_info_names(pg: Running) -> None:
-    config = pg.http.get("/playground/info").json()["bot"]["config"]
-    command = [sys.executable, "-m", "bot", "--config", config, "routes", "list", "--json"]
+def test_the_command_line_that_info_names_works_beside_it(pg: Running) -> None:
+    command = [*pg.http.get("/playground/info").json()["bot"]["command"], "routes", "list", "--json"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=WITHIN_S, check=True)
     assert {route["name"] for route in json.loads(listed.stdout)} == {"sms", "new-numbers", "echo", "community"}
 
@@ -467,6 +466,25 @@ def test_reset_refuses_a_folder_that_it_did_not_make(tmp_path: Path) -> None:
     ended = run("--port", "0", "--folder", str(tmp_path), "--reset")
     assert ended.returncode == 2 and "was not made by the playground" in ended.stderr
     assert (tmp_path / "patchbay.sqlite3").read_text() == "precious"
+
+
+def test_a_world_that_cannot_be_read_is_told_with_the_remedy(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    with playground(folder):
+        pass
+    (folder / "world.json").write_text('{"clean": true, "telegram": {"version": 0}}')
+    ended = run("--port", "0", "--folder", str(folder))
+    assert ended.returncode == 2 and "--reset" in ended.stderr and "Traceback" not in ended.stderr
+
+
+def test_what_happens_in_telegram_while_it_does_not_answer_the_bot_is_not_lost(pg: Running) -> None:
+    pg.switch("telegram", "down")
+    eventually(lambda: "telegram" in pg.bot()["why"], what="the bot noticing")
+    pg.post("echo", person="Dana", text="while Telegram was away")
+    message = pg.say("/send support:room-42 said to nobody yet")
+    pg.switch("telegram", "ok")
+    eventually(lambda: pg.written("while Telegram was away", DESK, pg.topic("echo")), what="Dana's words")
+    eventually(lambda: pg.mark(message) == "👌", what="the mark")
 
 
 def test_a_second_start_goes_on_where_the_first_stopped(tmp_path: Path) -> None:

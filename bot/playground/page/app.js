@@ -552,7 +552,12 @@ async function renderJoin() {
       line("Telegram Bot API", `${info.telegram.api_base_url}/bot<token>/…`),
       ...Object.entries(info.accounts).map(([name, account]) => line(`${name} (${account.provider})`, account.base_url)),
       line("The bot", info.bot.url),
-      line("Command line", `patchbay --config ${info.bot.config} outbox list`),
+      line("Command line", `${info.bot.command.join(" ")} outbox list`),
+      line("Write as Ann", `POST /playground/telegram/say {"user": ${info.telegram.owner}, "chat": ${info.telegram.owner}, "text": "/help"}`),
+      line("Send an SMS", `POST /playground/sms {"from": "${state.example.known_number}", "text": "hello"}`),
+      line("Speak in Echo", 'POST /playground/echo {"person": "Dana", "text": "hello"}'),
+      line("Make it fail", 'POST /playground/switch {"name": "support", "mode": "down"}'),
+      line("See it all", "GET /playground/state, live: /playground/events"),
     ),
   );
 }
