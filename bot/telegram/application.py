@@ -37,7 +37,7 @@ from bot.store.outbox import PRIORITY_REPLY
 from bot.telegram.access import Role, person_of, role_of
 from bot.telegram.commands import registry
 from bot.telegram.commands.registry import Call, Command, Reply, Services, UsageError
-from bot.telegram.errors import bridge_error
+from bot.telegram.errors import bridge_error, wait_s
 from bot.telegram.inbound import CommandLine, Meaning, Passed, Press, Talk, here, lane, meaning, received
 from bot.telegram.request import Request
 from bridges.errors import Refused
@@ -191,10 +191,8 @@ class TelegramSide:
             level = logging.ERROR if isinstance(error, InvalidToken | Conflict) else logging.WARNING
             logger.log(level, "Telegram is not reached: %s", said, extra={"action": "telegram"})
         self.trouble = said
-        wait_s = BACKOFF_S[min(failures, len(BACKOFF_S) - 1)]
-        if isinstance(error, RetryAfter):
-            wait_s = error._retry_after.total_seconds()
-        await asyncio.sleep(wait_s)
+        asked = wait_s(error) if isinstance(error, RetryAfter) else BACKOFF_S[min(failures, len(BACKOFF_S) - 1)]
+        await asyncio.sleep(asked)
         return failures + 1
 
     # --- receiving

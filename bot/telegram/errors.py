@@ -28,7 +28,7 @@ def bridge_error(error: TelegramError) -> BridgeError:
     """The bridge error for an error of the Bot API."""
     match error:
         case RetryAfter():
-            seconds = error._retry_after.total_seconds()
+            seconds = wait_s(error)
             return Unavailable(f"Telegram asks to wait {seconds:g} s", retry_after=seconds)
         case InvalidToken():
             return Unauthorized("Telegram refuses the bot's token; check telegram.token")
@@ -42,6 +42,12 @@ def bridge_error(error: TelegramError) -> BridgeError:
             return _unreached(error)
         case _:
             return Garbled("Telegram's answer is not of the known shape")
+
+
+def wait_s(error: RetryAfter) -> float:
+    """The seconds that Telegram asks to wait."""
+    after = error.retry_after
+    return float(after) if isinstance(after, int) else after.total_seconds()
 
 
 def _unreached(error: TelegramError) -> BridgeError:

@@ -19,6 +19,7 @@ from bot.faultpoints import point
 from bot.store import Store, StoreUnavailable
 from bot.store.marks import Mark
 from bot.store.messages import Origin
+from bot.telegram.errors import wait_s
 from bot.telegram.outbound import message_id, split_message_id
 from bridges.model import ConversationId
 
@@ -96,7 +97,7 @@ class Marker:
         try:
             line = await self._put(mark, origin, chat_id, number)
         except RetryAfter as error:
-            await self._later(mark, error._retry_after.total_seconds())
+            await self._later(mark, wait_s(error))
         except (Forbidden, BadRequest) as error:
             logger.info("a state cannot be shown", extra={"action": "mark", "error": error.message})
             await self._store.write(lambda tx: tx.marks.drop(mark.message))

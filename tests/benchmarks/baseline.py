@@ -1,4 +1,4 @@
-"""The smallest relay on the same libraries: webhook in, request out, nothing kept. What durability is measured against."""
+"""The smallest relay on the same libraries, which keeps nothing: what durability is measured against."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command reference of the README, made from the registry: ``python -m bot.telegram.commands.reference --write``."""
+"""The command reference of the README, from the registry: ``python -m bot.telegram.commands.reference --write``."""
 
 from __future__ import annotations
 
