@@ -32,6 +32,12 @@ class Interrupted(SqliteStore):
 
     after_claim: Callable[[], Awaitable[None]] | None = None
 
+    @classmethod
+    async def opened(cls, path: Path) -> Interrupted:
+        store = await cls.open(path)
+        assert isinstance(store, cls)
+        return store
+
     async def read(self, query: Callable[[Tx], T]) -> T:
         result = await super().read(query)
         meanwhile, self.meanwhile = self.meanwhile, None
@@ -49,7 +55,7 @@ class Interrupted(SqliteStore):
 
 
 async def test_an_update_that_comes_while_the_inbox_is_read_is_not_forgotten(tmp_path: Path) -> None:
-    store = await Interrupted.open(tmp_path / "db")
+    store = await Interrupted.opened(tmp_path / "db")
     relay = Relay(accounts={}, policy=Policy(max_age_s=60, on_ambiguous="hold", telegram_on_ambiguous="hold"))
     intake = Intake(store=store, accounts={}, relay=relay, clock=lambda: 0.0)
     taken: asyncio.Queue[int] = asyncio.Queue()
@@ -94,7 +100,7 @@ async def test_updates_left_behind_do_not_keep_the_bot_from_stopping_while_teleg
 async def test_a_send_claimed_at_the_very_moment_of_the_stop_is_finished(tmp_path: Path) -> None:
     sandbox = EchoSandbox()
     async with LoopbackServer(Slow(sandbox.app)) as server:
-        store = await Interrupted.open(tmp_path / "db")
+        store = await Interrupted.opened(tmp_path / "db")
         account = ProviderAccount(
             "support", EchoBridge(EchoSettings.model_validate(sandbox.settings(server.url, hook_secret="s" * 16)))
         )
