@@ -14,8 +14,8 @@ POST /playground/tour               {}: takes the ticks away
 *    /playground/telegram/…         the emulator's control: POST say, edit, react, user, group …; GET state, messages …
 GET  /healthz /readyz /metrics      passed through to the bot, as is POST /hooks/…
 
-Errors are ``{"error": text}``. It is for the person in front of this machine. A page of somebody else in their browser must neither act here nor read:
-requests that come under another host's name or from another page are refused.
+Errors are ``{"error": text}``. It is for the person in front of this machine. A page of somebody else in their browser
+must neither act here nor read: requests that come under another host's name or from another page are refused.
 """
 
 from __future__ import annotations
