@@ -16,6 +16,7 @@ from bot.store.outbox import Delivery, Outcome
 from bridges.model import AccountName, Button, ConversationId
 
 CARD = "held"
+UNSAID_MOST = 50_000
 SEND_AGAIN, ARRIVED, DROP = "again", "arrived", "drop"
 
 _URGENCY = (
@@ -40,14 +41,14 @@ class Feedback:
 
     def __init__(self, relay: Relay) -> None:
         self._relay = relay
-        self._fine: set[str] = set()
-        """Accounts that are known not to have been said to be lost: the store need not be asked at each send."""
+        self._unsaid: set[str] = set()
+        """Notices that are known not to have been given: the store need not be asked at each send."""
 
     def settled(self, tx: Tx, rows: Sequence[Delivery], outcomes: Sequence[Outcome], *, now: float) -> None:
         """Show the new state on the message; say why it failed; ask about what may have arrived."""
         for row, outcome in zip(rows, outcomes, strict=False):
-            if outcome.state == "sent" and row.account != TELEGRAM:
-                self._back(tx, row.account, now=now)
+            if outcome.state == "sent":
+                self._arrived(tx, row, now=now)
             if row.message is None:
                 continue
             if row.marked and outcome.state != "queued":
@@ -82,7 +83,7 @@ class Feedback:
                 f"A message from {origin.address} could not be brought to {row.address} (delivery {row.id}): {reason}\n"
                 "Further ones are listed by /failed; this is said once until a message arrives there again.",
                 now=now,
-                once=f"dead:{row.address}",
+                once=self._say(f"dead:{row.address}"),
             )
 
     def _ask(self, tx: Tx, row: Delivery, reason: str, *, now: float) -> None:
@@ -96,27 +97,41 @@ class Feedback:
             self._relay.tell(tx, _place(origin), text, now=now, reply_to=origin.id, buttons=buttons)
         else:
             self._relay.tell_owners(
-                tx, text + "\n/held lists what waits for a decision.", now=now, once=f"held:{row.address}"
+                tx, text + "\n/held lists what waits for a decision.", now=now, once=self._say(f"held:{row.address}")
             )
 
     def _say_waiting(self, tx: Tx, row: Delivery, reason: str, *, now: float) -> None:
         """An account is lost: said once, and once more when it is back."""
         if row.attempts >= 2:
-            self._fine.discard(row.account)
             self._relay.tell_owners(
                 tx,
                 f"{row.account} does not take messages just now: {reason}. They wait in order and are sent when it"
                 " is back; /queue shows them.",
                 now=now,
-                once=f"lost:{row.account}",
+                once=self._say(f"lost:{row.account}"),
             )
 
-    def _back(self, tx: Tx, account: str, *, now: float) -> None:
-        if account in self._fine:
-            return
-        self._fine.add(account)
-        if tx.notices.forget(f"lost:{account}"):
-            self._relay.tell_owners(tx, f"{account} takes messages again.", now=now)
+    def _arrived(self, tx: Tx, row: Delivery, *, now: float) -> None:
+        """What was said once of this place or account may be said again, and an account that was lost is back."""
+        self._take_back(tx, f"dead:{row.address}")
+        self._take_back(tx, f"held:{row.address}")
+        if row.account != TELEGRAM and self._take_back(tx, f"lost:{row.account}"):
+            self._relay.tell_owners(tx, f"{row.account} takes messages again.", now=now)
+
+    def _say(self, notice: str) -> str:
+        self._unsaid.discard(notice)
+        return notice
+
+    def _take_back(self, tx: Tx, notice: str) -> bool:
+        """True if the notice had been given."""
+        if notice in self._unsaid:
+            return False
+        said = tx.notices.forget(notice)
+        if not said:  # where it was, this unit may yet be undone: then it is asked again
+            if len(self._unsaid) >= UNSAID_MOST:
+                self._unsaid.clear()
+            self._unsaid.add(notice)
+        return said
 
     def paused(self, tx: Tx, account: str, *, reason: str, now: float) -> None:
         """Operators hear once that credentials are refused."""
