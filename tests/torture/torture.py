@@ -267,7 +267,7 @@ async def finish(made: Bench, child: Child, plan: Plan, figures: Figures) -> lis
     stats = json.loads(await made.command("stats", "--json"))
     held = json.loads(await made.command("outbox", "list", "--state", "held", "--json"))
     every = json.loads(await made.command("outbox", "list", "--json"))
-    figures.hook_tries = made.world.hook_tries
+    figures.hook_tries = made.world.hook_answers.total()
     judge(made, plan, figures, held=held)
     judge_books(made.world, figures, stats=stats, rows=every)
     return problems

@@ -17,6 +17,7 @@ import hmac
 import json
 import random
 import re
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
@@ -215,7 +216,10 @@ class World:
         """Tokens in the order in which they were written."""
         self.message_ids: dict[str, int] = {}
         """The chat message of each t and c token."""
-        self.hook_tries = 0
+        self.hook_answers: Counter[int] = Counter()
+        """How often each status answered a webhook; 0 for no answer."""
+        self.acknowledged: set[str] = set()
+        """Tokens of the webhooks that were taken."""
         self._next: dict[str, int] = {}
         self._hook_url = f"{hook_base}/hooks/{ACCOUNT}/{HOOK_SECRET}"
         self._to_post: dict[str, asyncio.Queue[str]] = {}
@@ -286,15 +290,18 @@ class World:
             token = await queue.get()
             body, headers = self.provider.hook(kind, k, token)
             while True:
-                self.hook_tries += 1
+                status = 0
                 try:
                     answer = await self._client.post(
                         self._hook_url, content=body, headers={"Content-Type": "application/json", **headers}
                     )
-                    if answer.is_success:
-                        break
+                    status = answer.status_code
                 except httpx.TransportError:
                     pass
+                self.hook_answers[status] += 1
+                if 200 <= status < 300:
+                    self.acknowledged.add(token)
+                    break
                 await asyncio.sleep(RETRY_HOOK_S)
             self._unposted -= 1
 
@@ -302,6 +309,11 @@ class World:
     def untold(self) -> int:
         """Messages that the bot has not acknowledged yet."""
         return self._unposted + self.emulator.bot.updates.pending
+
+    def confirmed(self) -> set[str]:
+        """Tokens of the chat messages that the bot told Telegram it has: all but the last that still wait there."""
+        spoken = [token for token in self.written if token in self.message_ids]
+        return set(spoken[: len(spoken) - self.emulator.bot.updates.pending])
 
     # --- the truth
 
