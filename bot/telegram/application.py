@@ -202,7 +202,8 @@ class TelegramSide:
         failures = 0
         while not self._stopping.is_set():
             try:
-                updates = await self._get_updates(offset)
+                # After a failure without waiting: the sooner an answer comes, the sooner it is known to be back.
+                updates = await self._get_updates(offset, timeout_s=0 if failures else self._settings.poll_timeout)
                 self._reached()
                 failures = 0
                 if updates:
@@ -217,17 +218,15 @@ class TelegramSide:
                 logger.error("updates cannot be stored", extra={"action": "poll", "error": str(error)})
                 await asyncio.sleep(1.0)
 
-    async def _get_updates(self, offset: int | None) -> list[dict[str, Any]]:
+    async def _get_updates(self, offset: int | None, *, timeout_s: int) -> list[dict[str, Any]]:
         wanted = {
-            "timeout": self._settings.poll_timeout,
+            "timeout": timeout_s,
             "limit": 100,
             "allowed_updates": json.dumps(ALLOWED_UPDATES),
         }
         if offset is not None:
             wanted["offset"] = offset
-        answer = await self.bot.do_api_request(
-            "getUpdates", api_kwargs=wanted, read_timeout=self._settings.poll_timeout + 10.0
-        )
+        answer = await self.bot.do_api_request("getUpdates", api_kwargs=wanted, read_timeout=timeout_s + 10.0)
         return [u for u in answer if isinstance(u, dict) and "update_id" in u]
 
     async def accept(self, updates: Sequence[dict[str, Any]]) -> None:
