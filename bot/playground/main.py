@@ -31,6 +31,7 @@ from bot.playground.folder import CONFIG, DATABASE, LOG, WORLD, Folder, FolderEr
 from bot.playground.hosting import LoopbackServer
 from bot.playground.live import Hub
 from bot.playground.process import BotProcess, Log, environment
+from bot.playground.side import DOWN, Side
 from bot.playground.tour import WAITING, Tour
 from bot.playground.views import chats_of, cinnox_view, echo_view, message_view, telegram_view
 from bot.playground.web import make_app
@@ -51,7 +52,6 @@ Json = dict[str, Any]
 
 TELEGRAM, SUPPORT, ECHO = "telegram", "support", "echo"
 HOST = "127.0.0.1"
-DOWN = "down"
 ROWS_MOST, SAID_MOST = 200, 500
 PASS_TIMEOUT_S = 30.0
 SAVE_S, READ_S, TRY_AGAIN_S = 0.5, 0.05, 3.0
@@ -71,39 +71,6 @@ class _Gone(logging.Filter):
 
 class PortTaken(Exception):
     """The page's port is in use; says which and what to do."""
-
-
-class Side:
-    """One server that the bot talks to, and the switch that makes it fail."""
-
-    def __init__(self, name: str, server: LoopbackServer, *, faults: Faults, sandbox: Sandbox | None = None) -> None:
-        self.name = name
-        self.server = server
-        self.faults = faults
-        self.sandbox = sandbox
-        self._lock = asyncio.Lock()
-
-    @property
-    def failing(self) -> bool:
-        """Whether it does not answer as it should."""
-        return not self.server.listening or self.faults.mode != "ok"
-
-    def to_json(self) -> Json:
-        """The state of the switch."""
-        shown = self.faults.to_json()
-        return shown if self.server.listening else {**shown, "mode": DOWN}
-
-    async def switch(self, mode: str, **more: Any) -> None:
-        """Set what happens to requests: a mode of ``bridges.faults``, or ``down``. ``ValueError`` for another."""
-        async with self._lock:
-            if mode == DOWN:
-                await self.server.down()
-                return
-            self.faults.configure(mode, **more)
-            try:
-                await self.server.up()
-            except OSError as error:
-                raise ValueError(f"{self.name} cannot come back: its port {self.server.port} is in use now") from error
 
 
 class Playground:
@@ -639,4 +606,4 @@ async def _greet(playground: Playground, url: str, *, stop: asyncio.Event, say: 
         say(f"The bot is not ready yet ({playground.bot.state}); its log: {playground.folder / LOG}")
 
 
-__all__ = ["Playground", "PortTaken", "Side", "run_playground"]
+__all__ = ["Playground", "PortTaken", "run_playground"]

@@ -780,6 +780,8 @@ function listen() {
   on("deleted", remove);
   source.addEventListener("error", () => {
     document.body.classList.add("away");
+    state.bot = {};
+    renderBot();
     $("bot-dot").className = "dot bad";
     $("bot-state").textContent = "The playground does not answer; trying again …";
     // A browser gives up after some kinds of failure; then begin anew.
