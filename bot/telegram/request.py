@@ -7,12 +7,13 @@ stays visible: ``TimedOut`` and ``NetworkError`` are raised from httpx's excepti
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import httpx
 from telegram._utils.defaultvalue import DefaultValue
 from telegram._utils.types import ODVInput
-from telegram.error import NetworkError, TimedOut
+from telegram.error import NetworkError, TelegramError, TimedOut
 from telegram.request import BaseRequest, RequestData
 
 from bot.http import HttpClient
@@ -77,4 +78,17 @@ class Request(BaseRequest):
             readable = b'"ok"' in response.content[:200]
             trouble = ServerTrouble(response.status_code, readable=readable)
             raise NetworkError(f"Telegram answered HTTP {response.status_code}") from trouble
-        return response.status_code, response.content
+        # What is no answer of the Bot API is not shown in an error: it may hold what people wrote.
+        readable = response.status_code < 300 or response.content.startswith(b"{")
+        return response.status_code, response.content if readable else b""
+
+    @staticmethod
+    def parse_json_payload(payload: bytes) -> dict[str, Any]:
+        """The answer as an object. Raises ``TelegramError``; the library's own would log what it could not read."""
+        try:
+            answer = json.loads(payload.decode("utf-8", "replace"))
+        except (ValueError, RecursionError):
+            answer = None
+        if not isinstance(answer, dict) or ("result" not in answer and answer.get("ok") is not False):
+            raise TelegramError("Telegram's answer is not of the known shape")
+        return answer
