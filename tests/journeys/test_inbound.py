@@ -8,7 +8,7 @@ import pytest
 
 from tests.journeys.world import ANN, BO, DAN, SENT, World
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
 async def test_an_inbound_sms_nobody_routes_is_kept_and_owners_are_told_once_how_to_route_it(world: World) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.journeys.world import ANN, EYES, SENT, World
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 LONG = " ".join(f"word{n:04}" for n in range(1334))
 """A little over 12,000 characters."""

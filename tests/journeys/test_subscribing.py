@@ -7,7 +7,7 @@ import pytest
 from bridges.cinnox.sandbox import Reading
 from tests.journeys.world import World
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
 def _tried(world: World) -> int:

@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ from typing import Any, Self
 
 import httpx
 from click.testing import CliRunner
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bot.cli import cli
 from bot.playground.emulator import Emulator, retry_delay
@@ -100,12 +104,35 @@ class Ended:
     err: str
 
 
+class Script:
+    """An app that gives the answers it was told to give, one for each send, and otherwise lets its app answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self.answers: deque[Response] = deque()
+        self.given = 0
+
+    def next(self, status: int, body: str = "", **headers: str) -> None:
+        """The next send is answered so; the app never sees it."""
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.answers.append(Response(body, status, {"content-type": "application/json", **sent}))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.answers and scope["type"] == "http" and scope["method"] == "POST":
+            await Request(scope, receive).body()
+            self.given += 1
+            await self.answers.popleft()(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
 class Server:
     """A provider or Telegram on loopback, with switches for what may go wrong."""
 
-    def __init__(self, faults: Faults) -> None:
-        self.faults = faults
-        self._http = LoopbackServer(faults)
+    def __init__(self, app: ASGIApp, *, faults: Faults | None = None) -> None:
+        self.script = Script(faults or app)
+        self.faults = faults or Faults(self.script)
+        self._http = LoopbackServer(self.script if faults else self.faults)
         self.start, self.stop, self.down, self.up = self._http.start, self._http.stop, self._http.down, self._http.up
 
     @property
@@ -167,6 +194,15 @@ class Chat:
     def marks(self, number: int) -> list[str]:
         """The reactions that stand on a message."""
         return [r["type"]["emoji"] for r in self.world.telegram.reactions(self.id, number)]
+
+    async def press(self, card: Json, label: str, *, by: int = ANN) -> str:
+        """Press a button; returns the toast."""
+        answer = await self.world.telegram.press(by, self.id, card["message_id"], label).answered()
+        return str(answer.get("text", ""))
+
+    def now(self, card: Json) -> Json:
+        """A message as it stands now."""
+        return self.world.telegram.message(self.id, card["message_id"])
 
     async def marked(self, number: int, mark: str, *, within_s: float = DEADLINE_S) -> None:
         """Wait for this reaction, and no other, to stand on a message."""
@@ -234,10 +270,10 @@ class World:
         self.plain = CinnoxSandbox(token=SECRETS["cinnox"])
         self.club = EchoSandbox(token=SECRETS["echo"], signing_secret=SECRETS["signing"])
         self.servers = {
-            "telegram": Server(self.telegram.faults),
-            SUPPORT: Server(Faults(self.support.app)),
-            PLAIN: Server(Faults(self.plain.app)),
-            CLUB: Server(Faults(self.club.app)),
+            "telegram": Server(self.telegram.app, faults=self.telegram.faults),
+            SUPPORT: Server(self.support.app),
+            PLAIN: Server(self.plain.app),
+            CLUB: Server(self.club.app),
         }
         self.port = free_port()
         self.config = folder / "patchbay.toml"
@@ -292,7 +328,7 @@ class World:
     def environ(self) -> dict[str, str]:
         """The child's environment: nothing of ours that could matter to it."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PATCHBAY", "COV_"))}
-        return {**kept, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "default"}
+        return {**kept, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "default,ignore::DeprecationWarning"}
 
     def settings(self) -> Settings:
         """The configuration as it is written, table by table."""
