@@ -11,7 +11,6 @@ import contextlib
 import errno
 import json
 import logging
-import os
 import signal
 import sys
 import time
@@ -30,7 +29,7 @@ from bot.playground.emulator.world import WorldError
 from bot.playground.folder import CONFIG, DATABASE, LOG, WORLD, Folder, FolderError, listen_once
 from bot.playground.hosting import LoopbackServer
 from bot.playground.live import Hub
-from bot.playground.process import BotProcess, Log, environment
+from bot.playground.process import BotProcess, Log, spawn
 from bot.playground.side import DOWN, Side
 from bot.playground.tour import WAITING, Tour
 from bot.playground.views import chats_of, cinnox_view, echo_view, message_view, telegram_view
@@ -76,10 +75,9 @@ class PortTaken(Exception):
 class Playground:
     """Everything together. Use it with :meth:`running`."""
 
-    def __init__(self, folder: Folder, *, say: Callable[[str], None], clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, folder: Folder, *, clock: Callable[[], float] = time.time) -> None:
         self.folder = folder
         self.clock = clock
-        self._say = say
         self.emulator = Emulator(folder.secret(TELEGRAM), username=example.BOT_USERNAME, clock=clock)
         self.cinnox = CinnoxSandbox(token=folder.secret(SUPPORT), rooms=example.ROOMS)
         self.echo = EchoSandbox(
@@ -306,21 +304,7 @@ class Playground:
         return self.cinnox.subscribed_url == self.hook_url(SUPPORT)
 
     async def _run_command(self, *arguments: str) -> str:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "bot.playground.child",
-            str(os.getpid()),
-            "--config",
-            str(self.folder / CONFIG),
-            *arguments,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            cwd=self.folder.path,
-            env=environment(os.environ),
-            start_new_session=True,
-        )
+        process = await spawn("--config", str(self.folder / CONFIG), *arguments, folder=self.folder.path)
         try:
             assert process.stdout is not None
             output = await process.stdout.read()
@@ -357,7 +341,7 @@ class Playground:
     def start_tour_over(self) -> None:
         """Take the ticks away."""
         self.tour.start_over()
-        self._ticked(True)
+        self._ticked()
 
     # --- what happens, told to the page
 
@@ -371,9 +355,10 @@ class Playground:
         async for event in events:
             self._changed.set()
             self._tell_page(event)
-            message = event.get("message")
-            if event["type"] == "message" and message and message.get("from", {}).get("is_bot"):
-                self._ticked(self.tour.shown(str(message.get("text", ""))))
+            message = event.get("message") if event["type"] == "message" else None
+            by_bot = bool(message and message.get("from", {}).get("is_bot"))
+            if by_bot and self.tour.shown(str(message.get("text", ""))):
+                self._ticked()
 
     def _tell_page(self, event: Json) -> None:
         kind, chat_id, message_id = event["type"], event.get("chat_id"), event.get("message_id")
@@ -392,7 +377,8 @@ class Playground:
 
     def _hear_cinnox(self, change: Any) -> None:
         if change["kind"] == "message":
-            self._ticked(self.tour.accepted(str(change["room"])))
+            if self.tour.accepted(str(change["room"])):
+                self._ticked()
         elif change["kind"] == "sms" and 200 <= int(change["status"]) < 300:
             self.tour.texted(str(change["text"]))
         self._account_changed()
@@ -401,10 +387,9 @@ class Playground:
         self._changed.set()
         self.hub.touch("accounts")
 
-    def _ticked(self, something: bool) -> None:
-        if something:
-            self._changed.set()
-            self.hub.touch("tour")
+    def _ticked(self) -> None:
+        self._changed.set()
+        self.hub.touch("tour")
 
     async def _read_deliveries(self) -> None:
         while True:
@@ -425,9 +410,11 @@ class Playground:
             self.rows, self.balance = list(rows), dict(numbers)
             self.hub.touch("deliveries")
         failing = {name: side.failing for name, side in self.sides.items()}
-        self._ticked(self.tour.deliveries(self.rows, failing=failing))
+        ticked = self.tour.deliveries(self.rows, failing=failing)
         if self.bot.ready:
-            self._ticked(self.tour.survived(self.rows, balanced=bool(numbers["balanced"])))
+            ticked = self.tour.survived(self.rows, balanced=bool(numbers["balanced"])) or ticked
+        if ticked:
+            self._ticked()
 
     # --- views
 
@@ -574,7 +561,7 @@ async def run_playground(*, port: int, folder: Path, reset: bool = False, say: C
             loop.add_signal_handler(number, stop.set)
     place = _open(folder, fresh=reset, say=say)
     try:
-        playground = Playground(place, say=say)
+        playground = Playground(place)
         say("Starting Patchbay's playground: Telegram, CINNOX and Echo on this machine, and the bot …")
         try:
             async with playground.running(port) as url:

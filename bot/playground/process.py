@@ -68,6 +68,26 @@ def environment(given: Mapping[str, str]) -> dict[str, str]:
     return kept | {"PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1", "PATCHBAY_LOG": "text"}
 
 
+async def spawn(*arguments: str, folder: Path) -> asyncio.subprocess.Process:
+    """Start ``python -m bot ARGUMENT…`` so that it cannot outlive this process; its output is one pipe."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "bot.playground.child",
+        str(os.getpid()),
+        *arguments,
+        # A pipe that closes with this process: see child.watch_pipe.
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        cwd=folder,
+        env=environment(os.environ),
+        # Ctrl-C in a terminal is for the playground, which then stops the bot in order.
+        start_new_session=True,
+        limit=1 << 20,
+    )
+
+
 class BotProcess:
     """Keeps one bot running.
 
@@ -192,22 +212,7 @@ class BotProcess:
     async def _run_once(self) -> int:
         self.url = self._prepare()
         self.starts += 1
-        self._process = process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "bot.playground.child",
-            str(os.getpid()),
-            *self._arguments,
-            # A pipe that closes with this process: see child.watch_pipe.
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            cwd=self._folder,
-            env=environment(os.environ),
-            # Ctrl-C in a terminal is for the playground, which then stops the bot in order.
-            start_new_session=True,
-            limit=1 << 20,
-        )
+        self._process = process = await spawn(*self._arguments, folder=self._folder)
         self.since = time.time()
         self._set("starting")
         asking = asyncio.create_task(self._ask_ready(process))
