@@ -355,8 +355,8 @@ class Playground:
         async for event in events:
             self._changed.set()
             self._tell_page(event)
-            message = event.get("message") if event["type"] == "message" else None
-            by_bot = bool(message and message.get("from", {}).get("is_bot"))
+            message = event.get("message") or {}
+            by_bot = event["type"] == "message" and message.get("from", {}).get("is_bot")
             if by_bot and self.tour.shown(str(message.get("text", ""))):
                 self._ticked()
 
