@@ -31,7 +31,7 @@ from bot.intake import Intake
 from bot.relay import Relay, refusal
 from bot.routing import RouteError
 from bot.settings import TelegramSettings
-from bot.store import Store, StoreUnavailable, Tx
+from bot.store import Store, StoreError, Tx
 from bot.store.inbox import Arrived
 from bot.store.outbox import PRIORITY_REPLY
 from bot.telegram.access import Role, person_of, role_of
@@ -213,7 +213,7 @@ class TelegramSide:
                     offset = max(int(u["update_id"]) for u in updates) + 1
             except TelegramError as error:
                 failures = await self._wait_after(error, failures)
-            except StoreUnavailable as error:
+            except StoreError as error:
                 # Not committed, so not acknowledged: Telegram keeps them for the next time.
                 logger.error("updates cannot be stored", extra={"action": "poll", "error": str(error)})
                 await asyncio.sleep(1.0)
@@ -227,7 +227,9 @@ class TelegramSide:
         if offset is not None:
             wanted["offset"] = offset
         answer = await self.bot.do_api_request("getUpdates", api_kwargs=wanted, read_timeout=timeout_s + 10.0)
-        return [u for u in answer if isinstance(u, dict) and "update_id" in u]
+        if not isinstance(answer, list):
+            raise TelegramError("Telegram's answer is not of the known shape")
+        return [u for u in answer if isinstance(u, dict) and isinstance(u.get("update_id"), int)]
 
     async def accept(self, updates: Sequence[dict[str, Any]]) -> None:
         """Commit updates to the inbox; returns when they are safe, then they are worked on."""
@@ -290,7 +292,7 @@ class TelegramSide:
                 else:
                     await self._dispatch(item, update)
                 return
-            except StoreUnavailable as error:
+            except StoreError as error:
                 logger.error("the store does not take writes", extra={"action": "intake", "error": str(error)})
                 await asyncio.sleep(0.5)
             except Exception as error:
