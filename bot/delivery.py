@@ -29,7 +29,7 @@ from bot.retry import (
     after_failed_confirm,
     decide,
 )
-from bot.store import Store, StoreUnavailable, Tx
+from bot.store import Store, StoreError, Tx
 from bot.store.messages import Copy
 from bot.store.outbox import Delivery, Lease, Outcome
 from bridges.api import Outgoing
@@ -185,7 +185,7 @@ class _Dispatcher:
             self._wake.clear()
             try:
                 wait_s = await self._turn()
-            except StoreUnavailable as error:
+            except StoreError as error:
                 logger.error("the store does not take writes", extra={"action": "claim", "error": str(error)})
                 wait_s = STORE_WAIT_S
             except Exception:
@@ -281,7 +281,7 @@ class _Dispatcher:
             receipt = await self.account.deliver([await self._outgoing(row) for row in lease.rows])
         except asyncio.CancelledError:
             raise  # the row stays `sending`: unknown, resolved at the next start
-        except StoreUnavailable:
+        except StoreError:
             # What the message answers could not be looked up, so nothing has left.
             await self._failed(lease, Unavailable(_UNREAD))
         except Exception as error:
@@ -361,7 +361,7 @@ class _Dispatcher:
         try:
             receipt = await self.account.confirm(await self._outgoing(head))
         except Exception as raised:
-            failure = Unavailable(_UNREAD) if isinstance(raised, StoreUnavailable) else raised
+            failure = Unavailable(_UNREAD) if isinstance(raised, StoreError) else raised
             now = self.engine._clock()
             decision = after_failed_confirm(
                 failure, **self._circumstances(head, now=now, attempts=_questions(head, now))
@@ -442,7 +442,7 @@ class _Dispatcher:
         while True:
             try:
                 return await self.engine._store.write(unit)
-            except StoreUnavailable as error:
+            except StoreError as error:
                 logger.error("a send cannot be recorded yet", extra={"action": "settle", "error": str(error)})
                 await asyncio.sleep(STORE_WAIT_S)
 

@@ -17,7 +17,7 @@ from bot.accounts import Account, ProviderAccount
 from bot.addresses import TELEGRAM, Address
 from bot.faultpoints import point
 from bot.relay import Relay
-from bot.store import Store, StoreUnavailable, Tx
+from bot.store import Store, StoreError, Tx
 from bot.store.inbox import Arrived
 from bridges.api import Hook
 from bridges.errors import Garbled
@@ -102,7 +102,7 @@ class Intake:
             self._wake.clear()
             try:
                 await self._turn()
-            except StoreUnavailable as error:
+            except StoreError as error:
                 logger.error("the store does not take writes", extra={"action": "intake", "error": str(error)})
                 # What was taken from memory and not committed is still pending in the database.
                 self._behind, self._last_taken = True, 0
@@ -146,14 +146,14 @@ class Intake:
             return
         try:
             await self._store.write(lambda tx: self._decide(tx, item, events))
-        except StoreUnavailable:
+        except StoreError:
             raise
         except Exception as error:
             reason = _bug(item, error)
             await self._store.write(lambda tx: tx.inbox.failed(item, reason))
 
     async def accept(self, item: Arrived) -> None:
-        """Commit a webhook together with what its events lead to; raises ``StoreUnavailable``.
+        """Commit a webhook together with what its events lead to; raises ``StoreError``.
 
         Whatever goes wrong in between is our fault and not the provider's: the raw webhook is committed all the same,
         as failed, for a replay.
@@ -166,7 +166,7 @@ class Intake:
             try:
                 await self._store.write(lambda tx: self._accept(tx, item, events))
                 return
-            except StoreUnavailable:
+            except StoreError:
                 raise
             except Exception as error:
                 wrong = _bug(item, error)

@@ -63,4 +63,8 @@ class Retention:
     def _batch(self, tx: Tx) -> int:
         now = self._clock()
         before = now - self._keep_s
-        return tx.inbox.prune(before=before, now=now, limit=AT_ONCE) + tx.outbox.prune(before=before, limit=AT_ONCE)
+        return (
+            tx.inbox.prune(before=before, now=now, limit=AT_ONCE)
+            + tx.outbox.prune(before=before, limit=AT_ONCE)
+            + tx.messages.prune(before=before, limit=AT_ONCE)
+        )

@@ -22,7 +22,7 @@ from bot.accounts import ProviderAccount
 from bot.faultpoints import point
 from bot.intake import Intake, hook_of
 from bot.metrics import Metrics
-from bot.store import StoreUnavailable
+from bot.store import StoreError
 from bot.store.inbox import Arrived
 from bridges.api import Answer
 from bridges.errors import Garbled, Untrusted
@@ -150,7 +150,7 @@ class Web:
             point("hook.arrived")
             try:
                 await self._intake.accept(arrived)
-            except StoreUnavailable as error:
+            except StoreError as error:
                 logger.error("a webhook cannot be stored", extra={"action": "hook", "error": str(error)})
                 return PlainTextResponse("try again soon", 503, headers=RETRY_AFTER)
             point("hook.committed")
@@ -177,7 +177,7 @@ class Web:
             return PlainTextResponse("not an update", 400)
         try:
             await accept([update])
-        except StoreUnavailable as error:
+        except StoreError as error:
             logger.error("an update cannot be stored", extra={"action": "hook", "error": str(error)})
             return PlainTextResponse("try again soon", 503, headers=RETRY_AFTER)
         return JSONResponse({})
