@@ -260,6 +260,6 @@ def explain(resolution: Resolution) -> str:
 
 
 def refusal(error: AddressError | Refused | ValueError) -> str:
-    """An error a person caused, as a sentence."""
+    """An error a person caused, as a sentence. An address it may begin with stays as it is: its case matters."""
     text = str(error)
-    return text[:1].upper() + text[1:]
+    return text[:1].upper() + text[1:] if text.partition(" ")[0].isalpha() else text

@@ -467,7 +467,7 @@ class TelegramSide:
             reply = command.run(call, tx)
         except (UsageError, AddressError, RouteError, Refused, decisions.DecisionError) as error:
             tx.db.execute("ROLLBACK TO command")
-            return Reply(f"{refusal(error)}.\nExample: {command.example}".replace("..", ".")), "wrong argument"
+            return Reply(f"{refusal(error).removesuffix('.')}.\nExample: {command.example}"), "wrong argument"
         finally:
             tx.db.execute("RELEASE command")
         return reply, "done"
