@@ -109,19 +109,21 @@ class Script:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self.answers: deque[Response] = deque()
+        self.answers: deque[tuple[str, Response]] = deque()
         self.given = 0
 
-    def next(self, status: int, body: str = "", **headers: str) -> None:
-        """The next send is answered so; the app never sees it."""
+    def next(self, status: int, body: str = "", *, on: str = "", **headers: str) -> None:
+        """The next POST (to a path that ends with ``on``) is answered so; the app never sees it."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
-        self.answers.append(Response(body, status, {"content-type": "application/json", **sent}))
+        self.answers.append((on, Response(body, status, {"content-type": "application/json", **sent})))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self.answers and scope["type"] == "http" and scope["method"] == "POST":
-            await Request(scope, receive).body()
+        posted = scope["type"] == "http" and scope["method"] == "POST"
+        if posted and self.answers and scope["path"].endswith(self.answers[0][0]):
             self.given += 1
-            await self.answers.popleft()(scope, receive, send)
+            _, answer = self.answers.popleft()
+            await Request(scope, receive).body()
+            await answer(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
