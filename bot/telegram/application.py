@@ -16,7 +16,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from telegram import BotCommand, BotCommandScopeAllGroupChats, BotCommandScopeAllPrivateChats, CallbackQuery, Update
+from telegram import (
+    BotCommand,
+    BotCommandScope,
+    BotCommandScopeAllGroupChats,
+    BotCommandScopeAllPrivateChats,
+    BotCommandScopeChat,
+    CallbackQuery,
+    Update,
+)
 from telegram import Message as TelegramMessage
 from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError
 from telegram.ext import Application, CallbackContext, CallbackQueryHandler, ExtBot, MessageHandler, filters
@@ -171,12 +179,17 @@ class TelegramSide:
 
     async def _publish_menus(self) -> None:
         """The menu of commands: a narrower list left by somebody else would hide ours, so each scope is set anew."""
-        everyone = [_menu_entry(c) for c in registry.for_role(Role.VIEWER)]
+        for scope in (None, BotCommandScopeAllPrivateChats(), BotCommandScopeAllGroupChats()):
+            await self._publish_menu(Role.VIEWER, scope)
+        for owner in self._settings.owners:
+            await self._publish_menu(Role.OWNER, BotCommandScopeChat(owner))
+
+    async def _publish_menu(self, role: Role, scope: BotCommandScope | None) -> None:
         try:
-            for scope in (None, BotCommandScopeAllPrivateChats(), BotCommandScopeAllGroupChats()):
-                await self.bot.set_my_commands(everyone, scope=scope)
+            await self.bot.set_my_commands([_menu_entry(c) for c in registry.for_role(role)], scope=scope)
         except TelegramError as error:
-            logger.warning("the menu was not set", extra={"action": "menu", "error": str(bridge_error(error))})
+            # An owner's chat does not exist before they write to the bot; /start sets their menu then.
+            logger.info("a menu was not set", extra={"action": "menu", "error": str(bridge_error(error))})
 
     def _reached(self) -> None:
         self.reached_at = self._clock()
@@ -420,6 +433,9 @@ class TelegramSide:
         assert isinstance(meant, CommandLine)
         await self._store.write(lambda tx: self._run(tx, item, update, meant))
         point("telegram.commanded")
+        if meant.name == "start" and meant.message.chat.type == "private":
+            role = Role.OWNER if person_of(meant.message) in self._settings.owners else Role.VIEWER
+            await self._publish_menu(role, BotCommandScopeChat(meant.message.chat_id))
 
     def _run(self, tx: Tx, item: Arrived, update: Update, line: CommandLine) -> None:
         if not tx.inbox.is_pending(item.id):
