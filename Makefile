@@ -31,7 +31,7 @@ $(VENV)/bin/python:
 $(VENV)/.run-ready: $(VENV)/bin/python requirements.txt pyproject.toml
 	@echo "Installing the locked dependencies …"
 	@$(PIP) install --require-hashes -r requirements.txt
-	@$(PIP) install --no-deps --no-build-isolation -e .
+	@$(PIP) -q install --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.test-ready: $(VENV)/.run-ready requirements-dev.txt
