@@ -250,7 +250,7 @@ def fdatasync_ms(folder: Path) -> float:
 
 async def measure(load: Load, relay: Relay, *, messages: int, rounds: int, seconds: float) -> dict[str, float]:
     """All figures of one relay: medians of several rounds."""
-    await burst(load, relay, number=1000, clients=32, delay_s=0)  # warm
+    await burst(load, relay, number=min(messages, 1000), clients=32, delay_s=0)  # warm
     rounds_of = [await burst(load, relay, number=messages, clients=32, delay_s=0) for _ in range(rounds)]
     figures = {key: statistics.median(r[key] for r in rounds_of) for key in rounds_of[0]}
     slow = await burst(load, relay, number=messages // 2, clients=32, delay_s=0.05)
