@@ -75,7 +75,8 @@ def meaning(update: Update, *, bot: User) -> Meaning:
         # Edits, reactions, channel posts and membership changes are not carried yet.
         return Passed("unsupported", "this kind of update is not carried")
     user = message.from_user
-    if user is not None and user.is_bot and user.id != ANONYMOUS_ADMIN:
+    if user is not None and user.is_bot and message.sender_chat is None:
+        # Anonymous admins and people who write as a channel come with a bot of Telegram's as their sender.
         return Passed("filtered", "written by a bot")
     command = _command(message, bot=bot)
     if command is not None:
