@@ -109,6 +109,7 @@ class Web:
             ],
             exception_handlers={HTTPException: _plain, Exception: _our_bug},
         )
+        self.app.router.redirect_slashes = False
 
     def takes_updates(self, *, random: str, secret: str, accept: AcceptUpdates) -> None:
         """Serve Telegram's webhook at ``/telegram/{random}``."""
