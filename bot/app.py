@@ -101,11 +101,11 @@ class App:
 
     async def start(self) -> None:
         """Start everything. Raises ``StoreError`` or ``CannotListen``; whatever was started is stopped then."""
-        self._socket = self._listen()
+        self.store = await SqliteStore.open(self.settings.store.path, exclusive=True, busy_s=BUSY_S)
         try:
-            self.store = await SqliteStore.open(self.settings.store.path, exclusive=True, busy_s=BUSY_S)
-        except BaseException:
-            self._socket.close()
+            self._socket = self._listen()
+        except CannotListen:
+            await self.store.close()
             raise
         point("start.opened")
         self._build()
