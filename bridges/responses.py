@@ -87,7 +87,8 @@ _STRICT = json.JSONDecoder(parse_constant=_reject_constant)
 def parse_json(data: bytes | str) -> Any:
     """Strict JSON: raises ``Garbled`` for anything else (NaN, endless nesting, giant numbers, not UTF-8)."""
     try:
-        text = data if isinstance(data, str) else data.decode(json.detect_encoding(data), "surrogatepass")
+        # UTF-8 alone is what JSON between systems is written in (RFC 8259, 8.1); a mark at its beginning may be ignored.
+        text = data if isinstance(data, str) else data.decode("utf-8-sig")
         return _STRICT.decode(text)
     except (ValueError, RecursionError) as error:
         raise Garbled("not JSON") from error
