@@ -111,7 +111,7 @@ def route(call: Call, tx: Tx) -> Answer:
         case "":
             raise UsageError("say what to do: add, show, remove, enable, disable or test")
         case other:
-            raise UsageError(f"{other} is none of add, show, remove, enable, disable, test")
+            raise UsageError(f"{other!r} is none of add, show, remove, enable, disable, test")
 
 
 def _add(call: Call, tx: Tx, text: str) -> Answer:
