@@ -87,7 +87,7 @@ _STRICT = json.JSONDecoder(parse_constant=_reject_constant)
 def parse_json(data: bytes | str) -> Any:
     """Strict JSON: raises ``Garbled`` for anything else (NaN, endless nesting, giant numbers, not UTF-8)."""
     try:
-        # UTF-8 alone is what JSON between systems is written in (RFC 8259, 8.1); a mark at its beginning may be ignored.
+        # JSON between systems is UTF-8 and nothing else; a byte order mark may be ignored (RFC 8259, 8.1).
         text = data if isinstance(data, str) else data.decode("utf-8-sig")
         return _STRICT.decode(text)
     except (ValueError, RecursionError) as error:
