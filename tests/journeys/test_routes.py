@@ -65,9 +65,7 @@ async def test_a_pattern_takes_every_conversation_of_its_account_and_no_other(wo
         (r"match=/\d{4}-\d{4}/", "order 1234-5678", "order 12-34"),
     ],
 )
-async def test_a_filter_takes_what_fits_and_leaves_the_rest(
-    world: World, options: str, taken: str, left: str
-) -> None:
+async def test_a_filter_takes_what_fits_and_leaves_the_rest(world: World, options: str, taken: str, left: str) -> None:
     ops, number = world.group(), next(_numbers)
     await ops.ask(f"/route add support:sms/{number} -> here {options} name=filter")
     before = (await world.read("stats"))["inbound"]["filtered"]

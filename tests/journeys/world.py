@@ -155,7 +155,7 @@ class Chat:
         return f"telegram:{self.id}" + (f"/{self.topic}" if self.topic else "")
 
     def say(self, text: str, *, by: int = ANN, **more: Any) -> int:
-        """Somebody writes; returns the message's number."""
+        """Somebody writes (Ann, where it does not matter who); returns the message's number."""
         said = self.world.telegram.say(by, self.id, text, thread_id=self.topic, **more)
         return int(said["message_id"])
 
@@ -165,7 +165,7 @@ class Chat:
             messages = self.world.telegram.messages(self.id, self.topic)
         except Exception:
             return []  # a private chat begins with its first message
-        return [m for m in messages if m.get("from", {}).get("is_bot") and "text" in m]
+        return [m for m in messages if m.get("from", {}).get("id") == self.world.telegram.bot.id and "text" in m]
 
     def texts(self) -> list[str]:
         return [m["text"] for m in self.heard()]
