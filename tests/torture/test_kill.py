@@ -24,8 +24,8 @@ PLANS = {
     "echo, which can be asked": Plan(kills=0, messages=0, policy="hold", provider="echo", quiet_s=20),
 }
 
-ONCE_A_START = {"start.opened", "start.recovered", "stop.begun", "stop.drained"}
-"""Points that a process comes to once: for the third hit, three starts die there."""
+ONCE_A_START = {"start.opened", "start.recovered", "delivery.confirmed", "stop.begun", "stop.drained"}
+"""Points that a process comes to once for certain: for the third hit, three starts die there."""
 ASKED_ONLY = {"delivery.confirmed"}
 """Points that only a provider that can be asked leads to."""
 WITH_A_SEND = {"start.recovered", "delivery.begun", "delivery.answered", "delivery.confirmed", "delivery.settled"}
