@@ -352,7 +352,8 @@ class _Dispatcher:
             error,
             can_confirm=self._can_confirm(lease),
             confirmed_absent=confirmed_absent,
-            **self._circumstances(head, now=now, attempts=head.attempts + 1),
+            # One found `sending` has had its attempt counted when it began.
+            **self._circumstances(head, now=now, attempts=head.attempts + (head.state == "queued")),
         )
 
     async def _confirm(self, lease: Lease, error: Exception) -> None:
