@@ -118,24 +118,6 @@ async def test_metrics_agree_with_the_balance(world: World) -> None:
     assert "patchbay_schedule_lateness_seconds_count" in page
 
 
-async def test_metrics_want_the_token_where_one_is_set(world: World) -> None:
-    world.configure(web={"metrics_token": SECRETS["metrics"]})
-    await world.restart()
-    answers = [
-        await world.http.get("/metrics", headers=headers)
-        for headers in (
-            {},
-            {"Authorization": "Bearer wrong"},
-            {"Authorization": SECRETS["metrics"]},
-            {"Authorization": f"Bearer {SECRETS['metrics']}"},
-        )
-    ]
-    assert [answer.status_code for answer in answers] == [401, 401, 401, 200]
-    assert (await world.http.get("/healthz")).status_code == 200
-    world.configure()
-    await world.restart()
-
-
 async def test_stats_and_outbox_have_the_fields_that_scripts_rely_on(world: World) -> None:
     stats = await world.read("stats")
     assert set(stats) == {"inbound", "deliveries", "balanced"}

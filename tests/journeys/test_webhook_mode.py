@@ -1,4 +1,4 @@
-"""The same stories with Telegram's webhook instead of polling."""
+"""The same stories with Telegram's webhook instead of polling, and with a token for the metrics."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from tests.journeys.world import ANN, SECRETS, SENT, World
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
-CHANGES = {"telegram": {"mode": "webhook", "webhook_secret": SECRETS["webhook"]}}
+CHANGES = {
+    "telegram": {"mode": "webhook", "webhook_secret": SECRETS["webhook"]},
+    "web": {"metrics_token": SECRETS["metrics"]},
+}
 
 
 def _path(world: World) -> str:
@@ -128,3 +131,17 @@ async def test_when_telegram_is_away_at_the_start_hooks_are_still_worked_on_and_
     await ops.marked(number, SENT)
     assert world.pushed().count("early") == 1
     await ops.ask("/route remove across", by=ANN)
+
+
+async def test_metrics_want_the_token_where_one_is_set(world: World) -> None:
+    answers = [
+        await world.http.get("/metrics", headers=headers)
+        for headers in (
+            {},
+            {"Authorization": "Bearer wrong"},
+            {"Authorization": SECRETS["metrics"]},
+            {"Authorization": f"Bearer {SECRETS['metrics']}"},
+        )
+    ]
+    assert [answer.status_code for answer in answers] == [401, 401, 401, 200]
+    assert (await world.http.get("/healthz")).status_code == 200
