@@ -37,6 +37,7 @@ from bridges.registry import PROVIDERS
 logger = logging.getLogger(__name__)
 
 REACHED_WITHIN_S = 120.0
+READY_S = 5.0
 BUSY_S = 3.0
 """How long a locked database is waited for. Providers give a webhook five to ten seconds, and should still hear the
 503 that brings them back; whoever else meets the lock here tries again by itself."""
@@ -250,10 +251,12 @@ class App:
         """Each check with ``ok`` or what is wrong."""
         checks = {"store": "ok", "telegram": "ok", "workers": "ok"}
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(READY_S):
                 await self.store.write(lambda tx: tx.meta.set("ready_checked", "yes"))
-        except (StoreError, TimeoutError) as error:
+        except StoreError as error:
             checks["store"] = f"does not take writes: {error}"
+        except TimeoutError:
+            checks["store"] = f"does not take writes: none was finished within {READY_S:g} s"
         reached = self.telegram.reached_at
         if self.telegram.trouble:
             checks["telegram"] = self.telegram.trouble
