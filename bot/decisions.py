@@ -24,7 +24,7 @@ def find(tx: Tx, word: str) -> Delivery:
 
 def retry(tx: Tx, row: Delivery, *, now: float) -> str:
     """Send a dead or held one again."""
-    if row.state not in ("dead", "held", "expired", "discarded"):
+    if row.state not in ("dead", "held", "expired"):
         raise DecisionError(f"delivery {row.id} is {row.state}; only dead and held ones can be sent again")
     tx.outbox.requeue(row.id, now=now, expires_at=now + (row.expires_at - row.created_at))
     return f"Delivery {row.id} to {row.address} is sent again."

@@ -69,10 +69,6 @@ class Observer(Protocol):
         """An account was paused because its credentials are refused."""
         ...
 
-    def resumed(self, tx: Tx, account: str, *, now: float) -> None:
-        """A paused account sends again."""
-        ...
-
 
 @dataclass
 class Meters:
@@ -161,7 +157,8 @@ class _Dispatcher:
         self._wake = asyncio.Event()
         self._stopping = False
         self.loop: asyncio.Task[None] | None = None
-        self._next_probe_at = 0.0
+        self._paused_at: float | None = None
+        """Since when it is known to be paused, or when it was last looked at."""
 
     def wake(self) -> None:
         self._wake.set()
@@ -207,6 +204,7 @@ class _Dispatcher:
         leases, wait_s, paused = await engine._store.write(lambda tx: self._claim(tx, now=now, limit=free))
         if paused:
             return await self._probe_when_due(now)
+        self._paused_at = None
         for lease in leases:
             task = asyncio.create_task(self._attempt(lease))
             self.under_way.add(task)
@@ -464,21 +462,22 @@ class _Dispatcher:
     # --- a paused account
 
     async def _probe_when_due(self, now: float) -> float:
-        """Every few minutes, and once at start: do the credentials work again? Returns seconds until the next."""
-        if now >= self._next_probe_at:
-            self._next_probe_at = now + PROBE_EVERY_S
+        """Every few minutes: do the credentials work again? Returns seconds until the next.
+
+        Not at once: what the probe may do may still be refused to a send, and the two would chase each other.
+        """
+        waited = self._paused_at is not None and now - self._paused_at >= PROBE_EVERY_S
+        if self._paused_at is None or waited:
+            self._paused_at = now
+        if waited:
             try:
                 await self.account.probe()
             except BridgeError as error:
                 logger.info("still paused", extra={"account": self.account.name, "error": str(error)})
             else:
-                await self.engine._store.write(lambda tx: self._resume_in(tx))
+                await self.engine._store.write(lambda tx: tx.accounts.resume(self.account.name))
                 return 0.0
-        return max(0.0, self._next_probe_at - now)
-
-    def _resume_in(self, tx: Tx) -> None:
-        if tx.accounts.resume(self.account.name):
-            self.engine._observer.resumed(tx, self.account.name, now=self.engine._clock())
+        return max(0.0, self._paused_at + PROBE_EVERY_S - now)
 
 
 async def _wait(tasks: Sequence[asyncio.Task[None]], *, until: float) -> set[asyncio.Task[None]]:

@@ -115,7 +115,9 @@ class Feedback:
         """What was said once of this place or account may be said again, and an account that was lost is back."""
         self._take_back(tx, f"dead:{row.address}")
         self._take_back(tx, f"held:{row.address}")
-        if row.account != TELEGRAM and self._take_back(tx, f"lost:{row.account}"):
+        # Both are asked, so that what was said in two ways is taken back in one.
+        gone = [self._take_back(tx, f"{what}:{row.account}") for what in ("lost", "paused")]
+        if row.account != TELEGRAM and any(gone):
             self._relay.tell_owners(tx, f"{row.account} takes messages again.", now=now)
 
     def _say(self, notice: str) -> str:
@@ -134,17 +136,14 @@ class Feedback:
         return said
 
     def paused(self, tx: Tx, account: str, *, reason: str, now: float) -> None:
-        """Operators hear once that credentials are refused."""
+        """Owners hear once that credentials are refused, however often they are tried again, until a send works."""
         self._relay.tell_owners(
             tx,
             f"{account} is paused: {reason}. Its messages wait in order. Correct the credentials in the"
             " configuration and restart; it is also tried again every few minutes.",
             now=now,
+            once=self._say(f"paused:{account}"),
         )
-
-    def resumed(self, tx: Tx, account: str, *, now: float) -> None:
-        """And once that they work again."""
-        self._relay.tell_owners(tx, f"{account} is no longer paused: its credentials work again.", now=now)
 
 
 def card_buttons(tx: Tx, delivery: int, *, chat: str, now: float) -> tuple[Button, ...]:

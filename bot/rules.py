@@ -41,6 +41,9 @@ def save_route(tx: Tx, draft: Draft, *, created_by: str, now: float, enabled: bo
     """Write a rule whose ends were checked; raises ``RouteError`` for a name that is taken or what is not done yet."""
     if draft.options.late is not None:
         raise RouteError("late= is not available yet: a late message is delivered as soon as that is possible")
+    kinds = draft.options.kinds
+    if kinds and Kind.TEXT not in kinds and Kind.MEDIA not in kinds:
+        raise RouteError(f"kinds={','.join(kinds)} is not available yet: only messages are carried, as in kinds=text")
     try:
         row = tx.routes.add(
             name=draft.name or None,

@@ -38,6 +38,9 @@ HEADERS_MOST = 64
 RETRY_AFTER = {"Retry-After": "5"}
 NOWHERE = "a secret that no account has, compared so that an unknown account takes as long as a wrong secret"
 
+# What a reverse proxy adds: whoever asks through one is not on this machine, though the proxy may be.
+_FORWARDED = {"forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"}
+
 AcceptUpdates = Callable[[Sequence[dict[str, Any]]], Awaitable[None]]
 Readiness = Callable[[], Awaitable[dict[str, str]]]
 
@@ -197,7 +200,7 @@ class Web:
         if self._metrics_token is not None:
             if not same(request.headers.get("authorization", ""), f"Bearer {self._metrics_token}"):
                 return PlainTextResponse("a bearer token is needed", 401, headers={"WWW-Authenticate": "Bearer"})
-        elif not _is_loopback(request.client.host if request.client else ""):
+        elif not _is_loopback(request.client.host if request.client else "") or _FORWARDED & set(request.headers):
             return not_found()
         page = await self._metrics.page(now=self._clock())
         return Response(page, media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -29,6 +29,26 @@ for command in (run, playground, check, routes, outbox, stats, subscribe, unsubs
     cli.add_command(command)
 
 
+def _take_config(context: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        context.find_root().obj = value
+
+
+def _accept_config_everywhere(group: click.Group) -> None:
+    """``--config`` may stand before the command and after it."""
+    for command in group.commands.values():
+        if isinstance(command, click.Group):
+            _accept_config_everywhere(command)
+        if command.name != "playground":
+            option = click.Option(
+                ["--config"], metavar="FILE", expose_value=False, callback=_take_config, help="The configuration"
+            )
+            command.params.append(option)
+
+
+_accept_config_everywhere(cli)
+
+
 def main() -> None:
     """The entry point: exit code 0, 1 (a check failed) or 2 (something a person has to change)."""
     try:

@@ -45,6 +45,9 @@ def _data(row: Delivery) -> dict[str, object]:
 def list_(context: click.Context, state: str | None, account: str | None, as_json: bool) -> None:
     """List deliveries, oldest first."""
     settings = settings_of(context)
+    if account is not None and account not in ("telegram", *settings.accounts):
+        known = ", ".join(["telegram", *settings.accounts])
+        raise Problem(f"there is no account {account!r}; configured: {known}")
 
     async def work() -> list[Delivery]:
         async with opened(settings) as store:

@@ -157,7 +157,7 @@ def test(context: click.Context, address: str, text: tuple[str, ...]) -> None:
 def export(context: click.Context, file: Path | None) -> None:
     """Write all rules as TOML, to FILE or standard output."""
     text = to_toml(_do(settings_of(context), _rules))
-    if file is None:
+    if file is None or str(file) == "-":
         click.echo(text, nl=False)
         return
     try:
@@ -191,6 +191,8 @@ def import_(context: click.Context, file: Path, yes: bool) -> None:
     if not gone and not new:
         click.echo("Nothing changes.")
         return
+    if not yes and not sys.stdin.isatty():
+        raise Problem("nothing was changed: nobody is there to ask; add --yes to apply it")
     if not yes and not click.confirm("Apply?", default=False, err=not sys.stdout.isatty()):
         click.echo("Nothing was changed.")
         return

@@ -171,7 +171,7 @@ class TelegramSide:
                     )
                 self._reached()
                 break
-            except TelegramError as error:
+            except Exception as error:
                 failures = await self._wait_after(error, failures)
         if webhook_url is None:
             self._poller = asyncio.create_task(self._poll(), name="poller")
@@ -191,13 +191,27 @@ class TelegramSide:
             # An owner's chat does not exist before they write to the bot; /start sets their menu then.
             logger.info("a menu was not set", extra={"action": "menu", "error": str(bridge_error(error))})
 
+    @property
+    def turning(self) -> bool:
+        """Whether somebody listens, or tries to reach Telegram."""
+        return any(task is not None and not task.done() for task in (self._starter, self._poller)) or (
+            self._settings.mode == "webhook" and self.reached_at is not None
+        )
+
     def _reached(self) -> None:
         self.reached_at = self._clock()
         self.trouble = ""
 
-    async def _wait_after(self, error: TelegramError, failures: int) -> int:
-        """Say it once for each new kind of trouble, then wait; returns the number of failures so far."""
-        said = str(bridge_error(error))
+    async def _wait_after(self, error: Exception, failures: int) -> int:
+        """Say it once for each new kind of trouble, then wait; returns the number of failures so far.
+
+        What is no error of Telegram's is one all the same: an answer that the library stumbles over must not be the
+        end of listening.
+        """
+        if isinstance(error, TelegramError):
+            said = str(bridge_error(error))
+        else:
+            said = f"Telegram's answer is not of the known shape ({type(error).__name__})"
         if isinstance(error, Conflict):
             said += " (another program polls with this token, or a webhook is set: stop it, then this goes on)"
         if said != self.trouble:
@@ -224,12 +238,12 @@ class TelegramSide:
                     await self.accept(updates)
                     point("telegram.committed")
                     offset = max(int(u["update_id"]) for u in updates) + 1
-            except TelegramError as error:
-                failures = await self._wait_after(error, failures)
             except StoreError as error:
                 # Not committed, so not acknowledged: Telegram keeps them for the next time.
                 logger.error("updates cannot be stored", extra={"action": "poll", "error": str(error)})
                 await asyncio.sleep(1.0)
+            except Exception as error:
+                failures = await self._wait_after(error, failures)
 
     async def _get_updates(self, offset: int | None, *, timeout_s: int) -> list[dict[str, Any]]:
         wanted = {

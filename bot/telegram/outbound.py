@@ -20,7 +20,7 @@ from bot.limits import Pace, TelegramPace
 from bot.shaping import utf16_offsets
 from bot.telegram.errors import bridge_error
 from bridges.api import Capabilities, Outgoing
-from bridges.errors import Refused
+from bridges.errors import Garbled, Refused
 from bridges.model import ConversationId, Message, MessageId, Receipt, Span, SpanKind
 
 CAPABILITIES = Capabilities(
@@ -117,6 +117,9 @@ class TelegramAccount:
                 return await self._send(moved.new_chat_id, topic, out.message)
         except TelegramError as error:
             raise bridge_error(error) from error
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            # The library reads the answer into its objects and stumbles over one that is not a message.
+            raise Garbled("Telegram's answer is not of the known shape") from error
 
     async def _send(self, chat_id: int, topic: int | None, message: Message) -> Receipt:
         reply = None

@@ -27,7 +27,7 @@ from bridges.api import (
     Token,
 )
 from bridges.cinnox import wire
-from bridges.errors import Garbled, Inexpressible, Refused, Unauthorized, Unavailable
+from bridges.errors import Garbled, Inexpressible, Refused, Unavailable
 from bridges.model import (
     Conversation,
     ConversationId,
@@ -190,8 +190,6 @@ class CinnoxBridge:
         except Garbled:
             reply = wire.Reply(code=0)
         detail = self._said(reply, texts=texts)
-        if status == 403:  # codes for a bad token are not documented, so both statuses are taken for one
-            raise Unauthorized(f"{what}: the credentials were refused (HTTP 403){detail and f': {detail}'}")
         if 400 <= status < 500 and status != 401 and reply.code in wire.CODES_RETRY:
             self._raise_for_code(reply, response=response, what=what, texts=texts)
         raise_for_status(response, what=what, detail=detail)

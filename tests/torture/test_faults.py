@@ -149,7 +149,7 @@ FAULTS = {
     "413": Case(lambda: error(413), "dead"),
     "422": Case(lambda: error(422), "dead"),
     "401": Case(lambda: error(401), "queued", 0, counts=False, pauses=True),
-    "403": Case(lambda: error(403), "queued", 0, counts=False, pauses=True),
+    "403": Case(lambda: error(403), "dead"),
     "502": Case(lambda: error(502), "held"),
     "504": Case(lambda: error(504), "held"),
     "timeout": Case(lambda: fault_server.silent, "held"),
