@@ -135,6 +135,7 @@ async def _try_all(store: SqliteStore, account: ProviderAccount, bridge: Subscri
             raise Problem(f"not subscribed: {error}") from error
         return await _keep(store, name, made, memory=dict(made.memory) or known)
     await store.write(lambda tx: tx.accounts.remember(name, before))
+    await asyncio.sleep(NOTICED_S)  # else a command right behind this one would meet the mode that was tried last
     raise Problem(
         f"not subscribed: {refusals[-1]}; check that `patchbay run` is up and that web.public_url leads to it"
         + (f" ({len(refusals)} ways of answering the challenge were tried)" if len(refusals) > 1 else "")
