@@ -27,6 +27,11 @@ class Roles:
         rows = self._db.execute("SELECT person FROM roles WHERE role = ? AND scope = '*' ORDER BY person", (role,))
         return [str(row[0]) for row in rows]
 
+    def move(self, old_chat: str, new_chat: str) -> None:
+        """What was granted for one chat holds for the one that took its place."""
+        self._db.execute("UPDATE OR IGNORE roles SET scope = ? WHERE scope = ?", (new_chat, old_chat))
+        self._woken.add("roles")
+
 
 class Names:
     """Names for addresses."""
@@ -42,3 +47,7 @@ class Names:
     def set(self, name: str, address: str) -> None:
         """Name an address, replacing the one that had the name."""
         self._db.execute("INSERT OR REPLACE INTO names (name, address) VALUES (?, ?)", (name, address))
+
+    def move(self, old: str, new: str) -> None:
+        """Names of an address name the one that took its place."""
+        self._db.execute("UPDATE names SET address = ? WHERE address = ?", (new, old))

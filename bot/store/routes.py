@@ -89,3 +89,12 @@ class Routes:
         """Forget a rule."""
         self._db.execute("DELETE FROM routes WHERE id = ?", (id,))
         self._woken.add("routes")
+
+    def move(self, old: str, new: str) -> int:
+        """Put another address in an address's place, in all rules; returns how many ends were changed."""
+        changed = 0
+        for end in ("source", "target"):
+            changed += self._db.execute(f"UPDATE routes SET {end} = ? WHERE {end} = ?", (new, old)).rowcount
+        if changed:
+            self._woken.add("routes")
+        return changed

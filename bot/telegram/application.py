@@ -31,7 +31,7 @@ from telegram.ext import Application, CallbackContext, CallbackQueryHandler, Ext
 from telegram.warnings import PTBUserWarning
 
 from bot import decisions
-from bot.addresses import TELEGRAM, AddressError
+from bot.addresses import TELEGRAM, AddressError, telegram_address
 from bot.faultpoints import point
 from bot.feedback import ARRIVED, CARD, SEND_AGAIN, Feedback
 from bot.http import HttpClient
@@ -46,7 +46,7 @@ from bot.telegram.access import Role, person_of, role_of
 from bot.telegram.commands import registry
 from bot.telegram.commands.registry import Call, Command, Reply, Services, UsageError
 from bot.telegram.errors import bridge_error, wait_s
-from bot.telegram.inbound import CommandLine, Meaning, Passed, Press, Talk, here, lane, meaning, received
+from bot.telegram.inbound import CommandLine, Meaning, Moved, Passed, Press, Talk, here, lane, meaning, received
 from bot.telegram.request import Request
 from bridges.errors import Refused
 from bridges.model import Received
@@ -350,6 +350,8 @@ class TelegramSide:
             case Talk(event=event, message=message):
                 await self._store.write(lambda tx: self._talk(tx, item, event, message))
                 point("telegram.talked")
+            case Moved(old=old, new=new):
+                await self._store.write(lambda tx: self._follow(tx, item, old=old, new=new))
             case Passed(outcome=outcome):
                 await self._store.write(lambda tx: self._pass(tx, item, outcome))
             case CommandLine() | Press():
@@ -360,6 +362,19 @@ class TelegramSide:
                     self._at_hand.pop(update.update_id, None)
                 if at_hand.error is not None:
                     raise at_hand.error
+
+    def _follow(self, tx: Tx, item: Arrived, *, old: int, new: int) -> None:
+        """A group that was upgraded keeps its rules, names and roles; what is queued finds it by Telegram's answer."""
+        if not tx.inbox.is_pending(item.id):
+            return
+        tx.inbox.done(item, ["unsupported"])
+        before, after = telegram_address(old), telegram_address(new)
+        tx.names.move(str(before), str(after))
+        tx.roles.move(str(old), str(new))
+        if tx.routes.move(str(before), str(after)):
+            self._relay.tell_owners(
+                tx, f"The group {before} became a supergroup. Its routes follow it to {after}.", now=self._clock()
+            )
 
     def _pass(self, tx: Tx, item: Arrived, outcome: str) -> None:
         if tx.inbox.is_pending(item.id):

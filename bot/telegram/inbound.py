@@ -49,7 +49,15 @@ class Passed:
     why: str
 
 
-Meaning: TypeAlias = CommandLine | Talk | Press | Passed
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A group became a supergroup and has another id from now on."""
+
+    old: int
+    new: int
+
+
+Meaning: TypeAlias = CommandLine | Talk | Press | Passed | Moved
 
 
 def lane(update: Update) -> str:
@@ -74,6 +82,11 @@ def meaning(update: Update, *, bot: User) -> Meaning:
     if message is None:
         # Edits, reactions, channel posts and membership changes are not carried yet.
         return Passed("unsupported", "this kind of update is not carried")
+    # Two service messages tell of it, one in each chat, and not always both come.
+    if message.migrate_to_chat_id is not None:
+        return Moved(message.chat_id, message.migrate_to_chat_id)
+    if message.migrate_from_chat_id is not None:
+        return Moved(message.migrate_from_chat_id, message.chat_id)
     user = message.from_user
     if user is not None and user.is_bot and message.sender_chat is None:
         # Anonymous admins and people who write as a channel come with a bot of Telegram's as their sender.

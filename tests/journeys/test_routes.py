@@ -236,3 +236,13 @@ async def test_linking_twice_leaves_one_and_unlinking_ends_it(world: World) -> N
     await ops.ask("/unlink")
     assert "not linked" in await ops.ask("/unlink", by=ANN)
     assert not await _arrives(world, ops, "after unlinking", sender=number)
+
+
+async def test_a_group_that_becomes_a_supergroup_keeps_its_link(world: World) -> None:
+    old, number = world.group(type="group"), next(_numbers)
+    await old.ask(f"/link support:sms/{number}")
+    new = Chat(world, world.telegram.migrate(old.id, old.id - 5_000_000))
+    await world.private(ANN).hears(f"follow it to {new.address}")
+    assert await _arrives(world, new, "after the upgrade", sender=number)
+    rules = await world.read("routes", "list", "--json")
+    assert new.address in str(rules) and old.address not in str(rules)

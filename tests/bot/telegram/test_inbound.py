@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from telegram import Update, User
 
-from bot.telegram.inbound import CommandLine, Passed, Press, Talk, here, lane, meaning
+from bot.telegram.inbound import CommandLine, Moved, Passed, Press, Talk, here, lane, meaning
 from bridges.model import Span, SpanKind
 
 BOT = User(7000001, "Patchbay", True, username="patchbay_bot")
@@ -163,3 +163,14 @@ def test_what_hangs_on_a_message_is_named(more: dict[str, Any], kind: str) -> No
     meant = meaning(update(**more), bot=BOT)
     assert isinstance(meant, Talk)
     assert [a.kind for a in meant.event.message.attachments] == [kind]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"migrate_to_chat_id": -100700, "chat": {"id": -700, "type": "group", "title": "Ops"}},
+        {"migrate_from_chat_id": -700, "chat": {"id": -100700, "type": "supergroup", "title": "Ops"}},
+    ],
+)
+def test_either_message_of_an_upgrade_tells_of_both_ids(more: dict[str, Any]) -> None:
+    assert meaning(update(**more), bot=BOT) == Moved(-700, -100700)
