@@ -45,9 +45,12 @@ def bridge_error(error: TelegramError) -> BridgeError:
 
 
 def wait_s(error: RetryAfter) -> float:
-    """The seconds that Telegram asks to wait."""
-    after = error.retry_after
-    return float(after) if isinstance(after, int) else after.total_seconds()
+    """The seconds that Telegram asks to wait; one where what it says makes no sense."""
+    try:
+        after = error.retry_after
+        return float(after) if isinstance(after, int) else after.total_seconds()
+    except (AttributeError, TypeError, ValueError):
+        return 1.0
 
 
 def _unreached(error: TelegramError) -> BridgeError:
