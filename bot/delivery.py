@@ -142,10 +142,6 @@ class DeliveryEngine:
         """Whether every dispatcher's loop is alive."""
         return all(d.alive for d in self._dispatchers.values())
 
-    async def try_again(self, account: str) -> None:
-        """Resume an account: the next send tells whether its credentials work again."""
-        await self._store.write(lambda tx: tx.accounts.resume(account))
-
 
 class _Dispatcher:
     """One account's loop: claim due lanes, begin, send, settle."""
@@ -201,6 +197,8 @@ class _Dispatcher:
         if free <= 0:
             return None  # a finished send wakes us
         now = engine._clock()
+        if account.pace.whole and (closed_s := account.pace.ready_in("", now)) > 0:
+            return closed_s
         leases, wait_s, paused = await engine._store.write(lambda tx: self._claim(tx, now=now, limit=free))
         if paused:
             return await self._probe_when_due(now)

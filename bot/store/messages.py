@@ -96,10 +96,6 @@ class Messages:
         ).fetchone()
         return int(row[0])
 
-    def explain(self, id: int, why: str) -> None:
-        """Keep in words what routing did with it."""
-        self._db.execute("UPDATE messages SET why = ? WHERE id = ?", (why, id))
-
     def get(self, id: int) -> Origin | None:
         """A message by our own id."""
         row = self._db.execute(f"SELECT {_ORIGIN} FROM messages WHERE id = ?", (id,)).fetchone()
