@@ -87,3 +87,13 @@ async def test_12000_characters_go_to_a_chat_in_ordered_parts(world: World) -> N
     parts = ops.texts()[1:]
     assert all(len(part) <= 4096 for part in parts)
     assert [word for part in parts for word in part.split() if word.startswith("word")] == LONG.split()
+
+
+async def test_a_file_under_the_command_is_not_sent_and_that_is_said(world: World) -> None:
+    ops = world.group()
+    world.telegram.send_media(
+        ANN, ops.id, "document", b"%PDF", file_name="r.pdf", caption="/send support:room-42 only words"
+    )
+    await ops.hears("Only the text is sent")
+    await world.settled()
+    assert world.pushed("room-42").count("only words") == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bot.store import Tx
 from bot.store.outbox import PRIORITY_REPLY
 from bot.telegram.access import Role
-from bot.telegram.commands.registry import Answer, Call, UsageError, registry
+from bot.telegram.commands.registry import Answer, Call, Reply, UsageError, registry
 from bot.telegram.inbound import spans_of
 from bridges.model import Message, Span
 from bridges.responses import clean
@@ -41,6 +41,8 @@ def send(call: Call, tx: Tx) -> Answer:
         priority=PRIORITY_REPLY,
         why=f"/send by {call.person_name}",
     )
+    if call.message.effective_attachment is not None:
+        return Reply("Only the text is sent: files are not carried yet.")
     return None
 
 
