@@ -24,6 +24,7 @@ import uvloop
 
 from bot.playground.emulator import Emulator
 from bot.playground.hosting import LoopbackServer
+from tests.ports import free_port
 
 SECRET = "benchmark-secret-0123456789"
 SENDERS = 200
@@ -47,15 +48,6 @@ class Relay:
         """Resident memory."""
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-
-def free_port() -> int:
-    """A port that nobody uses now."""
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def config_of(folder: Path, *, telegram: str, provider: str, port: int) -> Path:

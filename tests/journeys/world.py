@@ -13,7 +13,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -37,6 +36,7 @@ from bridges.cinnox.sandbox import CinnoxSandbox
 from bridges.echo.sandbox import EchoSandbox
 from bridges.faults import Faults
 from tests.playground.bot_api_schema import API, check_calls
+from tests.ports import free_port
 
 Json = dict[str, Any]
 Settings = dict[str, dict[str, object]]
@@ -77,13 +77,6 @@ async def until(
         if time.monotonic() > end:
             raise AssertionError(f"not within {within_s:g} s; it gave {found!r}\n{told()}")
         await asyncio.sleep(LOOK_S)
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def to_toml(settings: Mapping[str, Mapping[str, object]]) -> str:

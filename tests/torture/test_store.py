@@ -16,7 +16,8 @@ from bot.settings import load_settings
 from bot.store import Tx
 from bot.store.balance import balance
 from bot.store.sqlite import SqliteStore
-from tests.torture.torture import LOOK_S, free_port
+from tests.ports import free_port
+from tests.torture.torture import LOOK_S
 from tests.torture.world import ACCOUNT, Kind, World, tokens_in
 
 PAGES_MOST = 1_073_741_823

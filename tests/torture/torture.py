@@ -8,7 +8,6 @@ import os
 import random
 import shutil
 import signal
-import socket
 import sqlite3
 import tempfile
 import time
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bot import faultpoints
+from tests.ports import free_port
 from tests.torture.processes import KILLED, Child, Starter
 from tests.torture.world import PATHS, SHARES, ProviderName, World, number_of, stream_of, tokens_in
 
@@ -73,13 +73,6 @@ class Figures:
     def to_json(self) -> dict[str, Any]:
         """All of it."""
         return asdict(self)
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Bench:
