@@ -13,7 +13,7 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from telegram import (
@@ -439,9 +439,10 @@ class TelegramSide:
             why=f"reply by {event.message.sender.name if event.message.sender else 'somebody'}",
         )
         resolution = self._relay.resolve(tx, place, event)
-        others = [target for target in resolution.targets if target.address != source]
-        if others:
-            self._relay.follow(tx, resolution, event=event, source=TELEGRAM, message_id=message_id, now=now)
+        # The answer has its way back already: a rule that leads there too must not send it once more.
+        others = tuple(target for target in resolution.targets if target.address != source)
+        rest = replace(resolution, targets=others)
+        self._relay.follow(tx, rest, event=event, source=TELEGRAM, message_id=message_id, now=now)
         return "relayed"
 
     # --- commands and buttons

@@ -191,3 +191,16 @@ async def test_webhooks_that_come_at_once_are_all_relayed(world: World) -> None:
     statuses = await asyncio.gather(*(world.sms(f"crowd {n}", sender="85255501131") for n in range(40)))
     assert set(statuses) == {200}
     await world.until(lambda: sum("crowd" in text for text in ops.texts()) == 40)
+
+
+async def test_a_reply_goes_once_to_where_it_answers_also_where_a_rule_goes_there_too(world: World) -> None:
+    ops = world.group()
+    for rule in ("club:cellar -> here", "here -> club:cellar", "here -> support:room-42"):
+        assert "is set" in await ops.ask(f"/route add {rule}")
+    world.club.conversations.append("cellar")
+    await world.club.say("cellar", "Maria", "anybody down there?")
+    asked = await ops.hears("anybody down there?")
+    ops.say("on my way down", reply_to=asked["message_id"])
+    await world.settled()
+    assert [m.text for m in world.club.accepted if "on my way down" in m.text] == ["on my way down"]
+    assert [text for text in world.pushed("room-42") if "on my way down" in text] == ["Ann: on my way down"]
