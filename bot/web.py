@@ -6,7 +6,6 @@ Order at each hook: size, secret in constant time, proof, JSON, answer, commit, 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -24,7 +23,7 @@ from bot.intake import Intake, hook_of
 from bot.metrics import Metrics
 from bot.store import StoreError
 from bot.store.inbox import Arrived
-from bridges.api import Answer
+from bridges.api import Answer, is_loopback
 from bridges.errors import Garbled, Untrusted
 from bridges.responses import parse_json
 from bridges.signing import same
@@ -200,17 +199,10 @@ class Web:
         if self._metrics_token is not None:
             if not same(request.headers.get("authorization", ""), f"Bearer {self._metrics_token}"):
                 return PlainTextResponse("a bearer token is needed", 401, headers={"WWW-Authenticate": "Bearer"})
-        elif not _is_loopback(request.client.host if request.client else "") or _FORWARDED & set(request.headers):
+        elif not is_loopback(request.client.host if request.client else "") or _FORWARDED & set(request.headers):
             return not_found()
         page = await self._metrics.page(now=self._clock())
         return Response(page, media_type="text/plain; version=0.0.4; charset=utf-8")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _response(answer: Answer) -> Response:

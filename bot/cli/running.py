@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -39,17 +41,17 @@ def run(context: click.Context, log_level: str) -> None:
         raise Problem(str(error)) from error
 
 
-def run_loop(work: object) -> None:
+def run_loop(work: Coroutine[Any, Any, None]) -> None:
     """Run a coroutine on uvloop where there is one."""
     import asyncio
 
     try:
         import uvloop
     except ImportError:
-        asyncio.run(work)  # type: ignore[arg-type]
+        asyncio.run(work)
     else:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(work)  # type: ignore[arg-type]
+            runner.run(work)
 
 
 @click.command()
