@@ -7,7 +7,7 @@ A flow yields ``httpx.Request`` objects, is sent ``httpx.Response`` objects and 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, ClassVar, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr
 
-from bridges.model import Conversation, ConversationId, Event, Message, MessageId, Receipt
+from bridges.errors import BridgeError
+from bridges.model import Attachment, Conversation, ConversationId, Event, Message, MessageId, Person, Receipt
 
 T = TypeVar("T")
 Flow: TypeAlias = Generator[httpx.Request, httpx.Response, T]
@@ -54,14 +55,33 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """The message that another one answers, as it was written: for providers that want to be told what they quote."""
+
+    id: MessageId
+    """Its id in the conversation that is sent to."""
+    text: str = field(default="", repr=False)
+    sender: Person | None = None
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Outgoing:
     """One message on its way to a provider, already shaped to the bridge's capabilities."""
 
     key: str
-    """Stable across attempts: the idempotency key where the provider takes one."""
+    """Stable across attempts and unlike any other message's, also of another installation: the idempotency key where
+    the provider takes one. Letters, digits and hyphens."""
     conversation: ConversationId
     message: Message
     attempt: int = 1
+    """Counts up with every request that leaves for this message, and never comes again for the same key."""
+    handle: str = ""
+    """What the provider was last seen to call this conversation (``Conversation.handle``); empty: not known."""
+    answered: Answered | None = None
+    """The message with the id ``message.reply_to``, where its words are still kept."""
+    files: tuple[bytes, ...] = field(default=(), repr=False)
+    """The bytes of ``message.attachments``, in their order; empty unless ``capabilities.attachments`` is ``bytes``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +95,13 @@ class Capabilities:
     """Most messages of one conversation in one request."""
     markup: Literal["none", "entities", "markdown"] = "none"
     attachments: Literal["none", "url", "bytes"] = "none"
+    """``bytes``: the bridge is given the bytes and uploads or encloses them itself."""
     attachment_bytes: int = 0
+    """Most bytes of one file; 0: not known."""
+    attachment_kinds: tuple[str, ...] = ()
+    """Kinds of ``Attachment`` that go along; empty: all of them."""
+    attachments_most: int = 0
+    """Most files in one message; 0: any number."""
     replies: bool = False
     edits: bool = False
     deletes: bool = False
@@ -87,6 +113,9 @@ class Capabilities:
     receipt_ids: bool = False
     """A successful send tells the ids of the new messages."""
     requests_per_minute: int | None = None
+    """The pace of this account. It may be learnt: the account looks again after each failure."""
+    names_shown: bool = False
+    """The provider shows who wrote by itself (a user of its own for each person): no name goes before the text."""
     webhook_proof: Literal["none", "path", "signature"] = "path"
     receives: bool = True
 
@@ -161,8 +190,41 @@ Token: TypeAlias = Annotated[SecretStr, AfterValidator(check_token)]
 
 
 @runtime_checkable
+class Credentials(Protocol):
+    """Credentials that are fetched and expire. The driver renews them, one flow at a time for all that wait for it.
+
+    What goes wrong while they are renewed is never about the message: the driver turns it into ``Unauthorized``
+    (somebody has to act) or ``Unavailable`` (time will do), and the message has surely not been sent.
+    """
+
+    @property
+    def mark(self) -> str:
+        """Another one after each renewal; empty while there are none yet. Holds no secret."""
+        ...
+
+    def stale(self, now: datetime) -> bool:
+        """Whether they should be renewed before the next request."""
+        ...
+
+    def put_on(self, request: httpx.Request) -> None:
+        """Put them on a request. The same request may come again, with other credentials."""
+        ...
+
+    def refused(self, response: httpx.Response) -> bool:
+        """Whether an answer says that they are no longer good, so that renewing them may help."""
+        ...
+
+    def renew(self, now: datetime) -> Flow[None]:
+        """Fetch new ones. Its requests are sent as they are. Raises any ``BridgeError``."""
+        ...
+
+
+@runtime_checkable
 class Bridge(Protocol):
-    """Our code for one provider, configured for one account. Pure: no I/O, no clock, no randomness."""
+    """Our code for one provider, configured for one account. Pure: no I/O, no clock, no randomness.
+
+    It may learn: what credentials it was given, what the server can do. See ``Remembers``.
+    """
 
     name: ClassVar[str]
     title: ClassVar[str]
@@ -174,8 +236,8 @@ class Bridge(Protocol):
         ...
 
     @property
-    def auth(self) -> httpx.Auth | None:
-        """Credentials put on each request, with token fetch and refresh; None where the flow does it itself."""
+    def auth(self) -> httpx.Auth | Credentials | None:
+        """What goes on each request: ``signing.Bearer`` where it stays the same, ``Credentials`` where it expires."""
         ...
 
     def check(self, conversation: ConversationId) -> None:
@@ -221,6 +283,8 @@ class Subscription:
     """Where the provider posts; ends with the account's secret, therefore not in ``repr``."""
     active: bool
     detail: str = ""
+    expires_at: datetime | None = None
+    """When it ends by itself; the running bot renews it before that."""
     memory: Mapping[str, str] = field(default_factory=dict)
     """What the bridge wants to be given again (``Remembers.recall``), such as the challenge mode that worked."""
 
@@ -236,7 +300,7 @@ class Subscribes(Protocol):
         for memory in bridge.attempts():
             store(memory)                                # the listener recalls it from there
             try:
-                return drive(bridge.attempt(url, memory=memory), ...)
+                return drive(bridge.attempt(url, memory=memory, now=now), ...)
             except Refused: continue                     # a readable no: the next one may be what they want
         store(bridge.attempts()[0] as it was before)     # nothing worked: as it was
 
@@ -248,11 +312,11 @@ class Subscribes(Protocol):
         """What to try, in this order, the present state first; one empty mapping where there is no choice."""
         ...
 
-    def attempt(self, url: str, *, memory: Mapping[str, str]) -> Flow[Subscription]:
+    def attempt(self, url: str, *, memory: Mapping[str, str], now: datetime) -> Flow[Subscription]:
         """Try once, as ``memory`` says. Raises ``Refused`` if the provider said no in words, so the next may work."""
         ...
 
-    def subscribe(self, url: str) -> Flow[Subscription]:
+    def subscribe(self, url: str, *, now: datetime) -> Flow[Subscription]:
         """Make or renew the subscription that posts to ``url``, by all attempts. Doing it twice leaves one."""
         ...
 
@@ -262,11 +326,50 @@ class Subscribes(Protocol):
 
 
 @runtime_checkable
+class Instructs(Protocol):
+    """A provider whose events are switched on by a person, on the provider's own side."""
+
+    def instructions(self, url: str) -> str:
+        """Lines for that person: exactly what to enter where. ``url`` is where the provider is to post."""
+        ...
+
+
+@runtime_checkable
 class Remembers(Protocol):
-    """A bridge that learns something which has to survive a restart."""
+    """A bridge that learns something which has to survive a restart: credentials, or what the server can do."""
 
     def recall(self, memory: Mapping[str, str]) -> None:
-        """Take what was learnt before (``Subscription.memory``): at start, and whenever the store has it anew."""
+        """Take what was learnt before: at start, and whenever another process learnt something. Unknown keys and
+        values that make no sense are left aside."""
+        ...
+
+    def learnt(self) -> Mapping[str, str]:
+        """All that is known by now: the very same object as long as nothing new was learnt. May hold secrets."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """What one look brought."""
+
+    hooks: tuple[Hook, ...]
+    """Each as if it had been posted, oldest first: it is stored, then decoded by ``Bridge.decode``. Look at
+    ``hook.path`` to tell them from webhooks."""
+    cursor: str
+    """What to give the next time; kept across restarts."""
+
+
+@runtime_checkable
+class Polls(Protocol):
+    """A provider that can be asked for what is new, where it has no webhooks or to close gaps."""
+
+    @property
+    def poll_every_s(self) -> float:
+        """Seconds between two looks; 0: do not look."""
+        ...
+
+    def poll(self, cursor: str) -> Flow[Polled]:
+        """What is new since ``cursor``. The empty one is the first look of all: it brings nothing of the past."""
         ...
 
 
@@ -288,12 +391,35 @@ class Confirms(Protocol):
         ...
 
 
+@runtime_checkable
+class Broadcasts(Protocol):
+    """A provider that takes one message for many conversations in one request."""
+
+    def broadcast(self, outs: Sequence[Outgoing]) -> Flow[Sequence[Receipt | BridgeError]]:
+        """Send the same message to several conversations: what became of each, in their order.
+
+        Raises a ``BridgeError`` where one outcome holds for all of them, ``Inexpressible`` if they differ in more
+        than key and conversation or cannot go together.
+        """
+        ...
+
+
+@runtime_checkable
+class Imports(Protocol):
+    """A provider that keeps the time of past messages (``capabilities.history``)."""
+
+    def deliver_past(self, out: Outgoing, *, at: datetime) -> Flow[Receipt]:
+        """Send a message that was written at ``at``; to be called in the order of time. Can be confirmed as usual."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Listed:
     """A conversation that can be sent to, for ``/channels``."""
 
     conversation: Conversation
     detail: str = ""
+    """A few words for a person: who is in it, what it was last about."""
 
 
 @runtime_checkable
@@ -301,7 +427,33 @@ class Lists(Protocol):
     """A provider that can list its conversations."""
 
     def conversations(self) -> Flow[Sequence[Listed]]:
-        """Conversations that can be sent to."""
+        """Conversations that can be sent to, the latest first where that is known."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """Something that an administrator can do with an account beside sending: ``patchbay account NAME OPERATION``."""
+
+    name: str
+    arguments: tuple[str, ...]
+    """Names of the arguments, in capitals; one in brackets may be left out, the last may end in ``…`` and then takes
+    all the words that are left."""
+    summary: str
+    example: str
+    """The arguments of a valid call, for ``patchbay account NAME`` and the provider's README."""
+    run: Callable[[Sequence[str]], Flow[str]] = field(repr=False)
+    """Given as many arguments as there may be; returns lines for a person. Raises any ``BridgeError``."""
+    changes: bool = False
+    """It changes something over there: it is confirmed first, and only an admin may do it."""
+
+
+@runtime_checkable
+class Operates(Protocol):
+    """A provider that offers an administrator more than messages: members, names, numbers, look-ups."""
+
+    def operations(self) -> Sequence[Operation]:
+        """What there is, in the order in which it is shown."""
         ...
 
 
@@ -315,4 +467,22 @@ class Edits(Protocol):
 
     def delete(self, conversation: ConversationId, id: MessageId) -> Flow[None]:
         """Take a sent message back."""
+        ...
+
+
+@runtime_checkable
+class Reacts(Protocol):
+    """A provider that can put a reaction on a message (``capabilities.reactions``)."""
+
+    def react(self, conversation: ConversationId, id: MessageId, emoji: str) -> Flow[None]:
+        """Put an emoji on a message. Raises ``Inexpressible`` if there is no such reaction over there."""
+        ...
+
+
+@runtime_checkable
+class Fetches(Protocol):
+    """A provider whose attachments are fetched with more than a plain GET of their public address."""
+
+    def fetch(self, attachment: Attachment) -> Flow[bytes]:
+        """The bytes of an attachment that ``decode`` gave. Raises ``Refused`` if it is not to be fetched at all."""
         ...

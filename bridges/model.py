@@ -40,6 +40,8 @@ class Conversation(Model):
     id: ConversationId
     kind: Literal["direct", "group", "topic"] = "direct"
     title: str = ""
+    handle: str = ""
+    """What the provider itself calls it, where that is learnt and not part of ``id``: kept, and given to each send."""
 
 
 class SpanKind(StrEnum):
@@ -75,6 +77,11 @@ class Attachment(Model):
     name: str = ""
     media_type: str = ""
     size: int | None = None
+    width: int | None = None
+    height: int | None = None
+    duration_s: int | None = None
+    account: AccountName | None = None
+    """Whose ``ref`` it is: set by the relay when the message comes in."""
 
 
 class Button(Model):
@@ -95,6 +102,10 @@ class Message(Model):
     buttons: tuple[Button, ...] = ()
 
 
+TWIN_S = 60.0
+"""How far apart, by the provider's own times, two reports of one message may be."""
+
+
 class _Event(Model):
     key: str = Field(min_length=1)
     """The same provider event gives the same key, for ever: the dedupe key within the account."""
@@ -109,6 +120,11 @@ class Received(_Event):
     message: Message
     id: MessageId | None = None
     ours: bool = False
+    twin: str = ""
+    """Where a provider reports one message twice in different ways, so that the keys differ: a fingerprint of place,
+    person and words. Two with the same twin within ``TWIN_S`` are one message, unless both are ``firm``."""
+    firm: bool = True
+    """The key is the message's own id. False: it is made of the content, for the report held no id."""
 
 
 class Edited(_Event):
@@ -177,3 +193,5 @@ class Receipt(Model):
     ids: tuple[MessageId, ...] = ()
     state: Literal["accepted", "delivered"] = "accepted"
     at: datetime | None = None
+    handle: str = ""
+    """What the provider calls the conversation that was sent to, where that was learnt (``Conversation.handle``)."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Generator, Sequence
-from datetime import datetime
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 import httpx
 
@@ -24,6 +25,41 @@ class Bearer(httpx.Auth):
         """See ``httpx.Auth``."""
         request.headers["Authorization"] = self._value
         yield request
+
+
+@dataclass(frozen=True, slots=True)
+class KeptToken:
+    """A token that was fetched, and how it is kept across restarts (``Remembers``)."""
+
+    value: str = field(repr=False)
+    expires_at: datetime | None = None
+    """None: not known."""
+
+    @property
+    def mark(self) -> str:
+        """Tells this token from others and nothing about it: ``Credentials.mark``."""
+        return fingerprint("token", self.value)[:12]
+
+    def stale(self, now: datetime, *, margin: timedelta) -> bool:
+        """Whether it ends within ``margin``."""
+        return self.expires_at is not None and now >= self.expires_at - margin
+
+    def to_memory(self, name: str = "token") -> dict[str, str]:
+        """As it is remembered, under this name."""
+        kept = {name: self.value}
+        return kept if self.expires_at is None else {**kept, f"{name}_expires_at": self.expires_at.isoformat()}
+
+    @classmethod
+    def from_memory(cls, memory: Mapping[str, str], name: str = "token") -> KeptToken | None:
+        """The token remembered under this name, if it is one that can be sent in a header."""
+        value = memory.get(name, "")
+        if not value or not all("!" <= c <= "~" for c in value):
+            return None
+        try:
+            at = datetime.fromisoformat(memory[f"{name}_expires_at"])
+        except (KeyError, ValueError):
+            return cls(value)
+        return cls(value, at if at.tzinfo else at.replace(tzinfo=UTC))
 
 
 def same(given: str, expected: str) -> bool:

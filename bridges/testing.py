@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import httpx
 from pydantic import BaseModel
 
-from bridges.api import Batches, Bridge, Confirms, Edits, Flow, Hook, Outgoing, Subscribes, Subscription
-from bridges.errors import BridgeError
-from bridges.model import ConversationId, Message, MessageId
+from bridges.api import (
+    Answered,
+    Batches,
+    Bridge,
+    Broadcasts,
+    Confirms,
+    Credentials,
+    Edits,
+    Fetches,
+    Flow,
+    Hook,
+    Imports,
+    Listed,
+    Lists,
+    Operates,
+    Outgoing,
+    Polled,
+    Polls,
+    Reacts,
+    Subscribes,
+    Subscription,
+)
+from bridges.errors import BridgeError, Garbled, Refused, Unauthorized, Unavailable
+from bridges.model import Attachment, ConversationId, Message, MessageId, Person, Receipt
 
 T = TypeVar("T")
 
@@ -30,13 +52,17 @@ class Played:
     error: BridgeError | None = None
 
 
-def play(flow: Flow[T], *responses: httpx.Response | BridgeError, auth: httpx.Auth | None = None) -> Played:
-    """Run a flow against given answers. Raises ``AssertionError`` if it asks for more of them than given."""
+def play(
+    flow: Flow[T], *responses: httpx.Response | BridgeError, auth: httpx.Auth | Credentials | None = None
+) -> Played:
+    """Run a flow against given answers, at ``FIXTURE_TIME``. ``AssertionError`` if it asks for more than given."""
     waiting = list(responses)
     requests: list[httpx.Request] = []
 
     def send(request: httpx.Request) -> httpx.Response:
-        requests.append(request)
+        # As it was then: one that comes again has other credentials on it.
+        headers = httpx.Headers(request.headers)
+        requests.append(httpx.Request(request.method, request.url, headers=headers, content=request.read()))
         assert waiting, f"an answer more was needed, for {request.method} {request.url}"
         answer = waiting.pop(0)
         if isinstance(answer, BridgeError):
@@ -44,9 +70,38 @@ def play(flow: Flow[T], *responses: httpx.Response | BridgeError, auth: httpx.Au
         answer.request = request
         return answer
 
+    def renew(credentials: Credentials) -> None:
+        steps = credentials.renew(FIXTURE_TIME)
+        try:
+            request = next(steps)
+            while True:
+                try:
+                    answer = send(request)
+                except BridgeError as error:
+                    request = steps.throw(error)
+                else:
+                    request = steps.send(answer)
+        except StopIteration:
+            return
+        except Refused as error:
+            raise Unauthorized(f"no new credentials: {error}") from error
+        except (Garbled, Unavailable) as error:
+            wait = error.retry_after if isinstance(error, Unavailable) else None
+            raise Unavailable(f"no new credentials: {error}", retry_after=wait) from error
+
     def exchange(request: httpx.Request) -> httpx.Response:
         if auth is None:
             return send(request)
+        if not isinstance(auth, httpx.Auth):
+            if auth.stale(FIXTURE_TIME):
+                renew(auth)
+            auth.put_on(request)
+            response = send(request)
+            if auth.refused(response):
+                renew(auth)
+                auth.put_on(request)
+                response = send(request)
+            return response
         steps = auth.auth_flow(request)
         current = next(steps)
         while True:
@@ -115,6 +170,9 @@ class RecordedFlow:
 
     origin: str
     settings: Mapping[str, Any]
+    """Changes to the provider's ``settings.json``."""
+    memory: Mapping[str, str]
+    """What the bridge recalls before the call, beside the provider's ``memory.json`` where there is one."""
     call: Mapping[str, Any]
     exchanges: tuple[Mapping[str, Any], ...]
     result: Any
@@ -127,6 +185,7 @@ def read_flow(path: Path) -> RecordedFlow:
     return RecordedFlow(
         origin=data["origin"],
         settings=data.get("settings", {}),
+        memory=data.get("memory", {}),
         call=data["call"],
         exchanges=tuple(data["exchanges"]),
         result=data.get("result"),
@@ -134,10 +193,25 @@ def read_flow(path: Path) -> RecordedFlow:
     )
 
 
+def outgoing_of(data: Mapping[str, Any]) -> Outgoing:
+    """An ``Outgoing`` as a fixture writes it: ``files`` in base64."""
+    fields = {**data, "message": Message.model_validate(data["message"])}
+    if "files" in data:
+        fields["files"] = tuple(base64.b64decode(each) for each in data["files"])
+    if data.get("answered"):
+        about = dict(data["answered"])
+        if about.get("sender"):
+            about["sender"] = Person.model_validate(about["sender"])
+        if about.get("at"):
+            about["at"] = datetime.fromisoformat(about["at"])
+        fields["answered"] = Answered(**about)
+    return Outgoing(**fields)
+
+
 def start(bridge: Bridge, call: Mapping[str, Any]) -> Flow[Any]:
-    """The flow that a fixture's ``call`` asks for; ``do`` names the operation."""
+    """The flow that a fixture's ``call`` asks for; ``do`` names the operation. It is always ``FIXTURE_TIME``."""
     do = call["do"]
-    outs = [Outgoing(**{**out, "message": Message.model_validate(out["message"])}) for out in call.get("outs", ())]
+    outs = [outgoing_of(out) for out in call.get("outs", ())]
     match do:
         case "deliver":
             return bridge.deliver(outs[0])
@@ -152,26 +226,58 @@ def start(bridge: Bridge, call: Mapping[str, Any]) -> Flow[Any]:
             return bridge.edit(ConversationId(call["conversation"]), MessageId(call["id"]), message)
         case "delete" if isinstance(bridge, Edits):
             return bridge.delete(ConversationId(call["conversation"]), MessageId(call["id"]))
+        case "react" if isinstance(bridge, Reacts):
+            return bridge.react(ConversationId(call["conversation"]), MessageId(call["id"]), call["emoji"])
         case "subscribe" if isinstance(bridge, Subscribes):
-            return bridge.subscribe(call["url"])
+            return bridge.subscribe(call["url"], now=FIXTURE_TIME)
         case "attempt" if isinstance(bridge, Subscribes):
-            return bridge.attempt(call["url"], memory=call["memory"])
+            return bridge.attempt(call["url"], memory=call["memory"], now=FIXTURE_TIME)
         case "unsubscribe" if isinstance(bridge, Subscribes):
             return bridge.unsubscribe(call["url"])
+        case "poll" if isinstance(bridge, Polls):
+            return bridge.poll(call["cursor"])
+        case "broadcast" if isinstance(bridge, Broadcasts):
+            return bridge.broadcast(outs)
+        case "deliver_past" if isinstance(bridge, Imports):
+            return bridge.deliver_past(outs[0], at=datetime.fromisoformat(call["at"]))
+        case "conversations" if isinstance(bridge, Lists):
+            return bridge.conversations()
+        case "fetch" if isinstance(bridge, Fetches):
+            return bridge.fetch(Attachment.model_validate(call["attachment"]))
+        case "operate" if isinstance(bridge, Operates):
+            (operation,) = (each for each in bridge.operations() if each.name == call["operation"])
+            return operation.run(call["arguments"])
     raise ValueError(f"{bridge.title} has no operation {do!r}")
 
 
 def to_plain(result: object) -> object:
-    """A flow's result as a fixture writes it."""
+    """A flow's result as a fixture writes it; fields that came later are left out where they are empty."""
+    if isinstance(result, Receipt):
+        plain = result.model_dump(mode="json")
+        return plain if result.handle else {name: value for name, value in plain.items() if name != "handle"}
     if isinstance(result, BaseModel):
         return result.model_dump(mode="json")
     if isinstance(result, Subscription):
-        return asdict(result)
+        shown = asdict(result)
+        expires_at = shown.pop("expires_at")
+        return shown if expires_at is None else {**shown, "expires_at": expires_at.isoformat()}
+    if isinstance(result, Listed):
+        return {"conversation": result.conversation.model_dump(mode="json"), "detail": result.detail}
+    if isinstance(result, Polled):
+        bodies = [{"path": hook.path, "body": json.loads(hook.body)} for hook in result.hooks]
+        return {"hooks": bodies, "cursor": result.cursor}
+    if isinstance(result, BridgeError):
+        return {"type": type(result).__name__}
+    if isinstance(result, bytes):
+        return base64.b64encode(result).decode()
+    if isinstance(result, list | tuple):
+        return [to_plain(each) for each in result]
     return result
 
 
 def request_to_plain(request: httpx.Request) -> dict[str, object]:
-    """A request as a fixture writes it, whole: the headers that httpx itself adds are left out."""
+    """A request as a fixture writes it, whole: the headers that httpx itself adds are left out, and the boundary of
+    a form is written as ``BOUNDARY``."""
     added = ("host", "content-length", "accept", "accept-encoding", "connection", "user-agent")
     plain: dict[str, object] = {
         "method": request.method,
@@ -181,7 +287,13 @@ def request_to_plain(request: httpx.Request) -> dict[str, object]:
     content = request.read()
     if content:
         kind = request.headers.get("content-type", "")
-        plain |= {"json": json.loads(content)} if kind == "application/json" else {"text": content.decode()}
+        if kind.startswith("multipart/"):
+            _, _, boundary = kind.partition("boundary=")
+            headers = cast(dict[str, str], plain["headers"])
+            headers["content-type"] = kind.replace(boundary, "BOUNDARY")
+            plain |= {"text": content.decode("latin-1").replace(boundary, "BOUNDARY")}
+        else:
+            plain |= {"json": json.loads(content)} if kind == "application/json" else {"text": content.decode()}
     return plain
 
 

@@ -34,6 +34,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "bridges.sandboxes": ("starlette",),
     "bridges.faults": ("starlette",),
     **{f"bridges.{name}": (*SEAM, f"bridges.{name}", "httpx", "pydantic") for name in PROVIDERS},
+    "bridges.returning_ai": (*SEAM, "bridges.returning_ai", "emoji", "httpx", "pydantic"),
     **{
         f"bridges.{name}.sandbox": (*CORE, f"bridges.{name}", "bridges.sandboxes", "httpx", "pydantic", "starlette")
         for name in PROVIDERS

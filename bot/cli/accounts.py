@@ -17,7 +17,7 @@ from bot.settings import Settings, hook_url
 from bot.store import Tx
 from bot.store.sqlite import LOOK_S, SqliteStore
 from bridges.api import Subscribes, Subscription
-from bridges.driver import drive
+from bridges.driver import drive, utc_now
 from bridges.errors import BridgeError, Refused
 
 NOTICED_S = LOOK_S * 4
@@ -126,7 +126,8 @@ async def _try_all(store: SqliteStore, account: ProviderAccount, bridge: Subscri
         if number:
             await asyncio.sleep(NOTICED_S)
         try:
-            made = await drive(bridge.attempt(url, memory=memory), send=account.http.send, auth=account.bridge.auth)
+            attempt = bridge.attempt(url, memory=memory, now=utc_now())
+            made = await drive(attempt, send=account.http.send, auth=account.bridge.auth)
         except Refused as error:
             refusals.append(str(error))
             continue

@@ -49,6 +49,9 @@ NAME_MOST = 64
 _SMS = "sms/"
 _SMS_PEER = re.compile(r"[A-Za-z0-9._~%-]{1,200}")
 _EPOCH = datetime.fromtimestamp(0, UTC)
+_MEMORIES: Mapping[wire.ChallengeMode, Mapping[str, str]] = {
+    mode: {"challenge_mode": mode} for mode in wire.CHALLENGE_MODES
+}
 _NOSNIFF = (("X-Content-Type-Options", "nosniff"),)
 
 
@@ -251,12 +254,16 @@ class CinnoxBridge:
             if memory.get("challenge_mode") == mode:
                 self.challenge_mode = mode
 
+    def learnt(self) -> Mapping[str, str]:
+        """See :meth:`bridges.api.Remembers.learnt`."""
+        return _MEMORIES[self.challenge_mode]
+
     def attempts(self) -> Sequence[Mapping[str, str]]:
         """The present challenge mode, then each of the others once."""
         others = (mode for mode in wire.CHALLENGE_MODES if mode != self.challenge_mode)
         return tuple({"challenge_mode": mode} for mode in (self.challenge_mode, *others))
 
-    def attempt(self, url: str, *, memory: Mapping[str, str]) -> Flow[Subscription]:
+    def attempt(self, url: str, *, memory: Mapping[str, str], now: datetime) -> Flow[Subscription]:
         """Subscribe to inbound SMS once, answering the handshake as ``memory`` says."""
         self.recall(memory)
         subscribed = yield from self._patch(url, enabled=True)
@@ -270,13 +277,13 @@ class CinnoxBridge:
             memory={"challenge_mode": self.challenge_mode},
         )
 
-    def subscribe(self, url: str) -> Flow[Subscription]:
+    def subscribe(self, url: str, *, now: datetime) -> Flow[Subscription]:
         """Try the challenge modes until the listener's answer is taken; at most one request for each."""
         before = self.challenge_mode
         refused: Refused | None = None
         for memory in self.attempts():
             try:
-                return (yield from self.attempt(url, memory=memory))
+                return (yield from self.attempt(url, memory=memory, now=now))
             except Refused as error:
                 refused = error
             except BaseException:

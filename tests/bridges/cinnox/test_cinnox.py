@@ -149,7 +149,7 @@ async def test_subscribing_finds_the_mode_that_cinnox_wants(
     bridge = bridge_for(serve(sandbox.app))
     listener = Listener(bridge)
     url = f"{serve(listener.app)}/hooks/support/{SECRET}"
-    done = await drive(bridge.subscribe(url), send=client.send, auth=bridge.auth)
+    done = await drive(bridge.subscribe(url, now=FIXTURE_TIME), send=client.send, auth=bridge.auth)
     await sandbox.close()
     assert (done.url, done.active, done.memory) == (url, True, {"challenge_mode": mode})
     assert bridge.challenge_mode == mode
@@ -164,9 +164,9 @@ async def test_subscribing_twice_leaves_one_and_needs_one_request_the_second_tim
     sandbox = CinnoxSandbox(reading="plain")
     bridge = bridge_for(serve(sandbox.app))
     url = f"{serve(Listener(bridge).app)}/hooks/support/{SECRET}"
-    first = await drive(bridge.subscribe(url), send=client.send, auth=bridge.auth)
+    first = await drive(bridge.subscribe(url, now=FIXTURE_TIME), send=client.send, auth=bridge.auth)
     calls = len(sandbox.calls)
-    again = await drive(bridge.subscribe(url), send=client.send, auth=bridge.auth)
+    again = await drive(bridge.subscribe(url, now=FIXTURE_TIME), send=client.send, auth=bridge.auth)
     await sandbox.close()
     assert first == again
     assert len(sandbox.calls) == calls + 1
@@ -179,7 +179,7 @@ async def test_a_verifier_that_takes_nothing_is_asked_five_times_and_the_mode_is
     bridge = bridge_for(serve(sandbox.app), challenge_mode="top")
     url = f"{serve(Listener(bridge).app)}/hooks/support/{SECRET}"
     with pytest.raises(Refused, match="all 5 ways"):
-        await drive(bridge.subscribe(url), send=client.send, auth=bridge.auth)
+        await drive(bridge.subscribe(url, now=FIXTURE_TIME), send=client.send, auth=bridge.auth)
     await sandbox.close()
     assert len(sandbox.calls) == 5
     assert bridge.challenge_mode == "top"
@@ -198,7 +198,9 @@ async def test_one_process_subscribes_while_another_answers_in_the_mode_handed_o
         tried.append(memory["challenge_mode"])
         listening.recall(memory)  # the running bot reads it from the store
         try:
-            done = await drive(commanding.attempt(url, memory=memory), send=client.send, auth=commanding.auth)
+            done = await drive(
+                commanding.attempt(url, memory=memory, now=FIXTURE_TIME), send=client.send, auth=commanding.auth
+            )
             break
         except Refused:
             continue
@@ -216,7 +218,7 @@ async def test_a_listener_in_another_mode_than_the_attempt_does_not_verify(
     commanding, listening = bridge_for(base), bridge_for(base)
     url = f"{serve(Listener(listening).app)}/hooks/support/{SECRET}"
     with pytest.raises(Refused):
-        await drive(commanding.subscribe(url), send=client.send, auth=commanding.auth)
+        await drive(commanding.subscribe(url, now=FIXTURE_TIME), send=client.send, auth=commanding.auth)
     await sandbox.close()
 
 
@@ -224,7 +226,7 @@ async def test_unsubscribing_ends_the_events_and_may_be_done_twice(serve: Serve,
     sandbox = CinnoxSandbox()
     bridge = bridge_for(serve(sandbox.app))
     url = f"{serve(Listener(bridge).app)}/hooks/support/{SECRET}"
-    await drive(bridge.subscribe(url), send=client.send, auth=bridge.auth)
+    await drive(bridge.subscribe(url, now=FIXTURE_TIME), send=client.send, auth=bridge.auth)
     for _ in range(2):
         ended = await drive(bridge.unsubscribe(url), send=client.send, auth=bridge.auth)
         assert not ended.active
@@ -237,7 +239,11 @@ async def test_a_listener_that_cannot_be_reached_is_a_refusal_in_words(serve: Se
     sandbox = CinnoxSandbox()
     bridge = bridge_for(serve(sandbox.app))
     with pytest.raises(Refused, match="could not be verified"):
-        await drive(bridge.attempt("http://127.0.0.1:9/hooks/support/x", memory={}), send=client.send, auth=bridge.auth)
+        await drive(
+            bridge.attempt("http://127.0.0.1:9/hooks/support/x", memory={}, now=FIXTURE_TIME),
+            send=client.send,
+            auth=bridge.auth,
+        )
     await sandbox.close()
 
 
@@ -250,7 +256,7 @@ def test_attempts_name_each_mode_once_with_the_present_one_first() -> None:
 
 def test_the_mode_is_switched_before_the_request_leaves() -> None:
     bridge = bridge_for()
-    flow = bridge.attempt("https://bridge.example/x", memory={"challenge_mode": "plain"})
+    flow = bridge.attempt("https://bridge.example/x", memory={"challenge_mode": "plain"}, now=FIXTURE_TIME)
     next(flow)
     assert bridge.challenge_mode == "plain"
 
@@ -258,7 +264,9 @@ def test_the_mode_is_switched_before_the_request_leaves() -> None:
 def test_a_lost_connection_ends_the_attempts_and_restores_the_mode() -> None:
     bridge = bridge_for()
     refused = httpx.Response(400, json={"code": 0, "message": "not verified"})
-    played = play(bridge.subscribe("https://bridge.example/x"), refused, Unavailable("cut", maybe_sent=False))
+    played = play(
+        bridge.subscribe("https://bridge.example/x", now=FIXTURE_TIME), refused, Unavailable("cut", maybe_sent=False)
+    )
     assert isinstance(played.error, Unavailable)
     assert len(played.requests) == 2
     assert bridge.challenge_mode == "object"
@@ -273,14 +281,14 @@ def test_a_memory_that_says_nothing_known_changes_nothing(memory: Mapping[str, s
 
 def test_the_subscription_requests_may_be_repeated() -> None:
     bridge = bridge_for()
-    for flow in (bridge.subscribe("https://x.example/y"), bridge.unsubscribe("https://x.example/y")):
+    for flow in (bridge.subscribe("https://x.example/y", now=FIXTURE_TIME), bridge.unsubscribe("https://x.example/y")):
         assert next(flow).extensions.get("harmless")
 
 
 def test_a_subscription_does_not_show_its_url() -> None:
     bridge = bridge_for()
     done = httpx.Response(200, json={"code": 0, "result": {"enabled": True, "url": f"https://b.example/{SECRET}"}})
-    played = play(bridge.subscribe(f"https://b.example/{SECRET}"), done)
+    played = play(bridge.subscribe(f"https://b.example/{SECRET}", now=FIXTURE_TIME), done)
     assert played.result.active
     assert SECRET not in repr(played.result)
 
@@ -305,7 +313,7 @@ async def test_an_sms_arrives_whatever_its_envelope(
     bridge = bridge_for(serve(sandbox.app))
     listener = Listener(bridge)
     url = f"{serve(listener.app)}/hooks/support/{SECRET}"
-    await drive(bridge.subscribe(url), send=client.send, auth=bridge.auth)
+    await drive(bridge.subscribe(url, now=FIXTURE_TIME), send=client.send, auth=bridge.auth)
     status = await sandbox.receive_sms(
         sender, "85255509999", "on my way", wrapped=wrapped, numbers_as_strings=as_strings
     )
