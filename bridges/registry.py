@@ -22,5 +22,9 @@ class BridgeClass(Protocol):
 
 
 PROVIDERS: dict[str, BridgeClass] = {
-    cast(BridgeClass, bridge).name: cast(BridgeClass, bridge) for bridge in (CinnoxBridge, EchoBridge)
+    cast(BridgeClass, bridge).name: cast(BridgeClass, bridge)
+    for bridge in (
+        CinnoxBridge,
+        EchoBridge,
+    )
 }
