@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from bot.http import HttpClient
 from bot.limits import AccountPace, Pace
-from bridges.api import Answer, Answers, Batches, Bridge, Capabilities, Confirms, Flow, Hook, Outgoing
+from bot.store import Store, StoreError
+from bridges.api import (
+    Answer,
+    Answers,
+    Batches,
+    Bridge,
+    Capabilities,
+    Confirms,
+    Fetches,
+    Flow,
+    Hook,
+    Outgoing,
+    Remembers,
+)
 from bridges.driver import DEADLINE_S, drive
-from bridges.errors import Inexpressible
-from bridges.model import AccountName, ConversationId, Event, Receipt
+from bridges.errors import Inexpressible, Refused
+from bridges.model import AccountName, Attachment, ConversationId, Event, Receipt
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 SLOTS = 256
 """Conversations of one account that are sent to at the same time."""
+FILE_MOST = 20_000_000
+"""Bytes of the largest file that is fetched to be sent on: what Telegram lets a bot download."""
 
 
 class Account(Protocol):
@@ -49,6 +67,10 @@ class Account(Protocol):
         """Ask what became of a send. Raises ``BridgeError`` if that stays open."""
         ...
 
+    async def fetch(self, attachment: Attachment) -> bytes:
+        """The bytes of an attachment that came in here. ``Refused`` if it cannot be had; any ``BridgeError``."""
+        ...
+
     async def probe(self) -> str:
         """Prove that the credentials work, sending nothing. Raises ``BridgeError``."""
         ...
@@ -65,15 +87,29 @@ class ProviderAccount:
         self.name = AccountName(name)
         self.bridge = bridge
         self.provider = bridge.name
-        self.capabilities = bridge.capabilities
-        self.pace: Pace = AccountPace(bridge.capabilities.requests_per_minute)
         self.slots = SLOTS
         self.can_confirm = isinstance(bridge, Confirms)
+        self._pace = AccountPace(bridge.capabilities.requests_per_minute)
         self._http = HttpClient(connections=SLOTS)
+        self._files = HttpClient(connections=8, body_most=FILE_MOST)
         self._deadline_s = deadline_s
         # Asked once: looking a protocol up takes longer than what it is asked for.
         self._answers = bridge if isinstance(bridge, Answers) else None
         self._batches = bridge if isinstance(bridge, Batches) else None
+        self._remembers = bridge if isinstance(bridge, Remembers) else None
+        self._store: Store | None = None
+        self._known: Mapping[str, str] | None = None
+        """What the bridge had learnt when it was last written down."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this account can carry; a bridge may learn better."""
+        return self.bridge.capabilities
+
+    @property
+    def pace(self) -> Pace:
+        """When one may send."""
+        return self._pace
 
     def check(self, conversation: ConversationId) -> None:
         """See :meth:`Account.check`."""
@@ -91,19 +127,63 @@ class ProviderAccount:
             flow = self._batches.deliver_many(outs)
         else:
             raise Inexpressible(f"{self.bridge.title} takes one message at a time")
-        return await self._drive(flow)
+        return await self.run(flow)
 
     async def confirm(self, out: Outgoing) -> Receipt | None:
         """See :meth:`Account.confirm`."""
         assert isinstance(self.bridge, Confirms)
-        return await self._drive(self.bridge.confirm(out))
+        return await self.run(self.bridge.confirm(out))
+
+    async def fetch(self, attachment: Attachment) -> bytes:
+        """See :meth:`Account.fetch`."""
+        if not isinstance(self.bridge, Fetches):
+            raise Refused(f"files that come from {self.bridge.title} cannot be sent on")
+        flow = self.bridge.fetch(attachment)
+        return await drive(flow, send=self._files.send, auth=self.bridge.auth, deadline_s=self._deadline_s)
 
     async def probe(self) -> str:
         """See :meth:`Account.probe`."""
-        return await self._drive(self.bridge.probe())
+        return await self.run(self.bridge.probe())
 
-    async def _drive(self, flow: Flow[T]) -> T:
-        return await drive(flow, send=self._http.send, auth=self.bridge.auth, deadline_s=self._deadline_s)
+    async def run(self, flow: Flow[T]) -> T:
+        """Run one of the bridge's flows with its connections and credentials; what it learns is written down."""
+        try:
+            return await drive(flow, send=self._http.send, auth=self.bridge.auth, deadline_s=self._deadline_s)
+        finally:
+            if self._remembers is not None and self._remembers.learnt() is not self._known:
+                await self._write_down(self._remembers)
+            self._pace.keep_to(self.bridge.capabilities.requests_per_minute)
+
+    # --- what the bridge learns
+
+    async def remember_in(self, store: Store) -> None:
+        """Give the bridge what was learnt before, and write down what it learns. Raises ``StoreError``."""
+        if self._remembers is not None:
+            name = self.name
+            memory = (await store.read(lambda tx: tx.accounts.get(name))).memory or {}
+            self.recall(memory)
+            self._store = store
+
+    def recall(self, memory: Mapping[str, str]) -> None:
+        """Give the bridge what this or another process learnt."""
+        if self._remembers is not None:
+            if memory:
+                self._remembers.recall(memory)
+                self._pace.keep_to(self.bridge.capabilities.requests_per_minute)
+            self._known = self._remembers.learnt()
+
+    async def _write_down(self, bridge: Remembers) -> None:
+        if self._store is None:
+            return
+        name, before, learnt = self.name, self._known, bridge.learnt()
+        self._known = learnt
+        try:
+            await self._store.write(lambda tx: tx.accounts.remember(name, learnt))
+        except StoreError as error:
+            self._known = before  # tried again after the next flow
+            logger.warning("what an account learnt is not written down", extra={"account": name, "error": str(error)})
+
+    # --- receiving
 
     def decode(self, hook: Hook) -> Sequence[Event]:
         """The events of a webhook."""
@@ -116,10 +196,11 @@ class ProviderAccount:
         return Answer(body=b"{}")
 
     @property
-    def http(self) -> HttpClient:
-        """The account's connections, for flows that are not deliveries."""
-        return self._http
+    def clock_skew_s(self) -> float | None:
+        """How far this machine's clock is ahead of the provider's, by its latest answer; None: not known."""
+        return self._http.clock_skew_s
 
     async def close(self) -> None:
         """See :meth:`Account.close`."""
         await self._http.close()
+        await self._files.close()

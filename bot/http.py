@@ -8,9 +8,12 @@ connection cut after the request as a connect timeout, which would turn an unkno
 
 from __future__ import annotations
 
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 
 import aiohttp
 import httpx
@@ -29,6 +32,19 @@ class HttpClient:
         self._connections = connections
         self._body_most = body_most
         self._session: aiohttp.ClientSession | None = None
+        self._dated: tuple[str, float] | None = None
+
+    @property
+    def clock_skew_s(self) -> float | None:
+        """Seconds that this machine's clock is ahead of the server's, by the ``Date`` of its latest answer."""
+        if self._dated is None:
+            return None
+        date, at = self._dated
+        try:
+            theirs = parsedate_to_datetime(date)
+        except (TypeError, ValueError):
+            return None
+        return at - (theirs if theirs.tzinfo else theirs.replace(tzinfo=UTC)).timestamp()
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -52,11 +68,13 @@ class HttpClient:
                 request.method,
                 str(request.url),
                 headers=sent,
-                data=request.content or None,
+                data=request.read() or None,
                 allow_redirects=False,
                 timeout=_timeout(request),
             ) as answer:
                 body = await self._read(answer)
+                if (date := answer.headers.get("date")) is not None:
+                    self._dated = date, time.time()
                 return httpx.Response(
                     answer.status,
                     headers=[(k, v) for k, v in answer.raw_headers if k.lower() != b"content-encoding"],

@@ -140,8 +140,16 @@ class AccountPace:
     whole = True
 
     def __init__(self, requests_per_minute: int | None) -> None:
-        self._bucket = None if requests_per_minute is None else _per_minute(requests_per_minute)
+        self._rate: int | None = None
+        self._bucket: TokenBucket | None = None
         self._closed_until = -math.inf
+        self.keep_to(requests_per_minute)
+
+    def keep_to(self, requests_per_minute: int | None) -> None:
+        """Keep to another rate from here on; the same one changes nothing."""
+        if requests_per_minute != self._rate:
+            self._rate = requests_per_minute
+            self._bucket = None if requests_per_minute is None else _per_minute(requests_per_minute)
 
     def ready_in(self, key: str, now: float) -> float:
         """Seconds until a request may leave; 0 if it may now."""

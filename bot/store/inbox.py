@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bot.store.meta import Counters
+from bridges.model import TWIN_S
 
 SEEN_LEAST_S = 7 * 86_400.0
 SEEN_LONGER_S = 86_400.0
@@ -143,6 +144,30 @@ class Inbox:
             == 0
         )
 
+    def is_twin(self, account: str, twin: str, *, firm: bool, at: float) -> bool:
+        """Remember a report of a message by its twin; True if another report of the same message was seen.
+
+        Two firm ones are two messages. A report without an id is the same as any within ``TWIN_S``; a firm one is
+        the same as one without an id that no other firm one has been found for. ``at`` is the provider's own time.
+        """
+        near = (account, twin, at - TWIN_S, at + TWIN_S)
+        if firm:
+            found = self._db.execute(
+                "UPDATE twins SET matched = 1 WHERE (account, twin, firm, at) IN (SELECT account, twin, firm, at"
+                " FROM twins WHERE account = ? AND twin = ? AND firm = 0 AND matched = 0 AND at BETWEEN ? AND ?"
+                " ORDER BY at LIMIT 1)",
+                near,
+            ).rowcount
+        else:
+            found = self._db.execute(
+                "SELECT EXISTS (SELECT 1 FROM twins WHERE account = ? AND twin = ? AND at BETWEEN ? AND ?)", near
+            ).fetchone()[0]
+        if firm or not found:
+            self._db.execute(
+                "INSERT OR IGNORE INTO twins (account, twin, firm, at) VALUES (?, ?, ?, ?)", (account, twin, firm, at)
+            )
+        return bool(found)
+
     def prune(self, *, before: float, now: float, limit: int = 500) -> int:
         """Forget arrivals dealt with that came before ``before``, and then keys longer seen than any provider retries.
 
@@ -160,7 +185,12 @@ class Inbox:
             "DELETE FROM seen WHERE (account, key) IN (SELECT account, key FROM seen WHERE at < ? ORDER BY at LIMIT ?)",
             (min(before - SEEN_LONGER_S, now - SEEN_LEAST_S), limit - arrivals),
         ).rowcount
-        return arrivals + keys
+        twins = self._db.execute(
+            "DELETE FROM twins WHERE (account, twin, firm, at) IN"
+            " (SELECT account, twin, firm, at FROM twins WHERE at < ? ORDER BY at LIMIT ?)",
+            (now - SEEN_LEAST_S, limit - arrivals - keys),
+        ).rowcount
+        return arrivals + keys + twins
 
 
 def _known(outcomes: Sequence[str]) -> Sequence[str]:

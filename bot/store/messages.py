@@ -47,14 +47,31 @@ class Conversations:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
 
-    def touch(self, account: str, conversation: str, *, kind: str, title: str, now: float) -> None:
-        """Note that something happened there; a known title is kept if no new one is given."""
+    def touch(self, account: str, conversation: str, *, kind: str, title: str, now: float, handle: str = "") -> None:
+        """Note that something happened there; a known title or handle is kept if no other one is given."""
         self._db.execute(
-            "INSERT INTO conversations (account, conversation, kind, title, first_at, last_at)"
-            " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (account, conversation) DO UPDATE SET last_at = excluded.last_at,"
-            " title = CASE WHEN excluded.title = '' THEN title ELSE excluded.title END",
-            (account, conversation, kind, title, now, now),
+            "INSERT INTO conversations (account, conversation, kind, title, first_at, last_at, handle)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (account, conversation) DO UPDATE SET"
+            " last_at = excluded.last_at,"
+            " title = CASE WHEN excluded.title = '' THEN title ELSE excluded.title END,"
+            " handle = CASE WHEN excluded.handle = '' THEN handle ELSE excluded.handle END",
+            (account, conversation, kind, title, now, now, handle),
         )
+
+    def handle(self, account: str, conversation: str) -> str:
+        """What the provider itself calls it, or nothing."""
+        row = self._db.execute(
+            "SELECT handle FROM conversations WHERE account = ? AND conversation = ?", (account, conversation)
+        ).fetchone()
+        return str(row[0]) if row else ""
+
+    def latest(self, account: str, *, limit: int = 1000) -> Sequence[tuple[str, str]]:
+        """The conversations of an account with their titles, the latest first."""
+        rows = self._db.execute(
+            "SELECT conversation, title FROM conversations WHERE account = ? ORDER BY last_at DESC LIMIT ?",
+            (account, limit),
+        )
+        return [(str(conversation), str(title)) for conversation, title in rows]
 
     def title(self, account: str, conversation: str) -> str:
         """The title, or nothing."""

@@ -23,6 +23,13 @@ class Meta:
         """Keep a value, replacing the one before."""
         self._db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (key, value))
 
+    @property
+    def instance(self) -> str:
+        """The name of this installation: made with the database, part of every message's key. Letters and digits."""
+        value = self.get("instance")
+        assert value is not None
+        return value
+
 
 @dataclass(frozen=True, slots=True)
 class AccountState:
@@ -68,11 +75,14 @@ class Accounts:
         return changed > 0
 
     def remember(self, account: str, memory: Mapping[str, str]) -> None:
-        """Keep what the bridge learnt, for every process and the next start."""
+        """Keep what the bridge learnt, for every process and the next start; what else is known stays."""
+        known = self.get(account).memory or {}
+        if all(known.get(name) == value for name, value in memory.items()):
+            return
         self._db.execute(
             "INSERT INTO accounts (account, memory) VALUES (?, ?)"
             " ON CONFLICT (account) DO UPDATE SET memory = excluded.memory",
-            (account, json.dumps(dict(memory))),
+            (account, json.dumps({**known, **memory})),
         )
         self._woken.add("memory")
 

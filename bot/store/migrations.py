@@ -5,6 +5,8 @@ Times are seconds since 1970 UTC. Texts of people stay in ``messages`` and ``out
 
 from __future__ import annotations
 
+import secrets
+
 from sqlite_utils import Database, Migrations
 
 migrations = Migrations("patchbay")
@@ -108,6 +110,20 @@ _RETENTION = (
         WHERE state IN ('sent', 'expired', 'discarded', 'cancelled')""",
 )
 
+_PROVIDERS = (
+    # What the provider itself calls a conversation, where that is learnt.
+    """ALTER TABLE conversations ADD COLUMN handle TEXT NOT NULL DEFAULT ''""",
+    # Every request for a delivery has a number of its own; attempts counts only those that count against it.
+    """ALTER TABLE outbox ADD COLUMN starts INTEGER NOT NULL DEFAULT 0""",
+    """UPDATE outbox SET starts = attempts""",
+    # Two reports of one message with different keys (bridges.model.Received.twin).
+    """CREATE TABLE twins (
+        account TEXT NOT NULL, twin TEXT NOT NULL, firm INTEGER NOT NULL, at REAL NOT NULL,
+        matched INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (account, twin, firm, at)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE INDEX twins_at ON twins (at)""",
+)
+
 
 @migrations()
 def m001_initial(db: Database) -> None:
@@ -123,5 +139,14 @@ def m002_leases_and_retention(db: Database) -> None:
         db.execute(statement)
 
 
-NAMES = frozenset(step.__name__ for step in (m001_initial, m002_leases_and_retention))
+@migrations()
+def m003_providers(db: Database) -> None:
+    """What providers need: names of their own for conversations, numbered requests, twins; this installation's name."""
+    for statement in _PROVIDERS:
+        db.execute(statement)
+    # Part of every message's key: providers compare keys across installations and for longer than a database lives.
+    db.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('instance', ?)", (secrets.token_hex(5),))
+
+
+NAMES = frozenset(step.__name__ for step in (m001_initial, m002_leases_and_retention, m003_providers))
 """Every step this version knows: a database with another one was made by a newer version."""

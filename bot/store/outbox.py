@@ -71,6 +71,8 @@ class Delivery:
     expires_at: float
     started_at: float | None
     settled_at: float | None
+    starts: int
+    """Requests that left for it, also those that do not count as attempts."""
 
     @property
     def address(self) -> str:
@@ -114,7 +116,8 @@ class Outcome:
 
 _COLUMNS = (
     "id, account, conversation, message, reply_to, part, parts, priority, payload, crc, on_ambiguous, state,"
-    " attempts, solo, marked, error, why, created_at, due_at, expires_at, started_at, settled_at"
+    " attempts, solo, marked, error, why, created_at, due_at, expires_at, started_at, settled_at,"
+    " starts"
 )
 
 
@@ -217,7 +220,8 @@ class Outbox:
         if not self._holds(lease, now=now):
             return False
         self._db.executemany(
-            "UPDATE outbox SET state = 'sending', attempts = attempts + 1, started_at = ? WHERE id = ?",
+            "UPDATE outbox SET state = 'sending', attempts = attempts + 1, starts = starts + 1, started_at = ?"
+            " WHERE id = ?",
             [(now, row.id) for row in lease.rows],
         )
         return True
