@@ -124,6 +124,19 @@ _PROVIDERS = (
     """CREATE INDEX twins_at ON twins (at)""",
 )
 
+_IMPORTS = (
+    # n is the order in the file; the payload is a Message as JSON, and empty once that is sent.
+    """CREATE TABLE imports (
+        n INTEGER PRIMARY KEY AUTOINCREMENT, account TEXT NOT NULL, conversation TEXT NOT NULL, id TEXT NOT NULL,
+        part INTEGER NOT NULL, parts INTEGER NOT NULL, at REAL NOT NULL, payload TEXT NOT NULL, digest TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('new', 'sending', 'sent', 'refused', 'unknown')),
+        attempts INTEGER NOT NULL DEFAULT 0, tried_at REAL, remote_ids TEXT NOT NULL DEFAULT '[]', error TEXT,
+        UNIQUE (account, conversation, id, part)
+    ) STRICT""",
+    """CREATE INDEX imports_new ON imports (account, conversation, at, n) WHERE state = 'new'""",
+    """CREATE INDEX imports_open ON imports (account, conversation, state, at, n) WHERE state != 'sent'""",
+)
+
 
 @migrations()
 def m001_initial(db: Database) -> None:
@@ -148,5 +161,12 @@ def m003_providers(db: Database) -> None:
     db.execute("INSERT OR IGNORE INTO meta (key, value) VALUES ('instance', ?)", (secrets.token_hex(5),))
 
 
-NAMES = frozenset(step.__name__ for step in (m001_initial, m002_leases_and_retention, m003_providers))
+@migrations()
+def m004_imports(db: Database) -> None:
+    """Messages of the past on their way to a provider that keeps their time."""
+    for statement in _IMPORTS:
+        db.execute(statement)
+
+
+NAMES = frozenset(step.__name__ for step in (m001_initial, m002_leases_and_retention, m003_providers, m004_imports))
 """Every step this version knows: a database with another one was made by a newer version."""

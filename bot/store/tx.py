@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from bot.store.audit import Audit
+from bot.store.imports import Imports
 from bot.store.inbox import Inbox
 from bot.store.marks import Cards, Marks
 from bot.store.messages import Conversations, Messages
@@ -37,3 +38,4 @@ class Tx:
         self.marks = Marks(db, self.woken)
         self.cards = Cards(db)
         self.audit = Audit(db)
+        self.imports = Imports(db)
