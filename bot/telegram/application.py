@@ -48,7 +48,7 @@ from bot.telegram.commands.registry import Call, Command, Reply, Services, Usage
 from bot.telegram.errors import bridge_error, wait_s
 from bot.telegram.inbound import CommandLine, Meaning, Moved, Passed, Press, Talk, here, lane, meaning, received
 from bot.telegram.request import Request
-from bridges.errors import Refused
+from bridges.errors import BridgeError, Refused, Unavailable
 from bridges.model import Received
 
 logger = logging.getLogger(__name__)
@@ -68,6 +68,10 @@ ALLOWED_UPDATES = (
 )
 BODY_MOST = 16 << 20
 BACKOFF_S = (1.0, 2.0, 5.0, 10.0, 30.0)
+PREPARE_S = 8.0
+"""How long a command may ask the network before it is answered all the same; shorter than a stop waits for it."""
+_WRONG = (UsageError, AddressError, RouteError, Refused, decisions.DecisionError)
+"""What is told to the person who wrote a command, with an example of a right one."""
 
 App = Application[Any, Any, Any, Any, Any, Any]
 Context = CallbackContext[Any, Any, Any, Any]
@@ -114,6 +118,8 @@ class TelegramSide:
         self._lanes: dict[str, deque[tuple[Arrived, Update]]] = {}
         self._lane_tasks: set[asyncio.Task[None]] = set()
         self._at_hand: dict[int, _AtHand] = {}
+        self._prepared: dict[int, object] = {}
+        """What commands asked the network for, by inbox item: a store that takes no writes does not ask again."""
         self._known = asyncio.Event()
         self._stopping = asyncio.Event()
         self._poller: asyncio.Task[None] | None = None
@@ -305,7 +311,10 @@ class TelegramSide:
             await self._known.wait()
             while waiting and not self._stopping.is_set():
                 item, update = waiting[0]
-                await self._work_on(item, update)
+                try:
+                    await self._work_on(item, update)
+                finally:
+                    self._prepared.pop(item.id, None)
                 waiting.popleft()
         finally:
             del self._lanes[key]
@@ -461,43 +470,72 @@ class TelegramSide:
         at_hand = self._at_hand[update.update_id]
         item, meant = at_hand.item, at_hand.meant
         assert isinstance(meant, CommandLine)
-        await self._store.write(lambda tx: self._run(tx, item, update, meant))
+        if item.id not in self._prepared:
+            self._prepared[item.id] = await self._prepare(item, update, meant)
+        prepared = self._prepared[item.id]
+        await self._store.write(lambda tx: self._run(tx, item, update, meant, prepared=prepared))
         point("telegram.commanded")
         if meant.name == "start" and meant.message.chat.type == "private":
             role = Role.OWNER if person_of(meant.message) in self._settings.owners else Role.VIEWER
             await self._publish_menu(role, BotCommandScopeChat(meant.message.chat_id))
 
-    def _run(self, tx: Tx, item: Arrived, update: Update, line: CommandLine) -> None:
+    async def _prepare(self, item: Arrived, update: Update, line: CommandLine) -> object:
+        """What a command has to know from the network; None if it needs nothing or may not be run.
+
+        No transaction is open meanwhile, and only this chat waits. What goes wrong is returned, to be the answer.
+        """
+        command = registry.commands.get(line.name)
+        if command is None or command.prepare is None:
+            return None
+        message = line.message
+
+        def may(tx: Tx) -> Role | None:
+            return self._role(tx, message) if tx.inbox.is_pending(item.id) else None
+
+        role = await self._store.read(may)
+        if role is None or role < command.role_for(line.arguments):
+            return None
+        try:
+            async with asyncio.timeout(PREPARE_S):
+                return await command.prepare(self._call(update, line, role=role))
+        except TimeoutError:
+            return Unavailable(f"nothing came back within {PREPARE_S:g} s; try again in a moment")
+        except (*_WRONG, BridgeError) as error:
+            return error
+
+    def _run(self, tx: Tx, item: Arrived, update: Update, line: CommandLine, *, prepared: object) -> None:
         if not tx.inbox.is_pending(item.id):
             return
-        now = self._clock()
-        message = line.message
-        place = here(message)
-        person = person_of(message)
-        role = role_of(tx, person, chat=message.chat_id, owners=self._settings.owners)
-        event = received(update, message)
+        call = replace(self._call(update, line, role=self._role(tx, line.message)), prepared=prepared)
+        reply, outcome = self._answer(tx, call)
+        if reply is not None:
+            self._relay.tell(tx, call.here, reply.text, now=call.now, reply_to=call.keep(tx), buttons=reply.buttons)
+        _audit(tx, call.person, place=str(call.here), command=f"/{line.name}", outcome=outcome, now=call.now)
+        tx.inbox.done(item, ["commands"])
+
+    def _role(self, tx: Tx, message: TelegramMessage) -> Role:
+        return role_of(tx, person_of(message), chat=message.chat_id, owners=self._settings.owners)
+
+    def _call(self, update: Update, line: CommandLine, *, role: Role) -> Call:
+        place = here(line.message)
+        event = received(update, line.message)
         assert event is not None
 
         def keep(tx: Tx) -> int:
             return self._relay.keep(tx, place, event)
 
-        call = Call(
+        return Call(
             name=line.name,
             arguments=line.arguments,
             here=place,
-            person=person,
+            person=person_of(line.message),
             person_name=event.message.sender.name if event.message.sender else "",
             role=role,
-            message=message,
+            message=line.message,
             services=Services(self._relay, self._feedback, self._zone, self.bot.username),
-            now=now,
+            now=self._clock(),
             keep=keep,
         )
-        reply, outcome = self._answer(tx, call)
-        if reply is not None:
-            self._relay.tell(tx, place, reply.text, now=now, reply_to=keep(tx), buttons=reply.buttons)
-        _audit(tx, person, place=str(place), command=f"/{line.name}", outcome=outcome, now=now)
-        tx.inbox.done(item, ["commands"])
 
     def _answer(self, tx: Tx, call: Call) -> tuple[Reply | None, str]:
         command = registry.commands.get(call.name)
@@ -508,12 +546,20 @@ class TelegramSide:
         needed = command.role_for(call.arguments)
         if call.role < needed:
             return Reply(_refused(call, needed)), "refused"
+        if command.prepare is not None and call.prepared is None:
+            # The role came between the question and the answer, so nothing was asked for.
+            return Reply(f"Your role has just become {call.role.word}: write /{call.name} once more."), "refused"
         tx.db.execute("SAVEPOINT command")
         try:
+            if isinstance(call.prepared, Exception):
+                raise call.prepared
             reply = command.run(call, tx)
-        except (UsageError, AddressError, RouteError, Refused, decisions.DecisionError) as error:
+        except _WRONG as error:
             tx.db.execute("ROLLBACK TO command")
             return Reply(f"{refusal(error).removesuffix('.')}.\nExample: {command.example}"), "wrong argument"
+        except BridgeError as error:
+            tx.db.execute("ROLLBACK TO command")
+            return Reply(f"/{call.name}: {error}"), "failed"
         finally:
             tx.db.execute("RELEASE command")
         return reply, "done"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -54,6 +54,8 @@ class Call:
     now: float
     keep: Callable[[Tx], int]
     """Writes down the command's own message, so that deliveries can point back at it; returns its id."""
+    prepared: object = None
+    """What the command's ``prepare`` brought."""
 
     @property
     def relay(self) -> Relay:
@@ -76,6 +78,12 @@ class Call:
 
 Answer: TypeAlias = Reply | None
 Run: TypeAlias = Callable[[Call, Tx], Answer]
+Prepare: TypeAlias = Callable[[Call], Awaitable[object]]
+"""Asks the network for what a command needs, before its transaction and only for somebody who may run it.
+
+It changes nothing anywhere: after a crash it is asked again. It returns something that is not None and raises what
+``run`` may raise, or any ``BridgeError``; the time for it is bounded.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +100,7 @@ class Command:
     details: str = ""
     roles_of_words: tuple[tuple[str, Role], ...] = ()
     """First arguments that need another role than the command itself."""
+    prepare: Prepare | None = None
 
     def role_for(self, arguments: str) -> Role:
         """The role that this use of the command needs."""
@@ -115,11 +124,17 @@ class Registry:
         arguments: str = "",
         details: str = "",
         roles_of_words: Sequence[tuple[str, Role]] = (),
+        prepare: Prepare | None = None,
     ) -> Callable[[Run], Run]:
-        """Declare a command; the function it is put on runs it, inside the transaction that answers it."""
+        """Declare a command; the function it is put on runs it, inside the transaction that answers it.
+
+        What only the network knows is asked for by ``prepare`` beforehand; ``run`` finds it in ``Call.prepared``.
+        """
 
         def declared(run: Run) -> Run:
-            self.commands[name] = Command(name, role, arguments, summary, example, run, details, tuple(roles_of_words))
+            self.commands[name] = Command(
+                name, role, arguments, summary, example, run, details, tuple(roles_of_words), prepare
+            )
             return run
 
         return declared
