@@ -22,16 +22,17 @@ from bot.faultpoints import point
 from bot.feedback import Feedback
 from bot.intake import Intake
 from bot.metrics import Metrics
+from bot.polling import pollings
 from bot.relay import Policy, Relay
 from bot.retention import Retention
-from bot.settings import Settings
+from bot.settings import Settings, hook_url
 from bot.store import StoreError, Tx
 from bot.store.sqlite import SqliteStore
+from bot.subscriptions import Renewals
 from bot.telegram.application import TelegramSide, make_bot
 from bot.telegram.marker import Marker
 from bot.telegram.outbound import TelegramAccount
 from bot.web import Web
-from bridges.api import Remembers
 from bridges.registry import PROVIDERS
 
 logger = logging.getLogger(__name__)
@@ -68,6 +69,12 @@ def hook_secrets(settings: Settings) -> dict[str, str]:
         if isinstance(secret, SecretStr):
             found[name] = secret.get_secret_value()
     return found
+
+
+def hook_urls(settings: Settings) -> dict[str, str]:
+    """Where each account's provider posts, as far as it can."""
+    urls = {name: hook_url(settings, name) for name in settings.accounts}
+    return {name: url for name, url in urls.items() if url is not None}
 
 
 def addresses_of(settings: Settings) -> tuple[str, ...]:
@@ -110,12 +117,16 @@ class App:
             raise
         point("start.opened")
         self._build()
-        await self._recall()
+        for account in self.providers.values():
+            await account.remember_in(self.store)
         await self.store.write(self._try_paused_again)
         await self.engine.start()
         await self.intake.start()
         self.marker.start()
         self.retention.start()
+        self.renewals.start()
+        for polling in self.pollings:
+            polling.start()
         webhook_url, webhook_secret = await self._webhook()
         self._serving = asyncio.create_task(self._serve(), name="web")
         while not (self._server and self._server.started):
@@ -174,6 +185,10 @@ class App:
         self.telegram.join(relay=self.relay, intake=self.intake, feedback=feedback)
         self.marker = Marker(store=store, bot=self.telegram.bot, clock=clock)
         self.retention = Retention(store=store, keep_s=float(settings.store.keep), clock=clock)
+        self.renewals = Renewals(
+            store=store, accounts=self.providers, urls=hook_urls(settings), relay=self.relay, clock=clock
+        )
+        self.pollings = pollings(accounts=self.providers, store=store, intake=self.intake, clock=clock)
         token = settings.web.metrics_token
         self.web = Web(
             intake=self.intake,
@@ -199,9 +214,8 @@ class App:
         with contextlib.suppress(StoreError):
             memories = await self.store.read(lambda tx: {name: tx.accounts.get(name).memory or {} for name in names})
             for name, memory in memories.items():
-                bridge = self.providers[name].bridge
-                if memory and memory != self._memories.get(name) and isinstance(bridge, Remembers):
-                    bridge.recall(memory)
+                if memory != self._memories.get(name):
+                    self.providers[name].recall(memory)
                     self._memories[name] = memory
 
     def _try_paused_again(self, tx: Tx) -> None:
@@ -278,6 +292,9 @@ class App:
         if self._serving is not None:
             with contextlib.suppress(Exception):
                 await self._serving
+        for polling in self.pollings:
+            await polling.stop()
+        await self.renewals.stop()
         await self.intake.stop()
         await self.engine.stop(grace_s=STOP_GRACE_S)
         await self.marker.stop()

@@ -13,6 +13,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Literal, Protocol, TypedDict, TypeVar
 
 from bot.accounts import Account
@@ -29,12 +30,13 @@ from bot.retry import (
     after_failed_confirm,
     decide,
 )
+from bot.shaping import attachment_note
 from bot.store import Store, StoreError, Tx
 from bot.store.messages import Copy
 from bot.store.outbox import Delivery, Lease, Outcome
-from bridges.api import Outgoing
+from bridges.api import Answered, Outgoing
 from bridges.errors import BridgeError, Refused, Unavailable
-from bridges.model import ConversationId, Message, MessageId, Receipt
+from bridges.model import Attachment, ConversationId, Message, MessageId, Person, PersonId, Receipt
 
 logger = logging.getLogger(__name__)
 
@@ -92,11 +94,13 @@ class DeliveryEngine:
         jitter: Callable[[], float] = lambda: random.uniform(-1, 1),
     ) -> None:
         self._store = store
+        self._accounts = accounts
         self._observer = observer
         self._meters = meters or Meters()
         self._clock = clock
         self._jitter = jitter
         self._owner = secrets.token_hex(8)
+        self._instance = ""
         self._dispatchers = {name: _Dispatcher(self, account) for name, account in accounts.items()}
         self._recovered: list[asyncio.Task[None]] = []
         store.on_wake(self._woken)
@@ -109,6 +113,7 @@ class DeliveryEngine:
     async def start(self) -> None:
         """Take up what a former process left behind, then send."""
         now = self._clock()
+        self._instance = await self._store.read(lambda tx: tx.meta.instance)
         leases = await self._store.write(lambda tx: tx.outbox.recover(owner=self._owner, now=now, lease_s=LEASE_S))
         if leases:
             point("start.recovered")
@@ -289,22 +294,58 @@ class _Dispatcher:
 
     async def _outgoing(self, row: Delivery) -> Outgoing:
         message = Message.model_validate_json(row.payload)
+        about = _About()
+        files: tuple[bytes, ...] = ()
+        # A look into the database for each message would cost more than all the rest here.
+        if row.reply_to is not None or self.account.capabilities.handles:
+            about = await self.engine._store.read(lambda tx: _about(tx, row))
         if row.reply_to is not None:
-            about = row.reply_to
-            remote_id = await self.engine._store.read(
-                lambda tx: tx.messages.remote_id_in(about, row.account, row.conversation)
-            )
-            message = message.model_copy(update={"reply_to": None if remote_id is None else MessageId(remote_id)})
+            message = message.model_copy(update={"reply_to": about.answered.id if about.answered else None})
+        if message.attachments and self.account.capabilities.attachments == "bytes":
+            message, files = await self._with_files(message)
         return Outgoing(
-            key=str(row.id), conversation=ConversationId(row.conversation), message=message, attempt=row.attempts + 1
+            key=f"{self.engine._instance}-{row.id}",
+            conversation=ConversationId(row.conversation),
+            message=message,
+            # One found `sending` has had its request counted when it began.
+            attempt=row.starts + (row.state == "queued"),
+            handle=about.handle,
+            answered=about.answered,
+            files=files,
         )
+
+    async def _with_files(self, message: Message) -> tuple[Message, tuple[bytes, ...]]:
+        """The message and its files' bytes; a note stands in the text for one that is not to be had any more."""
+        most = self.account.capabilities.attachment_bytes
+        kept: list[Attachment] = []
+        files: list[bytes] = []
+        lines: list[str] = []
+        for attachment in message.attachments:
+            source = self.engine._accounts.get(attachment.account or "")
+            try:
+                if source is None:
+                    raise Refused("nobody knows where this file is")
+                data = await source.fetch(attachment)
+                if most and len(data) > most:
+                    raise Refused("the file is larger than was said")
+            except Refused as error:
+                logger.info(
+                    "a file is left out",
+                    extra={"action": "deliver", "account": self.account.name, "error": str(error)},
+                )
+                lines.append(attachment_note(attachment))
+            else:
+                kept.append(attachment)
+                files.append(data)
+        text = "\n".join([*filter(None, [message.text]), *lines])
+        return message.model_copy(update={"attachments": tuple(kept), "text": text}), tuple(files)
 
     async def _sent(self, lease: Lease, receipt: Receipt) -> None:
         outcomes = [
             Outcome(row.id, "sent", remote_ids=_share(receipt.ids, index, len(lease.rows)))
             for index, row in enumerate(lease.rows)
         ]
-        await self._settle(lease, outcomes)
+        await self._settle(lease, outcomes, handle=receipt.handle)
         now = self.engine._clock()
         for row in lease.rows:
             self.engine._meters.delivered(self.account.name, now - row.created_at)
@@ -426,11 +467,20 @@ class _Dispatcher:
 
     # --- settling
 
-    async def _settle(self, lease: Lease, outcomes: Sequence[Outcome], *, pause: str | None = None) -> None:
+    async def _settle(
+        self, lease: Lease, outcomes: Sequence[Outcome], *, pause: str | None = None, handle: str = ""
+    ) -> None:
         """Write it down, however long the store takes: the answer is known only here until then."""
-        settled = await self._write(
-            lambda tx: self._settle_in(tx, lease, outcomes, now=self.engine._clock(), pause=pause)
-        )
+
+        def unit(tx: Tx) -> bool:
+            now = self.engine._clock()
+            if handle:
+                tx.conversations.touch(
+                    lease.account, lease.conversation, kind="direct", title="", now=now, handle=handle
+                )
+            return self._settle_in(tx, lease, outcomes, now=now, pause=pause)
+
+        settled = await self._write(unit)
         point("delivery.settled")
         if not settled:
             logger.warning("a lease was lost before its send was recorded", extra={"account": lease.account})
@@ -476,6 +526,29 @@ class _Dispatcher:
                 await self.engine._store.write(lambda tx: tx.accounts.resume(self.account.name))
                 return 0.0
         return max(0.0, self._paused_at + PROBE_EVERY_S - now)
+
+
+@dataclass(frozen=True, slots=True)
+class _About:
+    """What a send wants to know beside its row."""
+
+    handle: str = ""
+    answered: Answered | None = None
+
+
+def _about(tx: Tx, row: Delivery) -> _About:
+    answered = None
+    if row.reply_to is not None:
+        remote_id = tx.messages.remote_id_in(row.reply_to, row.account, row.conversation)
+        origin = tx.messages.get(row.reply_to)
+        if remote_id is not None and origin is not None:
+            answered = Answered(
+                id=MessageId(remote_id),
+                text=origin.text,
+                sender=Person(id=PersonId(origin.sender_id), name=origin.sender_name),
+                at=datetime.fromtimestamp(origin.at, UTC),
+            )
+    return _About(tx.conversations.handle(row.account, row.conversation), answered)
 
 
 async def _wait(tasks: Sequence[asyncio.Task[None]], *, until: float) -> set[asyncio.Task[None]]:

@@ -21,7 +21,7 @@ from bot.store import Store, StoreError, Tx
 from bot.store.inbox import Arrived
 from bridges.api import Hook
 from bridges.errors import Garbled
-from bridges.model import AccountName, Event, Received
+from bridges.model import AccountName, Event, Received, StatusChanged
 
 logger = logging.getLogger(__name__)
 
@@ -197,9 +197,16 @@ class Intake:
         now = self._clock()
         if tx.inbox.seen(account, event.key, now=now):
             return "duplicates"
+        if isinstance(event, StatusChanged):
+            return self._relay.reported(tx, account, event, now=now)
         if not isinstance(event, Received):
             return "unsupported"
+        at = event.at.timestamp()
+        if event.twin and tx.inbox.is_twin(account, event.twin, firm=event.firm, at=at):
+            self._relay.noticed(tx, account, event.conversation, at=at)
+            return "duplicates"
         if event.ours:
+            self._relay.noticed(tx, account, event.conversation, at=at)
             return "echoes"
         return self._relay.received(tx, Address(AccountName(account), event.conversation.id), event, now=now)
 

@@ -12,12 +12,12 @@ from typing import Literal
 from bot.accounts import Account
 from bot.addresses import TELEGRAM, Address, AddressError, parse_address, parse_source, telegram_address
 from bot.routing import Arrow, Incoming, Kind, Resolution, Router, Rule, options_from_json
-from bot.shaping import defuse_text, shape
+from bot.shaping import DEFAULT_TEMPLATE, defuse_text, shape
 from bot.store import Tx
 from bot.store.outbox import PRIORITY_RELAY, PRIORITY_REPLY, NewDelivery
 from bot.store.routes import RouteRow
 from bridges.errors import Refused
-from bridges.model import AccountName, Button, ConversationId, Message, Received
+from bridges.model import AccountName, Button, Conversation, ConversationId, Message, Received, StatusChanged
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class Relay:
         """Write down conversation and message, with what the rules said; returns the message's id."""
         at = event.at.timestamp()
         place, message = event.conversation, event.message
-        tx.conversations.touch(address.account, place.id, kind=place.kind, title=place.title, now=at)
+        self.noticed(tx, address.account, place, at=at)
         return tx.messages.add(
             account=address.account,
             conversation=address.conversation,
@@ -119,6 +119,28 @@ class Relay:
             at=at,
             why=why,
         )
+
+    def noticed(self, tx: Tx, account: str, place: Conversation, *, at: float) -> None:
+        """Something happened in a conversation: keep what is known of it."""
+        tx.conversations.touch(account, place.id, kind=place.kind, title=place.title, now=at, handle=place.handle)
+
+    def reported(self, tx: Tx, account: str, event: StatusChanged, *, now: float) -> str:
+        """A provider says what became of something we sent; returns the outcome's name.
+
+        A failure is told to whoever wrote it: as far as we knew it had arrived.
+        """
+        origin = tx.messages.find(account, event.id)
+        if origin is None:
+            return "unsupported"
+        if event.state == "failed":
+            detail = f": {event.detail}" if event.detail else ""
+            text = f"{account} says that this was not delivered{detail}"
+            if origin.account == TELEGRAM:
+                here = Address(AccountName(TELEGRAM), ConversationId(origin.conversation))
+                self.tell(tx, here, text, now=now, reply_to=origin.id)
+            else:
+                self.tell_owners(tx, f"{text} (from {origin.address})", now=now)
+        return "echoes"
 
     def resolve(self, tx: Tx, address: Address, event: Received) -> Resolution:
         """Which rules take the message and where it goes."""
@@ -133,6 +155,7 @@ class Relay:
     ) -> None:
         """Put a delivery into the outbox for each target that the rules gave."""
         answered = self.answered(tx, event.message, account=source)
+        message = _owned(event.message, source)
         for target in resolution.targets:
             account = self._accounts.get(target.address.account)
             if account is None:
@@ -140,7 +163,7 @@ class Relay:
             self.send(
                 tx,
                 target.address,
-                event.message,
+                message,
                 now=now,
                 message_id=message_id,
                 marked=source == TELEGRAM,
@@ -177,6 +200,8 @@ class Relay:
         ``marked``: the message stands in a Telegram chat and shows there what becomes of it.
         """
         account = self._accounts[address.account]
+        if template == DEFAULT_TEMPLATE and account.capabilities.names_shown and message.sender is not None:
+            template = None
         bare = message.model_copy(update={"reply_to": None})
         if template is not None and address.account == TELEGRAM:
             bare = defuse_text(bare)
@@ -252,6 +277,14 @@ class Relay:
             now=now,
             once=f"unrouted:{address.account}",
         )
+
+
+def _owned(message: Message, account: str) -> Message:
+    """The message with files that know whose they are."""
+    if not message.attachments:
+        return message
+    owned = [each.model_copy(update={"account": each.account or AccountName(account)}) for each in message.attachments]
+    return message.model_copy(update={"attachments": tuple(owned)})
 
 
 def explain(resolution: Resolution) -> str:

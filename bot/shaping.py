@@ -452,8 +452,13 @@ def _carried(
     lines: list[str] = []
     most = capabilities.attachment_bytes
     for attachment in attachments:
+        kinds = capabilities.attachment_kinds
         if capabilities.attachments == "none":
             reason = "files cannot be sent there"
+        elif kinds and attachment.kind not in kinds:
+            reason = f"only {' and '.join(kinds)} can be sent there"
+        elif capabilities.attachments_most and len(kept) >= capabilities.attachments_most:
+            reason = f"{capabilities.attachments_most} at most can be sent there at once"
         elif most and attachment.size is not None and attachment.size > most:
             reason = f"files there have at most {size_text(most)}"
         else:

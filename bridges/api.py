@@ -114,6 +114,8 @@ class Capabilities:
     """A successful send tells the ids of the new messages."""
     requests_per_minute: int | None = None
     """The pace of this account. It may be learnt: the account looks again after each failure."""
+    handles: bool = False
+    """It has names of its own for conversations, which are learnt from events and receipts and given to each send."""
     names_shown: bool = False
     """The provider shows who wrote by itself (a user of its own for each person): no name goes before the text."""
     webhook_proof: Literal["none", "path", "signature"] = "path"

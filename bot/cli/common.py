@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
+from bot.accounts import ProviderAccount
 from bot.settings import Settings, SettingsError, find_config, load_settings
 from bot.store import StoreError
 from bot.store.sqlite import SqliteStore
@@ -45,6 +46,16 @@ async def opened(settings: Settings) -> AsyncIterator[SqliteStore]:
         raise Problem(f"store.path: {error}") from error
     finally:
         await store.close()
+
+
+@asynccontextmanager
+async def remembering(account: ProviderAccount, store: SqliteStore) -> AsyncIterator[ProviderAccount]:
+    """The account with what it learnt before; what it learns here is kept, and its connections are closed."""
+    try:
+        await account.remember_in(store)
+        yield account
+    finally:
+        await account.close()
 
 
 def run_async(work: Callable[[], Coroutine[Any, Any, T]]) -> T:

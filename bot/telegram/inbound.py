@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from telegram import Chat, Message, MessageEntity, Update, User
+from telegram import Chat, Message, MessageEntity, TelegramObject, Update, User
 
-from bot.addresses import Address, telegram_address
+from bot.addresses import TELEGRAM, Address, telegram_address
 from bot.shaping import codepoint_offsets
 from bot.telegram.outbound import message_id
 from bridges import model
@@ -118,7 +118,7 @@ def _command(message: Message, *, bot: User) -> CommandLine | Passed | None:
 def received(update: Update, message: Message) -> Received | None:
     """A message as a neutral event; None if nobody said anything in it."""
     text = message.text if message.text is not None else message.caption or ""
-    attachments = _attachments(message)
+    attachments = attachments_of(message)
     if not text and not attachments:
         return None
     entities = message.entities if message.text is not None else message.caption_entities
@@ -192,13 +192,13 @@ def spans_of(text: str, entities: tuple[MessageEntity, ...] | None) -> tuple[Spa
     return tuple(spans)
 
 
-def _attachments(message: Message) -> tuple[Attachment, ...]:
-    """What hangs on a message. Its bytes are not carried yet: it is named where it would have been."""
+def attachments_of(message: Message) -> tuple[Attachment, ...]:
+    """What hangs on a message; its bytes are fetched when they are sent on."""
     if message.photo:
         photo = message.photo[-1]
-        return (Attachment(kind="image", ref=photo.file_id, media_type="image/jpeg", size=photo.file_size),)
+        return (_attachment("image", photo, media_type="image/jpeg"),)
     if message.sticker:
-        return (Attachment(kind="sticker", ref=message.sticker.file_id, name=message.sticker.emoji or ""),)
+        return (_attachment("sticker", message.sticker, name=message.sticker.emoji or ""),)
     for kind, file in (
         ("video", message.video or message.video_note or message.animation),
         ("voice", message.voice),
@@ -206,17 +206,23 @@ def _attachments(message: Message) -> tuple[Attachment, ...]:
         ("file", message.document),
     ):
         if file is not None:
-            name = getattr(file, "file_name", None) or ""
-            media_type = getattr(file, "mime_type", None) or ""
-            return (
-                Attachment.model_validate(
-                    {
-                        "kind": kind,
-                        "ref": file.file_id,
-                        "name": clean(name),
-                        "media_type": media_type,
-                        "size": file.file_size,
-                    }
-                ),
-            )
+            return (_attachment(kind, file),)
     return ()
+
+
+def _attachment(kind: str, file: TelegramObject, *, name: str = "", media_type: str = "") -> Attachment:
+    """One of Telegram's files; of a round video only one side is told."""
+    told = file.to_dict()
+    return Attachment.model_validate(
+        {
+            "kind": kind,
+            "ref": told["file_id"],
+            "name": clean(name or told.get("file_name", "")),
+            "media_type": media_type or told.get("mime_type", ""),
+            "size": told.get("file_size"),
+            "width": told.get("width", told.get("length")),
+            "height": told.get("height", told.get("length")),
+            "duration_s": told.get("duration"),
+            "account": TELEGRAM,
+        }
+    )

@@ -20,8 +20,8 @@ from bot.limits import Pace, TelegramPace
 from bot.shaping import utf16_offsets
 from bot.telegram.errors import bridge_error
 from bridges.api import Capabilities, Outgoing
-from bridges.errors import Garbled, Refused
-from bridges.model import ConversationId, Message, MessageId, Receipt, Span, SpanKind
+from bridges.errors import Garbled, Refused, Unavailable
+from bridges.model import Attachment, ConversationId, Message, MessageId, Receipt, Span, SpanKind
 
 CAPABILITIES = Capabilities(
     text_limit=4096,
@@ -144,6 +144,16 @@ class TelegramAccount:
     async def confirm(self, out: Outgoing) -> Receipt | None:
         """Telegram cannot be asked what became of a send."""
         raise Refused("Telegram cannot be asked what became of a send")
+
+    async def fetch(self, attachment: Attachment) -> bytes:
+        """See :meth:`bot.accounts.Account.fetch`: ``getFile``, then the download."""
+        try:
+            file = await self._bot.get_file(attachment.ref)
+            return bytes(await file.download_as_bytearray())
+        except TelegramError as error:
+            raise bridge_error(error) from error
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise Unavailable("Telegram's answer to getFile is not of the known shape") from error
 
     async def probe(self) -> str:
         """``getMe``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.journeys.world import ANN, EYES, SENT, World
+from tests.journeys.world import ANN, BO, EYES, SENT, World
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -89,11 +89,13 @@ async def test_12000_characters_go_to_a_chat_in_ordered_parts(world: World) -> N
     assert [word for part in parts for word in part.split() if word.startswith("word")] == LONG.split()
 
 
-async def test_a_file_under_the_command_is_not_sent_and_that_is_said(world: World) -> None:
+async def test_a_file_that_cannot_go_along_is_named_where_it_would_have_been(world: World) -> None:
     ops = world.group()
     world.telegram.send_media(
         ANN, ops.id, "document", b"%PDF", file_name="r.pdf", caption="/send support:room-42 only words"
     )
-    await ops.hears("Only the text is sent")
+    answered = world.telegram.send_media(BO, ops.id, "document", b"%PDF", file_name="plan.pdf")
+    ops.say("/send support:room-42", reply_to=answered["message_id"])
+    await world.until(lambda: len(world.pushed("room-42")) == 2)
     await world.settled()
-    assert world.pushed("room-42").count("only words") == 1
+    assert sorted(world.pushed("room-42")) == ["[file: plan.pdf, 4 B]", "only words\n[file: r.pdf, 4 B]"]
