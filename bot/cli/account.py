@@ -161,9 +161,14 @@ def _print_operations(found: Account) -> None:
 # --- webhooks that a person sets up at the provider
 
 
-def set_up_by_hand(provider: ProviderAccount) -> bool:
-    """Whether the provider's events are switched on by a person over there."""
-    return isinstance(provider.bridge, Instructs) and not isinstance(provider.bridge, Subscribes)
+def by_hand(settings: Settings, name: str) -> ProviderAccount | None:
+    """The account of that name if a person has to switch its events on at the provider; else None."""
+    from bot.app import provider_accounts
+
+    provider = provider_accounts(settings).get(name)
+    if provider is None or isinstance(provider.bridge, Subscribes) or not isinstance(provider.bridge, Instructs):
+        return None
+    return provider
 
 
 def instructions(settings: Settings, provider: ProviderAccount, *, show_secret: bool) -> str:

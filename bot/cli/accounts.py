@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 import click
 
 from bot.accounts import Account, ProviderAccount
+from bot.cli.account import by_hand, instructions
 from bot.cli.common import Problem, opened, print_json, print_table, remembering, run_async, settings_of, when
+from bot.operations import title_of
 from bot.relay import rule_of
 from bot.settings import Settings, hook_url
 from bot.subscriptions import NotSubscribed, Standing, end, make, standing
 from bridges.api import Subscribes, Subscription
 from bridges.errors import BridgeError
+
+CLOCK_MOST_S = 120.0
+"""Tokens and signed webhooks are refused by a clock that is further off; common limits are two to five minutes."""
 
 
 @click.command()
@@ -22,25 +29,33 @@ def check(context: click.Context) -> None:
     """Check configuration, database, routes and every account. Sends nothing; exit code 0 or 1."""
     settings = settings_of(context)
     rows = run_async(lambda: _check(settings))
-    print_table([[what, "ok" if good else "WRONG", words] for what, good, words in rows], headings=["", "", ""])
-    context.exit(0 if all(good for _, good, _ in rows) else 1)
+    print_table(
+        [[what, "ok" if good else "WRONG", provider, words] for what, good, provider, words in rows],
+        headings=["", "", "PROVIDER", ""],
+    )
+    context.exit(0 if all(good for _, good, _, _ in rows) else 1)
 
 
-async def _check(settings: Settings) -> list[tuple[str, bool, str]]:
+async def _check(settings: Settings) -> list[tuple[str, bool, str, str]]:
     from bot.app import all_accounts
 
-    rows = [("configuration", True, "read")]
+    rows = [("configuration", True, "", "read")]
     accounts = all_accounts(settings)
     async with opened(settings) as store:
-        rows.append(("database", True, str(settings.store.path)))
+        rows.append(("database", True, "", str(settings.store.path)))
         for row in await store.read(lambda tx: tx.routes.all()):
-            rows.append(_check_route(row.name, rule_of(row), accounts))
+            name, good, words = _check_route(row.name, rule_of(row), accounts)
+            rows.append((name, good, "", words))
         for account in accounts.values():
             if isinstance(account, ProviderAccount):
                 await account.remember_in(store)
-        probes = await asyncio.gather(*(_probe(account) for account in accounts.values()))
-    for name, (good, words) in zip(accounts, probes, strict=True):
-        rows.append((f"account {name}", good, words))
+        probes = await asyncio.gather(*(_probe(settings, account) for account in accounts.values()))
+        standings = await store.read(lambda tx: {name: standing(tx, name) for name in settings.accounts})
+    for account, (good, words) in zip(accounts.values(), probes, strict=True):
+        rows.append((f"account {account.name}", good, title_of(account), words))
+        if isinstance(account, ProviderAccount) and isinstance(account.bridge, Subscribes):
+            good, words = _subscription_words(account.name, standings[account.name], now=time.time())
+            rows.append((f"subscription {account.name}", good, title_of(account), words))
     for account in accounts.values():
         await account.close()
     return rows
@@ -56,11 +71,45 @@ def _check_route(name: str, rule: object, accounts: Mapping[str, Account]) -> tu
     return f"route {name}", True, f"{rule.source} {rule.arrow} {rule.target}"
 
 
-async def _probe(account: Account) -> tuple[bool, str]:
+async def _probe(settings: Settings, account: Account) -> tuple[bool, str]:
     try:
-        return True, await account.probe()
+        good, words = True, await account.probe()
     except BridgeError as error:
-        return False, str(error)
+        good, words = False, str(error)
+    if isinstance(account, ProviderAccount):
+        base = str(getattr(settings.accounts[account.name], "base_url", ""))
+        clock = _clock_words(account.clock_skew_s, host=urlsplit(base).hostname or account.bridge.title)
+        if clock is not None:
+            return False, f"{words}; {clock}"
+    return good, words
+
+
+def _clock_words(skew_s: float | None, *, host: str) -> str | None:
+    """What is wrong with this machine's clock by that of a provider; None if nothing is, or nothing is known."""
+    if skew_s is None or abs(skew_s) <= CLOCK_MOST_S:
+        return None
+    off_s = abs(skew_s)
+    off = f"{off_s / 60:.0f} min" if off_s < 7200 else f"{off_s / 3600:.0f} h" if off_s < 172_800 else "days"
+    return (
+        f"this machine's clock is {off} {'ahead of' if skew_s > 0 else 'behind'} {host};"
+        " set it (timedatectl set-ntp true): tokens and webhooks depend on it"
+    )
+
+
+def _subscription_words(name: str, stands: Standing | None, *, now: float) -> tuple[bool, str]:
+    """How an account's subscription stands; wrong only if it has run out although it should not."""
+    if stands is None:
+        return True, f"none made from here; while the bot runs: patchbay subscribe {name}"
+    if not stands.active:
+        return True, f"{stands.event}: ended at {when(stands.at)}"
+    if stands.expires_at is None:
+        return True, f"{stands.event}: subscribed at {when(stands.at)}"
+    if stands.expires_at > now:
+        return True, f"{stands.event}: subscribed until {when(stands.expires_at)}, renewed before by the running bot"
+    return False, (
+        f"{stands.event}: ran out at {when(stands.expires_at)}, so nothing comes in from there;"
+        f" start the bot, which renews it, or: patchbay subscribe {name}"
+    )
 
 
 def _subscribing(settings: Settings, name: str) -> tuple[ProviderAccount, str]:
@@ -88,10 +137,18 @@ def _subscribing(settings: Settings, name: str) -> tuple[ProviderAccount, str]:
 
 @click.command()
 @click.argument("account")
+@click.option("--show-secret", is_flag=True, help="Where it is entered by hand: print the webhook's address in full")
 @click.pass_context
-def subscribe(context: click.Context, account: str) -> None:
-    """Make or renew the provider's event subscription that points here. The bot has to run meanwhile."""
+def subscribe(context: click.Context, account: str, show_secret: bool) -> None:
+    """Make or renew the provider's event subscription that points here. The bot has to run meanwhile.
+
+    Where a person has to set it up at the provider, this prints exactly what to enter.
+    """
     settings = settings_of(context)
+    provider = by_hand(settings, account)
+    if provider is not None:
+        click.echo(instructions(settings, provider, show_secret=show_secret))
+        return
 
     async def work() -> Subscription:
         provider, url = _subscribing(settings, account)
@@ -112,6 +169,13 @@ def subscribe(context: click.Context, account: str) -> None:
 def unsubscribe(context: click.Context, account: str) -> None:
     """End the subscription; doing it twice is fine."""
     settings = settings_of(context)
+    provider = by_hand(settings, account)
+    if provider is not None:
+        click.echo(
+            f"{provider.bridge.title} is set up by hand: remove there what `patchbay subscribe {account}` says to"
+            " enter. Until then its webhooks are taken."
+        )
+        return
 
     async def work() -> Subscription:
         provider, url = _subscribing(settings, account)
@@ -153,7 +217,7 @@ def subscriptions(context: click.Context, as_json: bool) -> None:
         return
     print_table(
         [
-            [name, "", "none", "", ""]
+            _unrecorded(settings, name)
             if stands is None
             else [
                 name,
@@ -166,3 +230,9 @@ def subscriptions(context: click.Context, as_json: bool) -> None:
         ],
         headings=["ACCOUNT", "EVENT", "STATE", "SINCE", "ENDS"],
     )
+
+
+def _unrecorded(settings: Settings, name: str) -> list[str]:
+    if by_hand(settings, name) is not None:
+        return [name, "set up at the provider", "manual", "", ""]
+    return [name, "", "none", "", ""]
