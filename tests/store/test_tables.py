@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from bot.store import Store, Tx
@@ -9,7 +13,7 @@ from bot.store.inbox import Arrived
 from bot.store.marks import Mark
 from bot.store.messages import Copy
 from bot.store.meta import AccountState
-from bot.store.outbox import NewDelivery
+from bot.store.outbox import NewDelivery, Outcome
 
 SECRET = "cafe-babe"
 
@@ -206,3 +210,86 @@ async def test_deliveries_are_listed_by_state_and_account_and_the_newest_of_them
         ]
     )
     assert lists == [[1, 2, 3, 4], [1, 4], [3, 4], []]
+
+
+async def test_what_an_account_learnt_is_kept_beside_what_it_knew(store: Store) -> None:
+    await store.write(lambda tx: tx.accounts.remember("a", {"mode": "x", "token": "1"}))
+    await store.write(lambda tx: tx.accounts.remember("a", {"token": "2"}))
+    assert (await store.read(lambda tx: tx.accounts.get("a"))).memory == {"mode": "x", "token": "2"}
+
+
+async def test_remembering_what_is_known_wakes_nobody(store: Store) -> None:
+    def twice(tx: Tx) -> set[str]:
+        tx.accounts.remember("a", {"token": "1"})
+        tx.woken.clear()
+        tx.accounts.remember("a", {"token": "1"})
+        return set(tx.woken)
+
+    assert await store.write(twice) == set()
+
+
+async def test_every_database_has_a_name_of_its_own(store: Store, engine: Any, path: Path) -> None:
+    name = await store.read(lambda tx: tx.meta.instance)
+    assert name.isalnum() and len(name) >= 8
+    other = await engine(path.with_name("other.sqlite3"))
+    assert await other.read(lambda tx: tx.meta.instance) != name
+    await other.close()
+
+
+async def test_what_a_provider_calls_a_conversation_stays_until_it_says_otherwise(store: Store) -> None:
+    def touch(handle: str, title: str = "") -> Callable[[Tx], None]:
+        return lambda tx: tx.conversations.touch("a", "sms/1", kind="direct", title=title, now=1.0, handle=handle)
+
+    assert await store.read(lambda tx: tx.conversations.handle("a", "sms/1")) == ""
+    for handle, known in (("s1", "s1"), ("", "s1"), ("s2", "s2")):
+        await store.write(touch(handle))
+        assert await store.read(lambda tx: tx.conversations.handle("a", "sms/1")) == known
+
+
+REPORTS = {
+    "one report": [(True, 0, False)],
+    "two real messages with the same words": [(True, 0, False), (True, 1, False)],
+    "a report without an id after the one with": [(True, 0, False), (False, 1, True)],
+    "a report without an id before the one with": [(False, 0, False), (True, 1, True)],
+    "two messages, each reported twice": [(True, 0, False), (False, 1, True), (True, 9, False), (False, 10, True)],
+    "two messages, the loose reports first": [(False, 0, False), (True, 1, True), (False, 9, True), (True, 10, False)],
+    "the second real one is not taken for the first's other report": [
+        (False, 0, False),
+        (True, 1, True),
+        (True, 2, False),
+    ],
+    "the same words a minute and a bit later": [(False, 0, False), (False, 61, False), (True, 62, True)],
+    "out of order": [(False, 30, False), (False, 0, True)],
+}
+
+
+@pytest.mark.parametrize("reports", REPORTS.values(), ids=REPORTS.keys())
+async def test_two_reports_of_one_message_are_told_from_two_messages(
+    store: Store, reports: list[tuple[bool, float, bool]]
+) -> None:
+    for firm, at, expected in reports:
+        found = await store.write(lambda tx, f=firm, at=at: tx.inbox.is_twin("a", "t", firm=f, at=1000.0 + at))  # type: ignore[misc]
+        assert found == expected, (firm, at)
+    assert not await store.write(lambda tx: tx.inbox.is_twin("b", "t", firm=False, at=1000.0))
+    assert not await store.write(lambda tx: tx.inbox.is_twin("a", "other", firm=False, at=1000.0))
+
+
+async def test_twins_are_forgotten_with_the_keys(store: Store) -> None:
+    day = 86400.0
+    await store.write(lambda tx: tx.inbox.is_twin("a", "t", firm=True, at=day))
+    await store.write(lambda tx: tx.inbox.is_twin("a", "t", firm=True, at=20 * day))
+    assert await store.write(lambda tx: tx.inbox.prune(before=0.0, now=20 * day)) == 1
+
+
+async def test_every_request_of_a_delivery_has_a_number_of_its_own(store: Store) -> None:
+    await store.write(lambda tx: tx.outbox.add(NewDelivery("a", "c", "{}", 1.0, 1e9, "hold")))
+
+    def attempt(tx: Tx) -> tuple[int, int]:
+        (lease,) = tx.outbox.claim("a", owner="w", now=2.0, lease_s=1.0, limit=1)
+        assert tx.outbox.begin(lease, now=2.0)
+        row = tx.outbox.get(lease.rows[0].id)
+        assert row is not None
+        tx.outbox.settle(lease, [Outcome(row.id, "queued", due_at=1.0, counts=False)], now=2.0)
+        return row.starts, row.attempts
+
+    assert [await store.write(attempt) for _ in range(3)] == [(1, 1), (2, 1), (3, 1)]
