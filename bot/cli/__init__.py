@@ -8,6 +8,7 @@ import click
 
 from bot.cli.accounts import check, subscribe, subscriptions, unsubscribe
 from bot.cli.common import Problem
+from bot.cli.history import import_history
 from bot.cli.outbox import outbox, stats
 from bot.cli.replay import replay
 from bot.cli.routes import routes
@@ -25,7 +26,19 @@ def cli(context: click.Context, config: str | None) -> None:
     context.obj = config
 
 
-for command in (run, playground, check, routes, outbox, stats, subscribe, unsubscribe, subscriptions, replay):
+for command in (
+    run,
+    playground,
+    check,
+    routes,
+    outbox,
+    stats,
+    subscribe,
+    unsubscribe,
+    subscriptions,
+    replay,
+    import_history,
+):
     cli.add_command(command)
 
 

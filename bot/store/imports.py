@@ -122,15 +122,6 @@ class Imports:
 
     # --- sending
 
-    def first(self, account: str, conversation: str) -> PastPart | None:
-        """The oldest that waits to be sent, by time, then by its place in the file."""
-        row = self._db.execute(
-            f"SELECT {_COLUMNS} FROM imports WHERE account = ? AND conversation = ? AND state = 'new'"
-            " ORDER BY at, n LIMIT 1",
-            (account, conversation),
-        ).fetchone()
-        return None if row is None else PastPart(*row)
-
     def open(self, account: str, conversation: str) -> Sequence[PastPart]:
         """Those of which nobody knows whether they arrived, the oldest first."""
         rows = self._db.execute(
@@ -140,16 +131,18 @@ class Imports:
         )
         return [PastPart(*row) for row in rows]
 
-    def begin(self, n: int, *, now: float) -> bool:
-        """Note that a request is about to leave; False if it does not wait to be sent."""
-        return (
-            self._db.execute(
-                "UPDATE imports SET state = 'sending', attempts = attempts + 1, tried_at = ?"
-                " WHERE n = ? AND state = 'new'",
-                (now, n),
-            ).rowcount
-            > 0
-        )
+    def begin(self, account: str, conversation: str, *, now: float) -> PastPart | None:
+        """Note that a request is about to leave for the oldest that waits, by time, then by its place in the file.
+
+        Returns it as it is then, or None if nothing waits.
+        """
+        rows = self._db.execute(
+            "UPDATE imports SET state = 'sending', attempts = attempts + 1, tried_at = ? WHERE n ="
+            " (SELECT n FROM imports WHERE account = ? AND conversation = ? AND state = 'new' ORDER BY at, n LIMIT 1)"
+            f" RETURNING {_COLUMNS}",
+            (now, account, conversation),
+        ).fetchall()
+        return PastPart(*rows[0]) if rows else None
 
     def settle(self, outcome: PastOutcome) -> None:
         """Write down what became of it. The text of one that is sent goes; its id and its digest stay."""
