@@ -7,6 +7,7 @@ import os
 import sqlite3
 import stat
 import threading
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -325,3 +326,30 @@ async def test_closing_leaves_one_file_that_holds_everything(path: Path) -> None
     with sqlite3.connect(path) as db:
         assert db.execute("SELECT COUNT(*) FROM outbox").fetchone() == (2,)
     db.close()
+
+
+async def test_a_database_of_the_version_before_goes_on_with_its_rows(path: Path) -> None:
+    from sqlite_utils import Database
+
+    old = sqlite3.connect(path)
+    migrations.apply(Database(old), stop_before="m003_providers")
+    old.execute(
+        "INSERT INTO outbox (account, conversation, part, parts, priority, payload, crc, on_ambiguous, state, attempts,"
+        " marked, created_at, due_at, expires_at) VALUES ('a', 'c', 1, 1, 1, '{}', ?, 'hold', 'queued', 3, 0, 1, 1, 9e9)",
+        (zlib.crc32(b"{}"),),
+    )
+    old.execute("INSERT INTO lanes (account, conversation, head, priority, due_at) VALUES ('a', 'c', 1, 1, 1)")
+    old.execute("INSERT INTO accounts (account, memory) VALUES ('a', '{\"challenge_mode\": \"plain\"}')")
+    old.execute("INSERT INTO conversations VALUES ('a', 'c', 'direct', 'Title', 1, 2)")
+    old.commit()
+    old.close()
+    store = await SqliteStore.open(path)
+    try:
+        (lease,) = await store.write(lambda tx: tx.outbox.claim("a", owner="w", now=2.0, lease_s=9.0, limit=9))
+        assert (lease.rows[0].starts, lease.rows[0].intact) == (3, True)
+        assert await store.read(lambda tx: tx.meta.instance)
+        assert (await store.read(lambda tx: tx.accounts.get("a"))).memory == {"challenge_mode": "plain"}
+        assert await store.read(lambda tx: tx.conversations.handle("a", "c")) == ""
+        assert await store.read(lambda tx: tx.conversations.title("a", "c")) == "Title"
+    finally:
+        await store.close()
