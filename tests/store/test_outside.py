@@ -335,7 +335,8 @@ async def test_a_database_of_the_version_before_goes_on_with_its_rows(path: Path
     migrations.apply(Database(old), stop_before="m003_providers")
     old.execute(
         "INSERT INTO outbox (account, conversation, part, parts, priority, payload, crc, on_ambiguous, state, attempts,"
-        " marked, created_at, due_at, expires_at) VALUES ('a', 'c', 1, 1, 1, '{}', ?, 'hold', 'queued', 3, 0, 1, 1, 9e9)",
+        " marked, created_at, due_at, expires_at) VALUES ('a', 'c', 1, 1, 1, '{}', ?, 'hold', 'queued', 3, 0, 1, 1, 9e9"
+        ")",
         (zlib.crc32(b"{}"),),
     )
     old.execute("INSERT INTO lanes (account, conversation, head, priority, due_at) VALUES ('a', 'c', 1, 1, 1)")
