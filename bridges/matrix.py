@@ -8,9 +8,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import cast
 
-from bridges.api import Answers, Capabilities, Confirms, Lists, Subscribes
+from bridges.api import Capabilities
 from bridges.registry import PROVIDERS, BridgeClass
 
 README = Path(__file__).parent / "README.md"
@@ -26,8 +25,14 @@ def _yes(holds: object) -> str:
 def _attachments(can: Capabilities) -> str:
     if can.attachments == "none":
         return "–"
-    how = "as links" if can.attachments == "url" else "as bytes"
-    return f"{how}, {can.attachment_bytes:,} bytes" if can.attachment_bytes else how
+    how = ["as links" if can.attachments == "url" else "uploaded"]
+    if can.attachment_kinds:
+        how.append(" and ".join(can.attachment_kinds))
+    if can.attachments_most:
+        how.append(f"{can.attachments_most} in a message")
+    if can.attachment_bytes:
+        how.append(f"{can.attachment_bytes:,} bytes")
+    return ", ".join(how)
 
 
 _DECLARED: Sequence[tuple[str, Callable[[Capabilities], str]]] = (
@@ -48,11 +53,17 @@ _DECLARED: Sequence[tuple[str, Callable[[Capabilities], str]]] = (
     ("proof of webhooks", lambda can: "–" if not can.receives else can.webhook_proof),
 )
 
-_IMPLEMENTED: Sequence[tuple[str, type]] = (
-    ("handshake answered", Answers),
-    ("subscribes by API", Subscribes),
-    ("unknown outcomes confirmed", Confirms),
-    ("conversations listed", Lists),
+# By the method that each optional protocol of `bridges.api` has.
+_IMPLEMENTED: Sequence[tuple[str, str]] = (
+    ("handshake answered", "answer"),
+    ("subscribes by API", "subscribe"),
+    ("says what to enter at the provider", "instructions"),
+    ("can be polled", "poll"),
+    ("unknown outcomes confirmed", "confirm"),
+    ("one message to many in one request", "broadcast"),
+    ("files that come in can be sent on", "fetch"),
+    ("conversations listed", "conversations"),
+    ("look-ups and changes (`patchbay account`)", "operations"),
 )
 
 
@@ -60,13 +71,9 @@ def render(providers: Sequence[BridgeClass]) -> str:
     """The matrix as a Markdown table, a column for each provider."""
     head = ["", *(provider.title for provider in providers)]
     rows = [[label, *(show(p.capabilities) for p in providers)] for label, show in _DECLARED]
-    rows += [[label, *(_yes(issubclass(_class(p), kind)) for p in providers)] for label, kind in _IMPLEMENTED]
+    rows += [[label, *(_yes(hasattr(p, method)) for p in providers)] for label, method in _IMPLEMENTED]
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def _class(provider: BridgeClass) -> type:
-    return cast(type, provider)
 
 
 def put(document: str, *, table: str) -> str:
