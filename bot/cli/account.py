@@ -73,7 +73,8 @@ def _do(context: click.Context, settings: Settings, asked: Asked, *, yes: bool) 
     if asked.operation.changes and not yes:
         if not sys.stdin.isatty():
             raise Problem("nothing was changed: nobody is there to ask; add --yes to do it")
-        question = f"{asked.line}\n{asked.operation.summary}. Do it?"
+        summary = asked.operation.summary.removesuffix(".")
+        question = f"{asked.line}\n{summary[:1].upper()}{summary[1:]}. Do it?"
         if not click.confirm(question, default=False, err=not sys.stdout.isatty()):
             click.echo("Nothing was changed.")
             return
