@@ -65,6 +65,9 @@ class PastOutcome:
     error: str | None = None
 
 
+_OPEN = "state != 'sent'"
+"""As the index ``imports_open`` has it: SQLite takes a partial index only where its own words stand in the query
+(https://sqlite.org/partialindex.html, 2026-11)."""
 _COLUMNS = "n, id, part, parts, at, payload, state, attempts, tried_at, error"
 
 
@@ -126,7 +129,7 @@ class Imports:
         """Those of which nobody knows whether they arrived, the oldest first."""
         rows = self._db.execute(
             f"SELECT {_COLUMNS} FROM imports WHERE account = ? AND conversation = ? AND state IN ('sending', 'unknown')"
-            " ORDER BY at, n",
+            f" AND {_OPEN} ORDER BY at, n",
             (account, conversation),
         )
         return [PastPart(*row) for row in rows]
@@ -155,7 +158,8 @@ class Imports:
     def again(self, account: str, conversation: str, state: Literal["refused", "unknown"]) -> int:
         """Let those in this state be sent again, in their place in time; returns how many."""
         return self._db.execute(
-            "UPDATE imports SET state = 'new', error = NULL WHERE account = ? AND conversation = ? AND state = ?",
+            "UPDATE imports SET state = 'new', error = NULL WHERE account = ? AND conversation = ? AND state = ?"
+            f" AND {_OPEN}",
             (account, conversation, state),
         ).rowcount
 
@@ -176,7 +180,7 @@ class Imports:
         """The most frequent reasons of those in this state, and how often each."""
         rows = self._db.execute(
             "SELECT COALESCE(error, ''), COUNT(*) FROM imports WHERE account = ? AND conversation = ? AND state = ?"
-            " GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?",
+            f" AND {_OPEN} GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?",
             (account, conversation, state, limit),
         )
         return [(str(error), int(count)) for error, count in rows]
