@@ -78,9 +78,7 @@ def ask(account: Account, words: Sequence[str], *, command: str) -> Asked:
     given = words[1:]
     least = sum(not argument.startswith("[") for argument in operation.arguments)
     most = len(operation.arguments)
-    if len(given) > most and _takes_the_rest(operation):
-        given = [*given[: most - 1], " ".join(given[most - 1 :])]
-    if not least <= len(given) <= most:
+    if len(given) < least or (len(given) > most and not _takes_the_rest(operation)):
         raise OperationError(
             f"{name} takes {_count(operation, least)}, {len(given)} given: {command} {usage(account, operation)}"
             f" (such as {command} {example(account, operation)})"

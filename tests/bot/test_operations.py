@@ -133,7 +133,7 @@ class Desk:
         if arguments[0] == "gone":
             raise Refused("there is no room gone")
         self.done.append(tuple(arguments))
-        return f"{arguments[0]} is called {arguments[1]}."
+        return f"{arguments[0]} is called {' '.join(arguments[1:])}."
 
     def _away(self, arguments: Sequence[str]) -> Flow[str]:
         yield httpx.Request("GET", f"{self.settings.base_url}/members")
@@ -190,12 +190,15 @@ def rooms(*ids: str, title: str = "", detail: str = "") -> list[Listed]:
         (["numbers"], ()),
         (["NUMBERS", "4100"], ("4100",)),
         (["find", "Ann"], ("Ann",)),
-        (["find", "Ann", "Bell"], ("Ann Bell",)),
-        (["rename", "9a8b", "Night", "shift", "2"], ("9a8b", "Night shift 2")),
+        (["find", "Ann", "Bell"], ("Ann", "Bell")),
+        (["rename", "9a8b", "Night", "shift", "2"], ("9a8b", "Night", "shift", "2")),
+        (["rename", "9a8b", "Night shift"], ("9a8b", "Night shift")),
         (["members"], ()),
     ],
 )
-def test_arguments_that_fit_are_given_as_the_operation_names_them(words: list[str], given: tuple[str, ...]) -> None:
+def test_arguments_that_fit_are_given_word_by_word_the_last_takes_all_that_are_left(
+    words: list[str], given: tuple[str, ...]
+) -> None:
     assert ask(desk(), words, command="/account").arguments == given
 
 
@@ -443,7 +446,7 @@ async def test_an_operation_that_looks_is_run_from_the_chat(store: SqliteStore) 
 async def test_an_operation_that_changes_something_is_not_run_from_the_chat(store: SqliteStore) -> None:
     told = await Asker(store, desk()).ask("/account desk rename 9a8b Night shift")
     assert "is not run from a chat" in told
-    assert told.endswith("On the server:\npatchbay account desk rename 9a8b 'Night shift'")
+    assert told.endswith("On the server:\npatchbay account desk rename 9a8b Night shift")
     assert Desk.done == []
 
 
@@ -575,7 +578,7 @@ def test_looking_asks_nobody_and_leaves_no_trace(config: Path) -> None:
 def test_a_change_with_yes_is_done_and_written_down(config: Path) -> None:
     done = do(config, "desk", "rename", "9a8b", "Night", "shift", "--yes")
     assert (done.exit_code, done.output) == (0, "9a8b is called Night shift.\n")
-    assert Desk.done == [("9a8b", "Night shift")]
+    assert Desk.done == [("9a8b", "Night", "shift")]
     assert audited(config) == [
         ("command line", "account desk rename", "begun"),
         ("command line", "account desk rename", "done"),
