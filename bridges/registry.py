@@ -7,6 +7,7 @@ from typing import Protocol, cast
 from bridges.api import AccountSettings, Bridge, Capabilities
 from bridges.cinnox.bridge import CinnoxBridge
 from bridges.echo.bridge import EchoBridge
+from bridges.returning_ai.bridge import ReturningAiBridge
 
 
 class BridgeClass(Protocol):
@@ -26,5 +27,6 @@ PROVIDERS: dict[str, BridgeClass] = {
     for bridge in (
         CinnoxBridge,
         EchoBridge,
+        ReturningAiBridge,
     )
 }

@@ -1,0 +1,477 @@
+"""What Patchbay does with Returning.AI: our decisions. The provider's facts, and the guesses, are in ``wire.py``."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, NoReturn
+
+import emoji
+import httpx
+
+from bridges.api import (
+    HARMLESS,
+    AccountSettings,
+    Capabilities,
+    Flow,
+    Hook,
+    Listed,
+    Operation,
+    Outgoing,
+    Polled,
+)
+from bridges.errors import BridgeError, Garbled, Inexpressible, Refused, Unauthorized, Unavailable
+from bridges.model import Attachment, Conversation, ConversationId, Event, Message, MessageId, Receipt
+from bridges.responses import clean, quoted
+from bridges.returning_ai import inbound, wire
+from bridges.returning_ai.answers import judge, said_in
+from bridges.returning_ai.guide import instructions
+from bridges.returning_ai.polling import NOTHING, Cursor, Item, Seen, gap_hook, hooks_of, seen_in
+from bridges.returning_ai.settings import EXAMPLES, ReturningAiSettings, is_id
+from bridges.signing import Bearer, fingerprint
+
+TRIES_MOST = 1000
+"""Sends that are kept in mind for ``confirm``."""
+WIDER = 10
+"""How many times as many messages are asked for where a page does not reach back to what was seen."""
+WHOLE_BELOW = 10
+"""A guess: no server gives fewer messages than this at a time while it has more."""
+SHOWN_MOST = 40
+_FORUMS = "forums"
+
+
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """A send that began, and what had been seen of its channel by then; None: nothing."""
+
+    what: str
+    seen: Seen | None
+
+
+class ReturningAiBridge:
+    """Sends, replies and reacts as one member of the community; receives by webhook, by polling, or both.
+
+    It learns which channels are forums, and keeps in mind what it sent lately, to be able to say what arrived.
+    """
+
+    name: ClassVar[str] = "returning_ai"
+    title: ClassVar[str] = "Returning.AI"
+    Settings: ClassVar[type[AccountSettings]] = ReturningAiSettings
+    capabilities: Capabilities = Capabilities(
+        text_limit=4000,
+        attachments="bytes",
+        attachment_kinds=("image",),
+        replies=True,
+        reactions=True,
+        threads=True,
+        webhook_proof="path",
+    )
+
+    def __init__(self, settings: AccountSettings) -> None:
+        assert isinstance(settings, ReturningAiSettings)
+        self._settings = settings
+        self._api = f"{settings.base_url}{settings.path_prefix}"
+        self._send = httpx.URL(f"{self._api}/messages/send")  # read once: that is a third of making a request
+        self._read = settings.messages_url or f"{self._api}/messages"
+        self.capabilities = replace(
+            type(self).capabilities,
+            text_limit=settings.text_limit,
+            requests_per_minute=settings.requests_per_minute or None,
+        )
+        self._secrets = (settings.token.get_secret_value(), settings.hook_secret.get_secret_value())
+        self._auth = Bearer(settings.token.get_secret_value())
+        self._ours = {each.casefold() for each in (settings.sender, *settings.sender_ids)}
+        self._forums: frozenset[str] = frozenset()
+        self._learnt: Mapping[str, str] = {}
+        self._seen: dict[str, Seen] = {}
+        self._tries: OrderedDict[str, _Try] = OrderedDict()
+
+    @property
+    def auth(self) -> httpx.Auth:
+        """The API key as a bearer token; if it expires, only a person can make another."""
+        return self._auth
+
+    # What was learnt
+
+    def recall(self, memory: Mapping[str, str]) -> None:
+        """See :meth:`bridges.api.Remembers.recall`: the channels that are forums."""
+        channels = memory.get(_FORUMS, "").split(" ")
+        if all(is_id(channel) for channel in channels):
+            self._learn(frozenset(channels))
+
+    def learnt(self) -> Mapping[str, str]:
+        """See :meth:`bridges.api.Remembers.learnt`."""
+        return self._learnt
+
+    def _learn(self, forums: frozenset[str]) -> None:
+        if forums != self._forums:
+            self._forums = forums
+            self._learnt = {_FORUMS: " ".join(sorted(forums))} if forums else {}
+
+    # Sending
+
+    def check(self, conversation: ConversationId) -> None:
+        """See :meth:`bridges.api.Bridge.check`."""
+        channel, slash, topic = conversation.partition("/")
+        if not is_id(channel) or (slash and not is_id(topic)):
+            raise Refused(
+                f"Returning.AI has no such conversation: it is the id of a channel such as {EXAMPLES}; "
+                "patchbay account NAME channels lists them"
+            )
+
+    def deliver(self, out: Outgoing) -> Flow[Receipt]:
+        """See :meth:`bridges.api.Bridge.deliver`. The receipt has no ids: Returning.AI gives none.
+
+        Images are uploaded first; their addresses go into the text, for how a message is given an attachment is not
+        documented.
+        """
+        self.check(out.conversation)
+        channel, _, topic = out.conversation.partition("/")
+        text = self._text_of(out.message)
+        answered = out.message.reply_to
+        if answered is None and not topic and channel in self._forums:
+            raise self._topic_missing(channel)
+        images = self._images_of(out)
+        self._note(out, channel)
+        addresses = []
+        for number, (attachment, data) in enumerate(images):
+            addresses.append((yield from self._upload(attachment, data, boundary=_boundary(out, number))))
+        body = {"message": "\n".join(filter(None, (text, *addresses))), "sender": self._settings.sender}
+        if answered is not None:
+            body = {"messageId": answered, **body}
+            response = yield httpx.Request("POST", f"{self._api}/messages/reply", json=body)
+            self._judge(response, what="Returning.AI reply", texts=(text,))
+            return Receipt()
+        body = {"channelId": channel, **body}
+        if topic:
+            body["forumTopicId"] = topic
+        response = yield httpx.Request("POST", self._send, json=body)
+        try:
+            self._judge(response, what="Returning.AI send", texts=(text,))
+        except Refused as refused:
+            if topic or not response.is_client_error or response.status_code == 403:
+                raise
+            yield from self._explain(refused, channel)
+        return Receipt()
+
+    def _text_of(self, message: Message) -> str:
+        text = clean(message.text)
+        limit = self._settings.text_limit
+        if not text and not message.attachments:
+            raise Inexpressible("Returning.AI carries text and images, this message has neither")
+        if len(text) > limit:
+            raise Inexpressible(f"Returning.AI is sent {limit} characters in one message (text_limit), not {len(text)}")
+        return text
+
+    def _images_of(self, out: Outgoing) -> Sequence[tuple[Attachment, bytes]]:
+        attachments = out.message.attachments
+        if other := next((each.kind for each in attachments if each.kind != "image"), ""):
+            raise Inexpressible(f"Returning.AI takes images only, this message has an attachment of the kind {other}")
+        if len(out.files) != len(attachments):
+            raise Inexpressible("the bytes of an image are not at hand, so it cannot be uploaded to Returning.AI")
+        return tuple(zip(attachments, out.files, strict=True))
+
+    def _upload(self, attachment: Attachment, data: bytes, *, boundary: str) -> Flow[str]:
+        what = "Returning.AI image upload"
+        name = "".join(c for c in attachment.name if c.isprintable() and c not in '"\\/').strip() or "image"
+        media_type = attachment.media_type if attachment.media_type.startswith("image/") else "image/jpeg"
+        request = httpx.Request(
+            "POST",
+            f"{self._api}/messages/upload-image",
+            headers={"Content-Type": f"multipart/form-data; boundary={boundary}"},
+            files={"images": (name, data, media_type)},
+            extensions=dict(HARMLESS),
+        )
+        request.read()
+        try:
+            response = yield request
+            if not response.is_success:
+                self._judge(response, what=what)
+            if (url := wire.url_of_upload(response.content)) is not None:
+                return url
+            self._judge(response, what=what)
+            raise Garbled(f"{what}: the answer holds no address of the image")
+        except (Garbled, Unavailable) as error:
+            # Whatever became of the image: the message has not left.
+            wait = error.retry_after if isinstance(error, Unavailable) else None
+            raise Unavailable(str(error), retry_after=wait) from error
+
+    def _topic_missing(self, channel: str) -> Refused:
+        known = [topic for topic in self._settings.forum_topics if topic.startswith(f"{channel}/")]
+        example = f"{channel}/77a1b2c3d4e5f60718293a4b"
+        return Refused(
+            f"Returning.AI channel {channel} is a forum, so the address has to name a topic as well, as in "
+            f"{known[0] if known else example}"
+        )
+
+    def _explain(self, refused: Refused, channel: str) -> Flow[NoReturn]:
+        """Raise what a refused send means: that the channel is a forum, if the channels list says so."""
+        try:
+            channels = yield from self._channels()
+        except BridgeError:
+            raise refused from None
+        kinds = {each.id: each.kind for each in channels}
+        if kinds.get(channel) == wire.FORUM:
+            raise self._topic_missing(channel) from refused
+        if channels and channel not in kinds:
+            raise Refused(f"{refused}; the channels list of this key has no {channel}") from refused
+        raise refused
+
+    def react(self, conversation: ConversationId, id: MessageId, emoji: str) -> Flow[None]:
+        """See :meth:`bridges.api.Reacts.react`. Whether the same call again takes it back is not documented."""
+        body = {"messageId": id, "emoji": shortcode(emoji), "sender": self._settings.sender}
+        response = yield httpx.Request("POST", f"{self._api}/messages/react", json=body)
+        self._judge(response, what="Returning.AI reaction")
+
+    # After an unknown outcome
+
+    def confirm(self, out: Outgoing) -> Flow[Receipt | None]:
+        """See :meth:`bridges.api.Confirms.confirm`: looks for our words among what came since the send began.
+
+        Raises ``Refused`` where that cannot tell (nobody looked at the channel before, equal words went there a
+        little earlier, the page does not reach back far enough): then the outcome stays unknown for good.
+        """
+        what = "Returning.AI: whether it arrived"
+        if not self._reads:
+            raise Refused(f"{what} cannot be asked without reading messages; set poll_seconds or messages_url")
+        channel = out.conversation.partition("/")[0]
+        tried = self._tries.get(out.key)
+        wanted = self._what(out, channel)
+        twice = any(each.what == wanted for key, each in self._tries.items() if key != out.key)
+        count = self._settings.poll_count
+        page = yield from self._page(channel, count=count)
+        seen = NOTHING if tried is None or tried.seen is None else tried.seen
+        newer = [item for item in page if not seen.has(item) and self._has_words(item, out.message)]
+        found = [item for item in newer if self._is_ours(item)]
+        certain = tried is not None and tried.seen is not None and not twice
+        if found and certain:
+            id = wire.word(found[0].get("id"))
+            return Receipt(ids=(MessageId(id),) if id else ())
+        whole = len(page) < min(count, WHOLE_BELOW)
+        if not newer and (whole or (certain and seen.reached_by(page, asked=count))):
+            return None
+        raise Refused(f"{what} cannot be told from its latest {len(page)} messages")
+
+    @property
+    def _reads(self) -> bool:
+        return self._settings.poll_seconds > 0 or bool(self._settings.messages_url)
+
+    def _what(self, out: Outgoing, channel: str) -> str:
+        return fingerprint(channel, _plain(out.message.text), str(len(out.message.attachments)))
+
+    def _note(self, out: Outgoing, channel: str) -> None:
+        if out.key not in self._tries:  # what was seen before the first attempt counts for all of them
+            self._tries[out.key] = _Try(self._what(out, channel), self._seen.get(channel))
+        while len(self._tries) > TRIES_MOST:
+            self._tries.popitem(last=False)
+
+    def _is_ours(self, item: Item) -> bool:
+        who = [wire.word(wire.at_path(item, f"user.{name}")) for name in ("user_id", "email", "username")]
+        return any(each and each.casefold() in self._ours for each in who)
+
+    def _has_words(self, item: Item, message: Message) -> bool:
+        """Whether an item holds the words of a message, and addresses for its images."""
+        text, wanted = item.get("message"), _plain(message.text)
+        if not isinstance(text, str) or not _plain(text).startswith(wanted):
+            return False
+        more = _plain(text).removeprefix(wanted).split()
+        return len(more) == len(message.attachments) and all(wire.is_web_address(each) for each in more)
+
+    # Looking
+
+    def probe(self) -> Flow[str]:
+        """See :meth:`bridges.api.Bridge.probe`: the channels list, and whether the sender exists where that is told."""
+        channels = yield from self._channels()
+        forums = sum(channel.kind == wire.FORUM for channel in channels)
+        line = f"Returning.AI accepts the key: {len(channels)} channels, {forums} of them forums"
+        if "@" not in self._settings.sender:
+            return line
+        response = yield self._info_request(self._settings.sender)
+        reply = wire.reply_of(response.content)
+        said = said_in(reply, hide=self._secrets)
+        if response.status_code in (400, 404) and "user" in said.casefold() and "/users/" not in said:
+            raise Refused(f"Returning.AI knows no sender {self._settings.sender}: {said}; check sender")
+        known = response.is_success and reply is not None and reply.succeeded
+        return f"{line}; the sender {'exists' if known else 'could not be checked'}"
+
+    def conversations(self) -> Flow[Sequence[Listed]]:
+        """See :meth:`bridges.api.Lists.conversations`. A forum's topics cannot be asked for: those configured."""
+        listed = []
+        for channel in (yield from self._channels()):
+            if is_id(channel.id):
+                forum = channel.kind == wire.FORUM
+                detail = f"forum, write to {channel.id}/TOPIC" if forum else channel.kind
+                place = Conversation(id=ConversationId(channel.id), kind="group", title=channel.topic)
+                listed.append(Listed(place, detail))
+                for address in self._settings.forum_topics:
+                    if address.startswith(f"{channel.id}/"):
+                        place = Conversation(id=ConversationId(address), kind="topic", title=channel.topic)
+                        listed.append(Listed(place, "forum topic"))
+        return listed
+
+    def _channels(self) -> Flow[Sequence[wire.Channel]]:
+        what = "Returning.AI channels list"
+        response = yield httpx.Request("GET", f"{self._api}/channels", extensions=dict(HARMLESS))
+        channels = wire.channels_of(self._judge(response, what=what).data)
+        if channels is None:
+            raise Garbled(f"{what}: the answer has no list of channels; check base_url and path_prefix")
+        self._learn(frozenset(each.id for each in channels if each.kind == wire.FORUM and is_id(each.id)))
+        return channels
+
+    def _page(self, channel: str, *, count: int) -> Flow[Sequence[Item]]:
+        what = "Returning.AI messages"
+        url = httpx.URL(self._read).copy_merge_params({"channel_id": channel, "count": str(count)})
+        response = yield httpx.Request("GET", url, extensions=dict(HARMLESS))
+        if response.status_code == 404 and wire.reply_of(response.content) is None:
+            raise Refused(f"{what}: HTTP 404, they are not read here; set messages_url, e.g. {wire.MESSAGES_HERE}")
+        page = wire.messages_of(self._judge(response, what=what).data)
+        if page is None:
+            raise Garbled(f"{what}: the answer has no list of messages; check messages_url")
+        return page
+
+    # Receiving
+
+    def verify(self, hook: Hook) -> None:
+        """Accept: no signature is documented, so the secret in the path is the proof and was checked before."""
+
+    def decode(self, hook: Hook) -> Sequence[Event]:
+        """See :meth:`bridges.api.Bridge.decode`. Every JSON body gives at least one event."""
+        return inbound.decode(hook, self._settings)
+
+    def instructions(self, url: str) -> str:
+        """See :meth:`bridges.api.Instructs.instructions`."""
+        return instructions(url, self._settings)
+
+    @property
+    def poll_every_s(self) -> float:
+        """See :class:`bridges.api.Polls`."""
+        return self._settings.poll_seconds
+
+    def poll(self, cursor: str) -> Flow[Polled]:
+        """See :meth:`bridges.api.Polls.poll`. Looks at some of the channels at a time, and at each in its turn."""
+        kept = Cursor.from_text(cursor)
+        channels: Sequence[str] = self._settings.poll_channels
+        if not channels:
+            channels = [each.id for each in (yield from self._channels()) if is_id(each.id)]
+        after, hooks = kept.after, list[Hook]()
+        looked: dict[str, Seen] = {}
+        failed: list[BridgeError] = []
+        for channel in kept.order(channels):
+            after = channel
+            try:
+                brought, looked[channel] = yield from self._look(channel, kept.seen_of(channel))
+            except Unauthorized:
+                raise
+            except Refused as error:
+                if self._settings.poll_channels:
+                    raise Refused(f"{error} (channel {channel} of poll_channels)") from error
+                failed.append(error)  # a key may be limited to some of the channels of the list
+            except BridgeError as error:
+                failed.append(error)
+                break
+            else:
+                hooks += brought
+        if failed and not looked:
+            raise failed[-1]
+        self._seen |= looked
+        seen = {channel: each for channel, each in {**kept.channels, **looked}.items() if channel in channels}
+        return Polled(tuple(hooks), Cursor(seen, after).to_text())
+
+    def _look(self, channel: str, seen: Seen | None) -> Flow[tuple[Sequence[Hook], Seen]]:
+        """What is new in a channel, and what is seen of it then."""
+        count = self._settings.poll_count
+        page = yield from self._page(channel, count=count)
+        if seen is None:
+            return (), seen_in(page)
+        hooks = []
+        if not seen.reached_by(page, asked=count):
+            try:
+                wider = yield from self._page(channel, count=count * WIDER)
+            except (Garbled, Refused):  # more than it gives at once
+                wider = page
+            page = wider if len(wider) > len(page) else page
+            if not seen.reached_by(page, asked=count * WIDER):
+                hooks.append(gap_hook(page, channel=channel, seen=seen))
+        hooks += hooks_of([item for item in page if not seen.has(item)], channel=channel)
+        return hooks, seen_in(page, before=seen)
+
+    # For an administrator
+
+    def operations(self) -> Sequence[Operation]:
+        """See :meth:`bridges.api.Operates.operations`."""
+        return (
+            Operation("channels", (), "channels with id, type and name", "", self._list_channels),
+            Operation("whoami", (), "what Returning.AI says about the sender", "", self._whoami),
+            Operation("user", ("ID_OR_EMAIL",), "what it says about a member", "ann@example.com", self._user),
+            Operation(
+                "recent",
+                ("CHANNEL", "[COUNT]"),
+                "the latest messages of a channel: id, time and who wrote",
+                "66f0c1d2e3a4b5c6d7e8f901 10",
+                self._recent,
+            ),
+        )
+
+    def _list_channels(self, arguments: Sequence[str]) -> Flow[str]:
+        channels = yield from self._channels()
+        lines = [f"{each.id}  {each.kind or '-'}  {each.topic or '-'}" for each in channels]
+        return "\n".join(lines) or "there are no channels, or none that this key may see"
+
+    def _whoami(self, arguments: Sequence[str]) -> Flow[str]:
+        return (yield from self._user((self._settings.sender,)))
+
+    def _user(self, arguments: Sequence[str]) -> Flow[str]:
+        response = yield self._info_request(arguments[0])
+        data = self._judge(response, what="Returning.AI user").data
+        about = data.get("user") if isinstance(data, dict) and isinstance(data.get("user"), dict) else data
+        if not isinstance(about, dict):
+            raise Garbled("Returning.AI user: the answer says nothing about anybody")
+        lines = [
+            f"{quoted(name)}: {value}"
+            for name, each in list(about.items())[:SHOWN_MOST]
+            if isinstance(each, str | int | float) and not _is_secret(name) and (value := wire.word(str(each)))
+        ]
+        return "\n".join(lines) or "Returning.AI answered, and says nothing about this member"
+
+    def _recent(self, arguments: Sequence[str]) -> Flow[str]:
+        self.check(ConversationId(arguments[0]))
+        count = arguments[1] if len(arguments) > 1 else "10"
+        if not (count.isascii() and count.isdigit() and 1 <= int(count[:4]) <= SHOWN_MOST and len(count) <= 4):
+            raise Refused(f"{quoted(count)} is no count: a number from 1 to {SHOWN_MOST}, as in 10")
+        page = yield from self._page(arguments[0].partition("/")[0], count=int(count))
+        lines = []
+        for item in page[: int(count)]:
+            id, at = wire.word(item.get("id")) or "-", wire.word(item.get("timestamp")) or "-"
+            who = [wire.word(wire.at_path(item, f"user.{name}")) for name in ("user_id", "email", "username")]
+            lines.append(f"{id}  {at}  {' '.join(filter(None, who)) or '-'}")
+        return "\n".join(lines) or "there are no messages"
+
+    def _info_request(self, id_or_email: str) -> httpx.Request:
+        return httpx.Request(
+            "POST", f"{self._api}/users/info", json={"idOrEmail": id_or_email}, extensions=dict(HARMLESS)
+        )
+
+    def _judge(self, response: httpx.Response, *, what: str, texts: Sequence[str] = ()) -> wire.Reply:
+        return judge(response, what=what, hide=(*self._secrets, *texts))
+
+
+def shortcode(mark: str) -> str:
+    """The colon shortcode of an emoji, without the tone of its skin; raises ``Inexpressible`` if there is none."""
+    plain = "".join(c for c in mark.strip() if not "\U0001f3fb" <= c <= "\U0001f3ff")
+    code = emoji.demojize(plain, language="alias") if emoji.is_emoji(plain) else plain
+    if not (len(code) > 2 and code.startswith(":") and code.endswith(":") and code.count(":") == 2 and " " not in code):
+        raise Inexpressible("Returning.AI takes reactions by shortcode, and this one has none; example: 👍")
+    return code
+
+
+def _plain(text: str) -> str:
+    return " ".join(clean(text).split())
+
+
+def _boundary(out: Outgoing, number: int) -> str:
+    return fingerprint("boundary", out.key, str(out.attempt), str(number))
+
+
+def _is_secret(name: str) -> bool:
+    return any(part in name.casefold() for part in ("password", "secret", "token", "key", "hash"))

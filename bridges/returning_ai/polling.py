@@ -1,0 +1,137 @@
+"""What was seen of each channel, and what is new in it: the cursor of polling."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bridges.api import Hook
+from bridges.errors import Garbled
+from bridges.responses import parse_json
+from bridges.returning_ai import wire
+from bridges.returning_ai.inbound import GAP, POLLED
+from bridges.returning_ai.settings import is_id
+from bridges.signing import fingerprint
+
+Item = Mapping[str, Any]
+
+LATE = timedelta(seconds=60)
+"""A message may be listed so much later than one with a younger time."""
+CHANNELS_MOST = 20
+"""Channels in one look; the others have their turn at the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was seen of a channel: the time of its newest message, and the messages near it, so that none comes twice.
+
+    None: it was empty.
+    """
+
+    at: datetime | None
+    ids: frozenset[str]
+    turned_up: bool = False
+    """The channel was not there before: ``at`` is the earliest that can be new."""
+
+    def has(self, item: Item) -> bool:
+        """Whether the message was there at that look."""
+        at = _time(item)
+        if at is None or self.at is None:
+            return _mark(item) in self.ids
+        return _mark(item) in self.ids or at < self.at - LATE
+
+    def reached_by(self, page: Sequence[Item], *, asked: int) -> bool:
+        """Whether a page goes back to what was seen, so that nothing lies between."""
+        if (self.at is None or self.turned_up) and len(page) < asked:
+            return True
+        return not page or any(self.has(item) for item in page)
+
+
+NOTHING = Seen(None, frozenset())
+
+
+def seen_in(page: Sequence[Item], *, before: Seen = NOTHING) -> Seen:
+    """What is seen after this page."""
+    times = [at for item in page if (at := _time(item)) is not None]
+    known = [before.at] if before.at and not before.turned_up else []
+    newest = max([*times, *known], default=None)
+    near = {_mark(item) for item in page if (at := _time(item)) is None or newest is None or at >= newest - LATE}
+    return Seen(newest, frozenset(near) if page else before.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """What was seen of each channel, and the channel that was looked at last."""
+
+    channels: Mapping[str, Seen]
+    after: str = ""
+
+    @property
+    def newest(self) -> datetime | None:
+        """No message that is older can be new in a channel that turns up later."""
+        return max((seen.at for seen in self.channels.values() if seen.at), default=None)
+
+    def order(self, channels: Sequence[str]) -> Sequence[str]:
+        """The channels of the next look, beginning after the last one."""
+        start = channels.index(self.after) + 1 if self.after in channels else 0
+        return [*channels[start:], *channels[:start]][:CHANNELS_MOST]
+
+    def seen_of(self, channel: str) -> Seen | None:
+        """What was seen of a channel; None where all that is in it is past."""
+        if channel in self.channels:
+            return self.channels[channel]
+        return None if self.newest is None else Seen(self.newest + LATE, frozenset(), turned_up=True)
+
+    def to_text(self) -> str:
+        """As it is kept."""
+        channels = {
+            channel: {"at": seen.at.isoformat() if seen.at else None, "ids": sorted(seen.ids)}
+            for channel, seen in self.channels.items()
+        }
+        return json.dumps({"after": self.after, "channels": channels}, separators=(",", ":"))
+
+    @classmethod
+    def from_text(cls, text: str) -> Cursor:
+        """The cursor kept; one that makes no sense is that of a first look."""
+        try:
+            kept = parse_json(text)
+        except Garbled:
+            return cls({})
+        listed = kept.get("channels") if isinstance(kept, dict) else None
+        if not isinstance(listed, dict):
+            return cls({})
+        channels = {
+            channel: Seen(wire.time_of(seen.get("at")), frozenset(filter(_is_text, seen.get("ids") or ())))
+            for channel, seen in listed.items()
+            if is_id(channel) and isinstance(seen, dict) and isinstance(seen.get("ids") or [], list)
+        }
+        return cls(channels, kept["after"] if _is_text(kept.get("after")) else "")
+
+
+def hooks_of(items: Sequence[Item], *, channel: str) -> list[Hook]:
+    """The messages as hooks, the oldest first."""
+    ordered = sorted(items, key=lambda item: _time(item) or datetime.max.replace(tzinfo=UTC))
+    return [Hook(body=json.dumps(item).encode(), path=POLLED + channel) for item in ordered]
+
+
+def gap_hook(page: Sequence[Item], *, channel: str, seen: Seen) -> Hook:
+    """The hook that says that there may be messages between what was seen and this page."""
+    until = min((at for item in page if (at := _time(item)) is not None), default=None)
+    body = {"from": seen.at.isoformat() if seen.at else None, "to": until.isoformat() if until else None}
+    return Hook(body=json.dumps(body).encode(), path=GAP + channel)
+
+
+def _mark(item: Item) -> str:
+    id = wire.word(item.get("id"))
+    return id if id else fingerprint(json.dumps(item, sort_keys=True))
+
+
+def _time(item: Item) -> datetime | None:
+    return wire.time_of(item.get("timestamp"))
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
