@@ -120,7 +120,7 @@ def _count(operation: Operation, least: int) -> str:
     most = len(operation.arguments)
     if most == 0:
         return "no arguments"
-    number = f"{least} to {most}" if least < most else str(most)
+    number = str(most) if least == most else f"{least} or {most}" if least == most - 1 else f"{least} to {most}"
     if _takes_the_rest(operation):
         number = f"at least {least}"
     return f"{number} argument{'' if number.endswith('1') else 's'}"

@@ -36,6 +36,7 @@ from bot.faultpoints import point
 from bot.feedback import ARRIVED, CARD, SEND_AGAIN, Feedback
 from bot.http import HttpClient
 from bot.intake import Intake
+from bot.operations import chat_lines
 from bot.relay import Relay, refusal
 from bot.routing import RouteError
 from bot.settings import TelegramSettings
@@ -559,7 +560,7 @@ class TelegramSide:
             return Reply(f"{refusal(error).removesuffix('.')}.\nExample: {command.example}"), "wrong argument"
         except BridgeError as error:
             tx.db.execute("ROLLBACK TO command")
-            return Reply(f"/{call.name}: {error}"), "failed"
+            return Reply(chat_lines(f"/{call.name}: {error}")), "failed"
         finally:
             tx.db.execute("RELEASE command")
         return reply, "done"

@@ -205,7 +205,7 @@ def test_arguments_that_fit_are_given_word_by_word_the_last_takes_all_that_are_l
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["numbers", "1", "2"], "numbers takes 0 to 1 argument, 2 given: /account desk numbers [USER]"),
+        (["numbers", "1", "2"], "numbers takes 0 or 1 argument, 2 given: /account desk numbers [USER]"),
         (["find"], "find takes at least 1 argument, 0 given: /account desk find WORD…"),
         (["rename", "9a8b"], "rename takes at least 2 arguments, 1 given: /account desk rename ROOM NAME…"),
         (["members", "x"], "members takes no arguments, 1 given: /account desk members"),

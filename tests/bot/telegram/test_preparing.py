@@ -193,7 +193,7 @@ async def test_what_takes_too_long_is_answered_in_words(
     [
         (Unavailable("pbx does not answer"), "/slow: pbx does not answer"),
         (Unauthorized("the key is refused"), "/slow: the key is refused"),
-        (Garbled("the answer is no JSON"), "/slow: the answer is no JSON"),
+        (Garbled("@all is no JSON"), "/slow: @\u2060all is no JSON"),
         (Refused("there is no such room"), "There is no such room.\nExample: /slow x"),
         (UsageError("a word is needed"), "A word is needed.\nExample: /slow x"),
         (KeyError("our bug"), "That went wrong on my side"),
