@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self, cast
+from typing import TYPE_CHECKING, Self, cast
 from zoneinfo import ZoneInfo
 
 import click
@@ -31,6 +31,9 @@ from bot.store.sqlite import SqliteStore
 from bridges.api import Imports
 from bridges.errors import Refused
 from bridges.registry import PROVIDERS
+
+if TYPE_CHECKING:
+    from click._termui_impl import ProgressBar
 
 TELL_EVERY_S = 5.0
 TELL_EVERY_SHARE = 20
@@ -131,6 +134,8 @@ async def _import(
         with _only_one(settings.store.path):
             totals = await _stage(store, account, history, found, target, write=True)
             _tell_totals(totals)
+            if late := await store.read(lambda tx: tx.imports.count_late(account.name, target.conversation)):
+                click.echo(f"{late} are older than what was sent before and come behind it", err=True)
             Recalling(store, account)
             with _Signals() as signals:
                 ended = await _send(store, account, target, wanted, signals)
@@ -303,23 +308,23 @@ class _Progress:
         self._done = 0
         self._told = 0
         self._told_at = time.monotonic()
-        self._bar = sys.stdout.isatty()
+        self._bar: ProgressBar[int] | None = None
 
     def __enter__(self) -> Self:
-        if self._bar:
-            self._shown = click.progressbar(length=max(self.length, 1), label=self._label, width=0)
-            self._shown.__enter__()
+        if self.length and sys.stdout.isatty():
+            self._bar = click.progressbar(length=self.length, label=self._label, show_pos=self._unit == "messages")
+            self._bar.__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._bar:
-            self._shown.__exit__(None, None, None)
+        if self._bar is not None:
+            self._bar.__exit__(None, None, None)
 
     def add(self, number: int) -> None:
         """So many more are done."""
         self._done += number
-        if self._bar:
-            self._shown.update(number)
+        if self._bar is not None:
+            self._bar.update(number)
             return
         now = time.monotonic()
         share = (self._done - self._told) * TELL_EVERY_SHARE >= self.length
@@ -330,7 +335,7 @@ class _Progress:
 
     def say(self, words: str) -> None:
         """A line about why it does not go on just now."""
-        if self._bar:
+        if self._bar is not None:
             click.echo()
         click.echo(words, err=True)
 

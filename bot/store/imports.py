@@ -174,6 +174,15 @@ class Imports:
         found: dict[ImportState, int] = dict(rows.fetchall())
         return {state: found.get(state, 0) for state in IMPORT_STATES}
 
+    def count_late(self, account: str, conversation: str) -> int:
+        """How many wait that are older than one that was sent: they come behind it, whatever their time."""
+        row = self._db.execute(
+            "SELECT COUNT(*) FROM imports WHERE account = ? AND conversation = ? AND state = 'new' AND at <"
+            " (SELECT MAX(at) FROM imports WHERE account = ? AND conversation = ? AND state = 'sent')",
+            (account, conversation, account, conversation),
+        ).fetchone()
+        return int(row[0])
+
     def reasons(
         self, account: str, conversation: str, state: Literal["refused", "unknown"], *, limit: int
     ) -> Sequence[tuple[str, int]]:

@@ -919,6 +919,14 @@ def test_changed_words_are_told_by_their_ids(shell: Shell) -> None:
     assert "7 have an id that is known with other words and are not sent again: m0, m1, m2, m3, m4 and 2 more" in said
 
 
+def test_older_ones_that_come_late_are_told(shell: Shell) -> None:
+    write_lines(shell.file, [record(5)])
+    assert "are older" not in shell.imports("--to", "im:room")
+    write_lines(shell.file, [record(3), record(5), record(7)])
+    assert "1 are older than what was sent before and come behind it" in shell.imports("--to", "im:room")
+    assert shell.texts == ["Ann: text 5", "Ann: text 3", "Ann: text 7"]
+
+
 def failing(monkeypatch: pytest.MonkeyPatch, provider: type[KeepingBridge], **script: Mapping[int, Exception]) -> None:
     """Every new bridge fails so."""
 

@@ -136,6 +136,17 @@ async def test_every_state_is_counted_and_the_reasons_with_their_number(store: S
     assert await store.read(lambda tx: tx.imports.reasons(A, C, "refused", limit=1)) == [("muted", 2)]
 
 
+async def test_those_older_than_one_that_was_sent_are_counted(store: Store) -> None:
+    await staged(store, message("a", 10.0))
+    row = await begun(store)
+    assert row is not None
+    await staged(store, message("b", 5.0), message("c", 9.9), message("d", 10.0), message("e", 11.0))
+    assert await store.read(lambda tx: tx.imports.count_late(A, C)) == 0
+    await settled(store, PastOutcome(row.n, "sent"))
+    assert await store.read(lambda tx: tx.imports.count_late(A, C)) == 2
+    assert await store.read(lambda tx: tx.imports.count_late(A, "group/2")) == 0
+
+
 async def test_no_repr_holds_a_text(store: Store) -> None:
     await staged(store, message("a", 1.0, "cafe-babe"))
     row = await begun(store)
