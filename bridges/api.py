@@ -445,7 +445,7 @@ class Operation:
     example: str
     """The arguments of a valid call, for ``patchbay account NAME`` and the provider's README."""
     run: Callable[[Sequence[str]], Flow[str]] = field(repr=False)
-    """Given as many arguments as there may be; returns lines for a person. Raises any ``BridgeError``."""
+    """Given the words one by one, as many as there may be; returns lines for a person. Raises any ``BridgeError``."""
     changes: bool = False
     """It changes something over there: it is confirmed first, and only an admin may do it."""
 

@@ -28,7 +28,7 @@ def test_every_command_fits_into_telegrams_menu() -> None:
 
 def test_the_readme_names_every_command_of_the_command_line_and_no_other() -> None:
     section = README.split("## Command line")[1].split("\n## ")[0]
-    named = set(re.findall(r"`patchbay ([a-z]+)", section)) | set(re.findall(r"· `([a-z]+)", section))
+    named = set(re.findall(r"`patchbay ([a-z-]+)", section)) | set(re.findall(r"· `([a-z-]+)", section))
     assert named == set(cli.commands)
 
 

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from bot.cli.account import account
 from bot.cli.accounts import check, subscribe, subscriptions, unsubscribe
 from bot.cli.common import Problem
 from bot.cli.history import import_history
@@ -30,6 +31,7 @@ for command in (
     run,
     playground,
     check,
+    account,
     routes,
     outbox,
     stats,

@@ -44,6 +44,11 @@ class Names:
         row = self._db.execute("SELECT address FROM names WHERE name = ?", (name,)).fetchone()
         return str(row[0]) if row else None
 
+    def of(self, address: str) -> list[str]:
+        """The names that an address has."""
+        rows = self._db.execute("SELECT name FROM names WHERE address = ? ORDER BY name", (address,))
+        return [str(row[0]) for row in rows]
+
     def set(self, name: str, address: str) -> None:
         """Name an address, replacing the one that had the name."""
         self._db.execute("INSERT OR REPLACE INTO names (name, address) VALUES (?, ?)", (name, address))

@@ -23,7 +23,6 @@ from telegram import Chat, Message
 
 from bot.accounts import Account, ProviderAccount
 from bot.addresses import telegram_address
-from bot.cli import account as account_module
 from bot.cli import cli
 from bot.cli.account import account
 from bot.cli.common import Problem
@@ -517,7 +516,7 @@ def at_terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
         stdin, stdout = Stdin(), sys.stdout
 
     def types(text: str) -> None:
-        monkeypatch.setattr(account_module, "sys", Sys)
+        monkeypatch.setattr(sys.modules[account.callback.__module__], "sys", Sys)
 
     return types
 
@@ -644,9 +643,8 @@ def test_as_a_process_it_ends_as_every_command_does(tmp_path: Path, words: list[
         f'[accounts.club]\nprovider = "echo"\nbase_url = "http://127.0.0.1:9"\ntoken = "{TOKEN}"\n'
         f'hook_secret = "{HOOK_SECRET}"\nsigning_secret = "{TOKEN}"\n'
     )
-    start = "from bot.cli import cli, main; from bot.cli.account import account; cli.add_command(account); main()"
     done = subprocess.run(
-        [sys.executable, "-c", start, "--config", str(file), "account", *words],
+        [sys.executable, "-m", "bot", "--config", str(file), "account", *words],
         cwd=ROOT,
         env={name: value for name, value in os.environ.items() if not name.startswith("PATCHBAY")},
         stdin=subprocess.DEVNULL,

@@ -166,6 +166,8 @@ def _heading(
 
 def _line(call: Call, tx: Tx, address: Address, place: _Place) -> str:
     words = [one_line(place.title, most=TITLE_MOST), one_line(place.detail, most=DETAIL_MOST)]
+    if names := tx.names.of(str(address)):
+        words.append(f"named {', '.join(names)}")
     linked = call.relay.router(tx).linked(address)
     if linked:
         more = f" and {len(linked) - LINKS_MOST} more" if len(linked) > LINKS_MOST else ""

@@ -154,6 +154,3 @@ class Registry:
 
 
 registry = Registry()
-
-# Behind the registry, in which this family of commands enters itself.
-import bot.telegram.commands.accounts  # noqa: E402, F401
