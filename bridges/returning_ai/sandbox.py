@@ -167,8 +167,12 @@ class ReturningAiSandbox:
         message = self._keep(place, topic=topic, member=self._member(person), text=text, reply_to=reply_to)
         self._feed.tell("said", **self._shown(message))
         if hook and self.hook_url is not None:
-            await self._post(self._body(message))
+            await self.post(message.id)
         return message.id
+
+    async def post(self, id: str) -> int:
+        """Post the webhook of a message, again if it was before; returns its status."""
+        return await self._post(self._body(self._by_id[id]))
 
     async def react(self, person: str, id: str, shortcode: str) -> int:
         """Somebody puts a reaction on a message; returns the webhook's status. A guess: modelled on the API's call."""
@@ -251,7 +255,7 @@ class ReturningAiSandbox:
         """See :class:`bridges.sandboxes.Sandbox`: a member writes into the first channel."""
         self.hook_url = hook_url
         id = await self.say("Ann", self.conversation(), text, hook=False)
-        return await self._post(self._body(self._by_id[id]))
+        return await self.post(id)
 
     async def close(self) -> None:
         """Close the connections that it opened itself."""
@@ -424,7 +428,7 @@ class ReturningAiSandbox:
         message = self._keep(place, topic=topic, member=member, text=text, reply_to=reply_to, by_api=True)
         self._feed.tell("message", **self._shown(message))
         if self.echoes and self.hook_url is not None:
-            await self._post(self._body(message))
+            await self.post(message.id)
 
     async def _react(self, request: Request) -> object:
         body = await json_object(request)

@@ -1,0 +1,519 @@
+"""Returning.AI: webhooks of every shape, polling, and both together: each message once."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, get_args
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from bridges.api import Hook, Outgoing
+from bridges.driver import drive
+from bridges.errors import Garbled, Unavailable
+from bridges.model import TWIN_S, ConversationId, Event, Message, Reacted, Received
+from bridges.returning_ai import wire
+from bridges.returning_ai.bridge import ReturningAiBridge
+from bridges.returning_ai.polling import CHANNELS_MOST, Cursor
+from bridges.returning_ai.sandbox import Place, ReturningAiSandbox, Shape
+from bridges.returning_ai.settings import ReturningAiSettings
+from bridges.testing import FIXTURE_TIME, play, read_hook
+
+SECRET = "hook-secret-0123456789"
+GENERAL = "66f0c1d2e3a4b5c6d7e8f901"
+IDEAS = "66f0c1d2e3a4b5c6d7e8f902"
+TOPIC = "77a1b2c3d4e5f60718293a4b"
+FIXTURES = Path(__file__).parent / "fixtures"
+Serve = Callable[[ASGIApp], str]
+
+
+def bridge_for(base_url: str = "https://rai.example", **changes: Any) -> ReturningAiBridge:
+    settings = ReturningAiSandbox().settings(base_url, hook_secret=SECRET)
+    return ReturningAiBridge(ReturningAiSettings.model_validate({**settings, **changes}))
+
+
+def decoded(body: object, *, path: str = "", **changes: Any) -> Event:
+    hook = Hook(body=json.dumps(body).encode(), path=path, received_at=FIXTURE_TIME)
+    (event,) = bridge_for(**changes).decode(hook)
+    return event
+
+
+def received(body: object, *, path: str = "", **changes: Any) -> Received:
+    event = decoded(body, path=path, **changes)
+    assert isinstance(event, Received)
+    return event
+
+
+BODY = json.loads(read_hook(FIXTURES / "message_as_documented_for_get_messages.http").hook.body)
+
+
+class Side:
+    """A sandbox, a bridge, and what the running bot would keep of both ways in."""
+
+    def __init__(self, serve: Serve, client: httpx.AsyncClient, *, sandbox: ReturningAiSandbox, **changes: Any) -> None:
+        self.sandbox = sandbox
+        self.bridge = bridge_for(serve(sandbox.app), **{"poll_seconds": 5, **changes})
+        sandbox.hook_url = serve(Starlette(routes=[Route("/hooks/club/secret", self._take, methods=["POST"])]))
+        sandbox.hook_url += "/hooks/club/secret"
+        self.cursor = ""
+        self.hooks: list[Hook] = []
+        self._client = client
+
+    async def _take(self, request: Request) -> Response:
+        self.hooks.append(Hook(body=await request.body(), received_at=FIXTURE_TIME))
+        return Response(status_code=204)
+
+    async def look(self) -> list[Hook]:
+        polled = await drive(self.bridge.poll(self.cursor), send=self._client.send, auth=self.bridge.auth)
+        self.cursor = polled.cursor
+        self.hooks.extend(polled.hooks)
+        return list(polled.hooks)
+
+    def told(self) -> list[str]:
+        """The texts that are relayed: each key once, twins merged as the bot merges them."""
+        keys: set[str] = set()
+        firm: list[tuple[str, datetime]] = []
+        loose: list[tuple[str, datetime]] = []
+        texts = []
+        for event in (event for hook in self.hooks for event in self.bridge.decode(hook)):
+            assert isinstance(event, Received)
+            if event.key in keys:
+                continue
+            keys.add(event.key)
+            others = loose if event.firm else [*loose, *firm]
+            near = timedelta(seconds=TWIN_S)
+            known = event.twin and any(twin == event.twin and abs(at - event.at) <= near for twin, at in others)
+            (firm if event.firm else loose).append((event.twin, event.at))
+            if not known and not event.ours:
+                texts.append(event.message.text)
+        return texts
+
+
+def texts_of(hooks: list[Hook]) -> list[str]:
+    return [event.message.text for hook in hooks for event in bridge_for().decode(hook) if isinstance(event, Received)]
+
+
+# Webhooks
+
+
+@pytest.mark.parametrize("shape", get_args(Shape))
+async def test_a_webhook_of_any_shape_is_read_without_configuration(
+    shape: Shape, serve: Serve, client: httpx.AsyncClient
+) -> None:
+    sandbox = ReturningAiSandbox(shape=shape, client=client, clock=lambda: FIXTURE_TIME)
+    side = Side(serve, client, sandbox=sandbox)
+    id = await sandbox.say("Ann", IDEAS, "an idea", topic=TOPIC)
+    (event,) = side.bridge.decode(side.hooks[0])
+    assert isinstance(event, Received)
+    assert (event.conversation.id, event.conversation.kind) == (f"{IDEAS}/{TOPIC}", "topic")
+    assert (event.message.text, event.at, event.ours) == ("an idea", FIXTURE_TIME, False)
+    assert event.message.sender is not None and event.message.sender.name == "Ann"
+    assert (event.id, event.firm) == ((None, False) if shape == "without_id" else (id, True))
+
+
+def test_configured_paths_are_read_and_nothing_else() -> None:
+    body = {
+        "message": "a title that is no message",
+        "id": "evt-1",
+        "post": {"uid": 17, "words": "hello", "by": [{"key": "u1", "called": "Ann"}], "when": 1741083072},
+        "room": {"key": "general"},
+    }
+    paths = {
+        "id": "post.uid",
+        "text": "post.words",
+        "user_id": "post.by.0.key",
+        "user_name": "post.by.0.called",
+        "channel": "room.key",
+        "time": "post.when",
+    }
+    event = received(body, fields=paths)
+    assert (event.key, event.id, event.message.text, event.conversation.id) == (
+        "message:17",
+        "17",
+        "hello",
+        "general",
+    )
+    assert event.message.sender is not None and (event.message.sender.id, event.message.sender.name) == ("u1", "Ann")
+    assert event.at == datetime(2025, 3, 4, 10, 11, 12, tzinfo=UTC)
+    assert decoded({**body, "post": {}}, fields=paths).type == "unsupported"
+
+
+def test_polled_messages_are_read_as_documented_whatever_the_paths() -> None:
+    event = received(BODY, path=f"poll/{GENERAL}", fields={"text": "nowhere", "channel": "nowhere"})
+    assert (event.message.text, event.conversation.id) == (BODY["message"], GENERAL)
+
+
+def test_a_polled_message_without_channel_belongs_to_the_one_that_was_asked_for() -> None:
+    body = {name: value for name, value in BODY.items() if name != "channel"}
+    assert received(body, path=f"poll/{GENERAL}").conversation.id == GENERAL
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"channel": None}, "no channel was found; set fields.channel"),
+        ({"user": None}, "nobody who wrote it was found; set fields.user_id"),
+        ({"channel": {"channel_id": "two words"}}, "is no id"),
+        ({"forumTopicId": "a/b"}, "is no id"),
+    ],
+)
+def test_a_message_with_a_hole_is_garbled_and_says_what_to_set(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(Garbled, match=words):
+        decoded({**BODY, **changes})
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        ({"event": "user_join_server", "user": BODY["user"]}, "user join server"),
+        ({"eventType": "MESSAGE_DELETED", "data": BODY}, "message deleted"),
+        ({"event": "messageUpdated", "data": BODY}, "message updated"),
+        ({"event": "reaction_added", "data": BODY}, "reaction added"),
+        ({"status": "success", "message": "pong"}, "unknown"),
+        ({**BODY, "message": " \n"}, "message without text"),
+        ({**BODY, "message": {"a": 1}}, "unknown"),
+    ],
+)
+def test_what_is_no_new_message_is_unsupported_by_name(body: dict[str, Any], name: str) -> None:
+    event = decoded(body)
+    assert (event.type, getattr(event, "name", None)) == ("unsupported", name)
+
+
+def test_with_message_events_only_those_are_messages() -> None:
+    wanted = {"message_events": ["Message.Updated"]}
+    assert decoded({"event": "messageUpdated", "data": BODY}, **wanted).type == "received"
+    assert decoded({"event": "message_created", "data": BODY}, **wanted).type == "unsupported"
+    assert decoded(BODY, path=f"poll/{GENERAL}", **wanted).type == "received"
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        {"user_id": "u-1"},
+        {"username": "BRIDGE"},
+        {"email": "Bridge@Example.com"},
+        {"user_id": "other", "email": "bridge@example.com"},
+        {"username": "bridge@example.com"},
+    ],
+)
+def test_our_own_messages_are_known_by_id_user_name_and_email(user: dict[str, str]) -> None:
+    assert received({**BODY, "user": user}, sender_ids=["u-1", "bridge"]).ours
+
+
+@pytest.mark.parametrize("user", [{"user_id": "u-2"}, {"username": "bridget"}, {"email": "bridge@example.org"}])
+def test_somebody_with_a_similar_name_is_not_us(user: dict[str, str]) -> None:
+    assert not received({**BODY, "user": user}, sender_ids=["u-1", "bridge"]).ours
+
+
+@pytest.mark.parametrize(
+    ("user", "shown"),
+    [
+        ({"user_id": "u1", "username": "Ann", "email": "a@example.com"}, "Ann"),
+        ({"user_id": "u1", "email": "ann.b@example.com"}, "ann.b"),
+        ({"user_id": "u1", "username": "ann.b@example.com"}, "ann.b"),
+        ({"user_id": "u1"}, "u1"),
+    ],
+)
+def test_nobodys_address_is_shown_to_the_other_side(user: dict[str, str], shown: str) -> None:
+    sender = received({**BODY, "user": user}).message.sender
+    assert sender is not None and (sender.id, sender.name) == ("u1", shown)
+
+
+@pytest.mark.parametrize(
+    ("told", "at"),
+    [
+        ("2025-03-04T10:11:12.000Z", (2025, 3, 4, 10, 11, 12)),
+        ("2025-03-04T11:11:12+01:00", (2025, 3, 4, 10, 11, 12)),
+        ("2025-03-04T10:11:12", (2025, 3, 4, 10, 11, 12)),
+        (1741083072, (2025, 3, 4, 10, 11, 12)),
+        (1741083072000, (2025, 3, 4, 10, 11, 12)),
+        ("1741083072000", (2025, 3, 4, 10, 11, 12)),
+        (1741083072.0, (2025, 3, 4, 10, 11, 12)),
+    ],
+)
+def test_a_time_is_understood_in_every_form(told: object, at: tuple[int, ...]) -> None:
+    assert received({**BODY, "timestamp": told}).at == datetime(*at, tzinfo=UTC)  # type: ignore[arg-type, misc]
+
+
+@pytest.mark.parametrize("told", ["yesterday", "", None, True, -5, 0, 1e300, [1], "9" * 17])
+def test_a_time_that_is_none_gives_way_to_the_time_of_arrival(told: object) -> None:
+    assert received({**BODY, "timestamp": told}).at == FIXTURE_TIME
+
+
+def test_without_an_id_equal_words_at_another_time_are_another_message() -> None:
+    def key(**changes: object) -> str:
+        return received({name: value for name, value in BODY.items() if name != "id"} | changes).key
+
+    other_user = {"user_id": "u9", "username": "Bob"}
+    others = [key(timestamp="2025-03-04T10:11:59Z"), key(message="other"), key(user=other_user), key(channel="other")]
+    assert key() == key()
+    assert len({key(), *others}) == 5
+
+
+def test_without_an_id_and_a_time_the_arrival_tells_messages_apart() -> None:
+    body = json.dumps({"message": "ok", "user_id": "u1", "channel_id": "c1"}).encode()
+    keys = {
+        bridge_for().decode(Hook(body=body, received_at=FIXTURE_TIME + timedelta(seconds=n)))[0].key for n in range(3)
+    }
+    assert len(keys) == 3
+
+
+def test_reactions_are_emoji_and_taken_back_there_are_none_left() -> None:
+    body = {"messageId": "m1", "emoji": ":thumbsup:", "user": BODY["user"], "channel": BODY["channel"]}
+    added, removed = (decoded({**body, "event": f"reaction_{what}"}) for what in ("added", "removed"))
+    assert isinstance(added, Reacted) and (added.id, added.reactions) == ("m1", ("👍",))
+    assert isinstance(removed, Reacted) and removed.reactions == ()
+    assert added.key != removed.key
+
+
+def test_images_that_are_no_web_addresses_are_left_out() -> None:
+    images = [{"url": "javascript:alert(1)"}, {"url": 17}, "https://files.example/a.png", None, {"url": "file:///etc"}]
+    event = received({**BODY, "images": images})
+    assert [each.ref for each in event.message.attachments] == ["https://files.example/a.png"]
+
+
+# Polling
+
+
+class Club:
+    """A sandbox with a clock turned by hand."""
+
+    def __init__(self, **options: Any) -> None:
+        self.now = FIXTURE_TIME
+        self.sandbox = ReturningAiSandbox(clock=lambda: self.now, **options)
+
+    async def say(self, *texts: str, channel: str = GENERAL, hook: bool = False) -> None:
+        for text in texts:
+            self.now += timedelta(seconds=1)
+            await self.sandbox.say("Ann", channel, text, hook=hook)
+
+
+async def test_the_first_look_brings_nothing_of_the_past_and_the_next_what_came_since(
+    serve: Serve, client: httpx.AsyncClient
+) -> None:
+    club = Club()
+    side = Side(serve, client, sandbox=club.sandbox)
+    await club.say("old", "older")
+    assert await side.look() == []
+    await club.say("one", "two")
+    await club.say("three", channel=IDEAS)
+    assert texts_of(await side.look()) == ["one", "two", "three"]
+    assert await side.look() == []
+
+
+async def test_a_message_at_the_very_time_of_the_last_one_is_seen(serve: Serve, client: httpx.AsyncClient) -> None:
+    club = Club()
+    side = Side(serve, client, sandbox=club.sandbox)
+    await club.say("before")
+    await side.look()
+    await club.sandbox.say("Bob", GENERAL, "in the same moment", hook=False)
+    assert texts_of(await side.look()) == ["in the same moment"]
+
+
+async def test_a_message_that_is_listed_late_is_seen(serve: Serve, client: httpx.AsyncClient) -> None:
+    club = Club()
+    side = Side(serve, client, sandbox=club.sandbox)
+    await club.say("first")
+    await side.look()
+    club.now -= timedelta(seconds=30)
+    await club.say("late")
+    assert texts_of(await side.look()) == ["late"]
+    assert await side.look() == []
+
+
+async def test_a_flood_is_fetched_whole(serve: Serve, client: httpx.AsyncClient) -> None:
+    club = Club()
+    side = Side(serve, client, sandbox=club.sandbox, poll_count=5)
+    await club.say("before")
+    await side.look()
+    flood = [f"line {n}" for n in range(40)]
+    await club.say(*flood)
+    assert texts_of(await side.look()) == flood
+
+
+async def test_a_flood_beyond_what_is_given_is_said_in_the_channel(serve: Serve, client: httpx.AsyncClient) -> None:
+    club = Club()
+    side = Side(serve, client, sandbox=club.sandbox, poll_count=2)
+    await club.say("before")
+    await side.look()
+    await club.say(*(f"line {n}" for n in range(30)))
+    notice, *rest = texts_of(await side.look())
+    assert notice.startswith("Messages may be missing here between 2026-01-02 03:04:06 and 2026-01-02 03:04:17 UTC")
+    assert rest == [f"line {n}" for n in range(10, 30)]
+    assert await side.look() == []
+
+
+async def test_a_channel_that_is_made_later_brings_its_first_message(serve: Serve, client: httpx.AsyncClient) -> None:
+    club = Club()
+    side = Side(serve, client, sandbox=club.sandbox)
+    await club.say("before")
+    await side.look()
+    made = Place("66f0c1d2e3a4b5c6d7e8f903", "made later")
+    club.sandbox.channels[made.id] = made
+    await club.say("first words", channel=made.id)
+    assert texts_of(await side.look()) == ["first words"]
+
+
+async def test_an_old_channel_that_shows_later_brings_nothing_of_its_past(
+    serve: Serve, client: httpx.AsyncClient
+) -> None:
+    club = Club()
+    hidden = Place("66f0c1d2e3a4b5c6d7e8f903", "hidden")
+    club.sandbox.channels[hidden.id] = hidden
+    side = Side(serve, client, sandbox=club.sandbox)
+    await club.say("long ago", channel=hidden.id)
+    del club.sandbox.channels[hidden.id]
+    await club.say("before")
+    await side.look()
+    club.sandbox.channels[hidden.id] = hidden
+    assert await side.look() == []
+
+
+async def test_many_channels_have_their_turn(serve: Serve, client: httpx.AsyncClient) -> None:
+    places = [Place(f"66f0c1d2e3a4b5c6d7e8{n:04x}", f"room {n}") for n in range(CHANNELS_MOST + 5)]
+    club = Club(channels=places)
+    side = Side(serve, client, sandbox=club.sandbox)
+    for place in places:
+        await club.say("before", channel=place.id)
+    for _ in range(2):
+        await side.look()
+    assert len(Cursor.from_text(side.cursor).channels) == len(places)
+    for place in places:
+        await club.say(place.name, channel=place.id)
+    club.sandbox.calls.clear()
+    brought = texts_of(await side.look())
+    assert len(club.sandbox.calls) == CHANNELS_MOST + 1
+    assert sorted(brought + texts_of(await side.look())) == sorted(place.name for place in places)
+
+
+def test_a_channel_that_fails_does_not_keep_the_others_from_their_turn() -> None:
+    bridge = bridge_for(poll_seconds=5, poll_channels=["a", "b"])
+    empty = httpx.Response(200, json={"status": "success", "data": {"total": 0, "messages": []}})
+    played = play(bridge.poll(""), empty, httpx.Response(500))
+    assert played.error is None
+    assert Cursor.from_text(played.result.cursor).order(["a", "b"]) == ["a", "b"]
+    assert list(Cursor.from_text(played.result.cursor).channels) == ["a"]
+
+
+def test_a_server_that_is_away_is_asked_once() -> None:
+    bridge = bridge_for(poll_seconds=5, poll_channels=["a", "b", "c"])
+    played = play(bridge.poll(""), Unavailable("gone"))
+    assert isinstance(played.error, Unavailable)
+
+
+@pytest.mark.parametrize(
+    "cursor", ["", "x", "[]", "{}", '{"channels":[]}', '{"channels":{"a b":{}}}', '{"channels":{"a":{"ids":7}}}']
+)
+def test_a_cursor_that_makes_no_sense_is_that_of_a_first_look(cursor: str) -> None:
+    assert Cursor.from_text(cursor) == Cursor({})
+
+
+def test_polling_is_as_often_as_configured() -> None:
+    assert (bridge_for().poll_every_s, bridge_for(poll_seconds=2.5).poll_every_s) == (0, 2.5)
+
+
+# Both ways
+
+
+@pytest.mark.parametrize("shape", get_args(Shape))
+@pytest.mark.parametrize("polled_first", [False, True])
+async def test_each_message_comes_once_whichever_way_it_came(
+    shape: Shape, polled_first: bool, serve: Serve, client: httpx.AsyncClient
+) -> None:
+    club = Club(shape=shape, client=client)
+    side = Side(serve, client, sandbox=club.sandbox)
+    await club.say("before")
+    await side.look()
+    texts = ["one", "two", "one", "three"]
+    for text in texts:
+        club.now += timedelta(seconds=90)
+        if polled_first:
+            id = await club.sandbox.say("Ann", GENERAL, text, hook=False)
+            await side.look()
+            await club.sandbox.post(id)
+        else:
+            await club.sandbox.say("Ann", GENERAL, text)
+            await side.look()
+    assert len(side.hooks) == 8
+    assert side.told() == texts
+
+
+async def test_our_own_message_comes_back_both_ways_and_is_never_relayed(
+    serve: Serve, client: httpx.AsyncClient
+) -> None:
+    club = Club(echoes=True, client=client)
+    side = Side(serve, client, sandbox=club.sandbox)
+    await side.look()
+    out = Outgoing(key="k1", conversation=ConversationId(GENERAL), message=Message(text="from us"))
+    await drive(side.bridge.deliver(out), send=client.send, auth=side.bridge.auth)
+    await side.look()
+    assert len(side.hooks) == 2
+    assert side.told() == []
+
+
+def test_without_polling_equal_words_are_never_twins() -> None:
+    assert received(BODY).twin == ""
+    assert received(BODY, poll_seconds=5).twin != ""
+
+
+@pytest.mark.parametrize(
+    ("match_by", "webhook"),
+    [("id", {"user_id": "u1"}), ("email", {"email": "Ann@example.com"}), ("username", {"username": "u1"})],
+)
+def test_twins_are_told_by_what_both_ways_say_of_a_person(match_by: str, webhook: dict[str, str]) -> None:
+    polled = {**BODY, "user": {"user_id": "u1", "email": "ann@example.com"}}
+    changes = {"poll_seconds": 5, "match_by": match_by}
+    first = received(polled, path=f"poll/{GENERAL}", **changes)
+    second = received({**BODY, "id": None, "user": webhook}, **changes)
+    assert first.twin == second.twin
+    assert (first.firm, second.firm) == (True, False)
+
+
+# Nonsense
+
+
+def test_ten_thousand_mutated_bodies_are_events_or_garbled() -> None:
+    chance = random.Random(20261121)
+    bridge = bridge_for(poll_seconds=5)
+    bodies = [json.loads(read_hook(path).hook.body) for path in sorted(FIXTURES.glob("*.http"))]
+    names = sorted({step for paths in wire.GUESSES.values() for path in paths for step in path.split(".")})
+    odd = [None, True, -1, 0, 1e300, 10**40, "", "x", "\ud83d", "a\x00b", "a/b", [], {}, [[]], "9" * 300, {"id": {}}]
+
+    def mutated(value: Any) -> Any:
+        roll = chance.random()
+        if roll < 0.12:
+            return chance.choice(odd)
+        if isinstance(value, dict):
+            kept = {k: mutated(v) for k, v in value.items() if chance.random() > 0.08}
+            return {**kept, chance.choice(names): chance.choice([*odd, value])} if roll < 0.3 else kept
+        if isinstance(value, list):
+            return [mutated(each) for each in value] * chance.choice((1, 1, 2))
+        return value
+
+    ended: dict[str, int] = {}
+    for _ in range(10_000):
+        raw = json.dumps(mutated(chance.choice(bodies))).encode()
+        if chance.random() < 0.2:
+            at = chance.randrange(len(raw))
+            raw = raw[:at] + bytes([chance.randrange(256)]) + raw[at + chance.choice((0, 1)) :]
+        path = chance.choice(("", "", f"poll/{GENERAL}", f"gap/{GENERAL}", "poll/", "x/y"))
+        try:
+            events = bridge.decode(Hook(body=raw, path=path, received_at=FIXTURE_TIME))
+        except Garbled:
+            ended["garbled"] = ended.get("garbled", 0) + 1
+            continue
+        assert events
+        for event in events:
+            ended[event.type] = ended.get(event.type, 0) + 1
+            if isinstance(event, Received):
+                bridge.check(event.conversation.id)
+    assert set(ended) == {"received", "reacted", "unsupported", "garbled"}
