@@ -7,6 +7,7 @@ from typing import Protocol, cast
 from bridges.api import AccountSettings, Bridge, Capabilities
 from bridges.cinnox.bridge import CinnoxBridge
 from bridges.echo.bridge import EchoBridge
+from bridges.netsapiens.bridge import NetSapiensBridge
 from bridges.returning_ai.bridge import ReturningAiBridge
 
 
@@ -27,6 +28,7 @@ PROVIDERS: dict[str, BridgeClass] = {
     for bridge in (
         CinnoxBridge,
         EchoBridge,
+        NetSapiensBridge,
         ReturningAiBridge,
     )
 }

@@ -1,0 +1,148 @@
+"""Requests to API v2 and what their answers mean: the part that every call shares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import httpx
+
+from bridges.api import HARMLESS, Flow
+from bridges.errors import Garbled, Refused, Unavailable
+from bridges.netsapiens import wire
+from bridges.netsapiens.settings import NetSapiensSettings
+from bridges.responses import parse_json, quoted, raise_for_status, retry_after
+
+T = TypeVar("T")
+PAGES_MOST = 50
+
+
+class Missing(Refused):
+    """Not there. ``route``: this server has no such call, as opposed to no such record."""
+
+    def __init__(self, message: str, *, route: bool) -> None:
+        super().__init__(message)
+        self.route = route
+
+
+class Forbidden(Refused):
+    """A 403: the key or the user may not do this here."""
+
+
+class Calls:
+    """Builds the requests of one account and judges the answers."""
+
+    def __init__(self, settings: NetSapiensSettings) -> None:
+        self._settings = settings
+        self.root = f"{settings.base_url}{wire.API}"
+        self.server_time: datetime | None = None
+        """The ``Date`` of the latest answer: the server's clock, as far as it is known."""
+
+    def url(self, *segments: str) -> str:
+        """A URL below the root, each segment percent-encoded."""
+        return "/".join((self.root, *(quote(segment, safe="") for segment in segments)))
+
+    def domain(self, *segments: str) -> str:
+        """A URL below the account's domain."""
+        return self.url("domains", self._settings.domain, *segments)
+
+    def user(self, user: str, *segments: str) -> str:
+        """A URL below an extension of the domain."""
+        return self.domain("users", user, *segments)
+
+    def session(self, user: str, session: str, *segments: str) -> str:
+        """A URL below a session of an extension."""
+        return self.user(user, "messagesessions", session, *segments)
+
+    def get(self, url: str, *, what: str) -> Flow[object]:
+        """Read one thing."""
+        response = yield httpx.Request("GET", url, extensions=dict(HARMLESS))
+        return self.judge(response, what=what)
+
+    def rows(self, url: str, *, what: str, most: int | None = None) -> Flow[list[dict[str, Any]]]:
+        """Read a list, page after page until it ends or ``most`` rows are there; each row once."""
+        rows: list[dict[str, Any]] = []
+        seen: set[str] = set()
+        size = min(most or wire.PAGE, wire.PAGE)
+        for _ in range(PAGES_MOST):
+            # Whether rows are counted from 0 or from 1 is documented both ways; read as 1, a row comes twice.
+            start = f"&start={len(rows)}" if rows else ""
+            try:
+                page = wire.rows_of((yield from self.get(f"{url}?limit={size}{start}", what=what)))
+            except Garbled as error:
+                raise Garbled(f"{what}: the answer is not of the known shape") from error
+            fresh = [row for row in page if repr(row) not in seen]
+            seen.update(map(repr, page))
+            rows += fresh
+            if len(page) < size or not fresh or (most is not None and len(rows) >= most):
+                break
+        return rows if most is None else rows[:most]
+
+    def change(
+        self, method: str, url: str, *, what: str, body: Mapping[str, object] | None = None, hide: Sequence[str] = ()
+    ) -> Flow[object]:
+        """Change something in a way that may be repeated freely."""
+        response = yield httpx.Request(method, url, json=body, extensions=dict(HARMLESS))
+        return self.judge(response, what=what, hide=hide)
+
+    def send(self, url: str, *, what: str, body: Mapping[str, object], text: str) -> Flow[Mapping[str, Any]]:
+        """Send a message: the fields of the answer, which usually are ``code`` 202 and no id."""
+        response = yield httpx.Request("POST", url, json=body)
+        answer = self.judge(response, what=what, hide=(text,), sending=True)
+        if answer is None and not response.content.strip():
+            return {}
+        if not isinstance(answer, dict):
+            raise Garbled(f"{what}: the answer is not of the known shape")
+        return wire.fields_of(answer)
+
+    def judge(self, response: httpx.Response, *, what: str, hide: Sequence[str] = (), sending: bool = False) -> object:
+        """The body of a success; raises the error that anything else means, a failure inside a 200 included."""
+        self._hear(response)
+        secrets = (*self._settings.secrets(), *hide)
+        said = quoted(wire.said_by(response), hide=secrets)
+        route = wire.route_missing(response)
+        if route or response.status_code == 404:
+            raise Missing(f"{what}: HTTP {response.status_code}{said and f': {said}'}", route=route)
+        if response.status_code == 403:
+            raise Forbidden(f"{what}: HTTP 403{said and f': {said}'}")
+        raise_for_status(response, what=what, detail=said)
+        if not response.content.strip():
+            return None
+        try:
+            body: object = parse_json(response.content)
+        except Garbled as error:
+            raise Garbled(f"{what}: the answer is not JSON") from error
+        if failure := wire.failure_in(body, sending=sending):
+            code, words = failure
+            line = quoted(words, hide=secrets)
+            if 400 <= code < 600 and code not in (403, 404):
+                raise_for_status(httpx.Response(code, headers=_waiting(response)), what=what, detail=line)
+            raise Refused(f"{what}: the server answered {code or 'with a failure'}{line and f': {line}'}")
+        return body
+
+    def _hear(self, response: httpx.Response) -> None:
+        try:
+            at = parsedate_to_datetime(response.headers["date"])
+        except (KeyError, ValueError, TypeError):
+            return
+        at = at if at.tzinfo else at.replace(tzinfo=UTC)
+        if self.server_time is None or at > self.server_time:
+            self.server_time = at
+
+
+def before_sending(flow: Flow[T]) -> Flow[T]:
+    """Run what comes before a send: whatever fails in it, the message has surely not been sent."""
+    try:
+        return (yield from flow)
+    except Unavailable as error:
+        raise Unavailable(str(error), retry_after=error.retry_after) from error
+    except Garbled as error:
+        raise Unavailable(str(error)) from error
+
+
+def _waiting(response: httpx.Response) -> dict[str, str]:
+    seconds = retry_after(response)
+    return {} if seconds is None else {"retry-after": f"{seconds:g}"}
