@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.store import Store
+from bot.store import Store, Tx
 from bot.store.imports import IMPORT_STATES, PastOutcome, PastPart, Staged, StagedMessage
 
 A, C = "im", "group/1"
@@ -23,7 +23,11 @@ async def begun(store: Store, *, now: float = 10.0, conversation: str = C) -> Pa
 
 
 async def settled(store: Store, *outcomes: PastOutcome) -> None:
-    await store.write(lambda tx: [tx.imports.settle(outcome) for outcome in outcomes])
+    def unit(tx: Tx) -> None:
+        for outcome in outcomes:
+            tx.imports.settle(outcome)
+
+    await store.write(unit)
 
 
 async def counts(store: Store, conversation: str = C) -> dict[str, int]:
