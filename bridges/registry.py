@@ -8,6 +8,7 @@ from bridges.api import AccountSettings, Bridge, Capabilities
 from bridges.cinnox.bridge import CinnoxBridge
 from bridges.echo.bridge import EchoBridge
 from bridges.netsapiens.bridge import NetSapiensBridge
+from bridges.openim.bridge import OpenIMBridge
 from bridges.returning_ai.bridge import ReturningAiBridge
 
 
@@ -29,6 +30,7 @@ PROVIDERS: dict[str, BridgeClass] = {
         CinnoxBridge,
         EchoBridge,
         NetSapiensBridge,
+        OpenIMBridge,
         ReturningAiBridge,
     )
 }
