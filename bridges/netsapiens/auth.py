@@ -71,12 +71,10 @@ class PasswordGrant:
     def renew(self, now: datetime) -> Flow[None]:
         """Fetch tokens: by the refresh token once, then by the password. Raises any ``BridgeError``."""
         if self._refresh is not None:
-            # It is used up from here on, whatever becomes of the answer.
-            spent, self._refresh = self._refresh, None
             try:
-                return (yield from self._fetch("refresh_token", now=now, refresh_token=spent.value))
+                return (yield from self._fetch("refresh_token", now=now, refresh_token=self._refresh.value))
             except (Unauthorized, Refused):
-                pass  # ended or used elsewhere: the password is what it is for
+                self._refresh = None  # ended or used elsewhere: the password is what it is for
         password = self._settings.password
         assert password is not None
         yield from self._fetch(

@@ -79,6 +79,8 @@ class Reader:
         is_message = any(mark in fields for mark in _MESSAGE_MARKS)
         if is_session and (model == "messagesession" or not is_message):
             return self._session_event(item, fields, received_at=received_at)
+        if not is_message and not fields.get("type"):
+            return _unsupported(item, name=_label(model), at=received_at)
         return self._message_event(item, fields, received_at=received_at)
 
     # A message

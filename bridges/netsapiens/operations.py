@@ -85,8 +85,7 @@ class Operations:
         """See :meth:`bridges.api.Lists.conversations`: those that this account takes part in, each once."""
         listed: dict[str, Listed] = {}
         for session in (yield from self.read_sessions()):
-            texting = session.kind == "sms" and session.sms_number in ("", self._settings.from_number)
-            if not session.remotes or not (texting or session.user == self._settings.user):
+            if not session.remotes or not self._is_ours(session):
                 continue
             conversation = conversation_of(
                 session.kind,
@@ -98,9 +97,21 @@ class Operations:
             listed.setdefault(conversation.id, Listed(conversation, _shortened(session.last_text)))
         return tuple(listed.values())
 
+    def _is_ours(self, session: wire.Session) -> bool:
+        texting = session.kind == "sms" and session.sms_number in ("", self._settings.from_number)
+        return texting or session.user == self._settings.user
+
+    def _session_line(self, session: wire.Session) -> str:
+        """A session for a person. What others of the domain wrote to each other is not repeated."""
+        people = ", ".join(session.remotes) or "nobody else"
+        name = f' "{session.name}"' if session.name else ""
+        words = f": {_shortened(session.last_text)}" if session.last_text and self._is_ours(session) else ""
+        own = session.sms_number or session.user
+        return f"{session.id} {session.kind} {own} with {people}{name}, {session.last_raw_at}{words}"
+
     def _sessions(self, arguments: Sequence[str]) -> Flow[str]:
         sessions = yield from self.read_sessions()
-        lines = [_line_of(session) for session in sessions[:SHOWN_MOST]]
+        lines = [self._session_line(session) for session in sessions[:SHOWN_MOST]]
         if len(sessions) > SHOWN_MOST:
             lines.append(f"and {len(sessions) - SHOWN_MOST} more")
         return "\n".join(lines) or "no sessions"
@@ -184,14 +195,6 @@ class Operations:
                 "change; begin another one with /send to sms/NUMBER,NUMBER"
             )
         return session
-
-
-def _line_of(session: wire.Session) -> str:
-    people = ", ".join(session.remotes) or "nobody else"
-    own = session.sms_number or session.user
-    name = f' "{session.name}"' if session.name else ""
-    words = f": {_shortened(session.last_text)}" if session.last_text else ""
-    return f"{session.id} {session.kind} {own} with {people}{name}, {session.last_raw_at}{words}"
 
 
 def _shortened(text: str) -> str:
