@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from bot.playground.emulator import Emulator
@@ -12,44 +13,64 @@ DESK, COMMUNITY = -1001000000001, -1001000000002
 KNOWN_NUMBER, OTHER_NUMBER, SERVICE_NUMBER = "85255501234", "85255507777", "85255509999"
 ROOMS = ("room-42", "room-43")
 REPLY_ROOM = "room-43"
+CALLER, OTHER_CALLER, EXTENSION = "15550100123", "15550100177", "4101"
 LOBBY = "lobby"
+CLUB_GENERAL, CLUB_IDEAS, CLUB_LOUNGE = (f"66f0c1d2e3a4b5c6d7e8f90{n}" for n in (1, 2, 3))
+IM_TITLE = "OpenIM"
+CLUB_TOPIC = "77a1b2c3d4e5f60718293a4b"
 BOT_TOKEN_ID = 7000001
 BOT_USERNAME = "patchbay_bot"
 
 
+TEAL, AMBER, VIOLET, GREEN, ROSE, RED = 7322096, 16766590, 13338331, 9367192, 16749490, 16478047
+"""Telegram's colours of topics: https://core.telegram.org/bots/api#createforumtopic (2026-11)."""
+
+
 @dataclass(frozen=True, slots=True)
-class Topics:
-    """The topics of the support desk, by what they are for."""
+class Topic:
+    """A topic of the Support desk."""
 
-    sms: int
-    echo: int
-    new_numbers: int
+    key: str
+    title: str
+    colour: int
+    options: str = ""
+    """Of the route that joins it with a place at a provider."""
 
 
-def make_world(emulator: Emulator) -> Topics:
+TOUR = {
+    "account": "support",
+    "room": ROOMS[0],
+    "phone": f"sms/{KNOWN_NUMBER}",
+    "topic": "sms",
+    "reply_room": REPLY_ROOM,
+}
+"""Where the steps to try take place: an account, conversations of it, and the topic's key."""
+NEW_NUMBERS = Topic("new_numbers", "New numbers", AMBER)
+
+
+def make_world(emulator: Emulator) -> None:
     """Put the example's people and chats into an empty emulator. The bot is an admin, so it hears everything."""
     bot = emulator.bot.id
     emulator.add_user(ANN, "Ann", "ann_desk")
     emulator.add_user(BO, "Bo", "bo_desk")
     emulator.add_group(DESK, "Support desk", members=[BO], admins=[ANN, bot], is_forum=True)
-    topics = Topics(
-        sms=emulator.add_topic(DESK, f"SMS {KNOWN_NUMBER}", by=ANN),
-        echo=emulator.add_topic(DESK, "Echo lobby", by=ANN, icon_color=9367192),
-        new_numbers=emulator.add_topic(DESK, "New numbers", by=ANN, icon_color=16766590),
-    )
     emulator.add_group(COMMUNITY, "Community", members=[BO], admins=[ANN, bot])
     # Whoever owns the bot has to have started it: before that no bot may write to anybody.
     emulator.start(ANN)
-    return topics
 
 
-def route_lines(topics: Topics) -> tuple[str, ...]:
-    """The example's routes, as people write them."""
-    desk = f"telegram:{DESK}"
+def open_topics(emulator: Emulator, topics: Iterable[Topic], *, known: Mapping[str, int]) -> dict[str, int]:
+    """Open the topics that are not known yet; the ids of all of them. ``WorldError`` if the desk is gone."""
+    new = (topic for topic in topics if topic.key not in known)
+    return {**known, **{t.key: emulator.add_topic(DESK, t.title, by=ANN, icon_color=t.colour) for t in new}}
+
+
+def further_routes(topics: Mapping[str, int]) -> tuple[str, ...]:
+    """What is routed beside the places that have a topic, as people write it."""
+    new_numbers = f"telegram:{DESK}/{topics[NEW_NUMBERS.key]}"
     return (
-        # The known number has a topic of its own; stop keeps it out of the one for everybody else.
-        f"{desk}/{topics.sms} <-> support:sms/{KNOWN_NUMBER} name=sms priority=10 stop=yes",
-        f"support:* -> {desk}/{topics.new_numbers} name=new-numbers",
-        f"{desk}/{topics.echo} <-> echo:{LOBBY} name=echo",
+        # Known numbers have topics of their own; stop keeps them out of the one for everybody else.
+        f"support:* -> {new_numbers} name=new-numbers",
+        f"pbx:sms/* -> {new_numbers} name=new-callers",
         f"telegram:{COMMUNITY} -> support:{ROOMS[0]} name=community",
     )

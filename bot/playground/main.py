@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from starlette.requests import ClientDisconnect
 
 from bot import decisions
 from bot.playground import example
+from bot.playground.account import Account, Speak, webhook_client
+from bot.playground.accounts import make_accounts, route_lines, topics_of
 from bot.playground.emulator import Emulator
 from bot.playground.emulator.world import WorldError
 from bot.playground.folder import CONFIG, DATABASE, LOG, WORLD, Folder, FolderError, listen_once
@@ -32,7 +35,7 @@ from bot.playground.live import Hub
 from bot.playground.process import BotProcess, Log, spawn
 from bot.playground.side import DOWN, Side
 from bot.playground.tour import WAITING, Tour
-from bot.playground.views import chats_of, cinnox_view, echo_view, message_view, telegram_view
+from bot.playground.views import chats_of, message_view, telegram_view
 from bot.playground.web import make_app
 from bot.routing import parse_route
 from bot.rules import save_route
@@ -40,18 +43,16 @@ from bot.store import StoreError
 from bot.store.balance import balance
 from bot.store.outbox import Delivery
 from bot.store.sqlite import SqliteStore
-from bridges.cinnox.sandbox import CinnoxSandbox
-from bridges.echo.sandbox import EchoSandbox
 from bridges.faults import Faults, Mode
-from bridges.sandboxes import Sandbox
+from bridges.sandboxes import Change
 
 logger = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 
-TELEGRAM, SUPPORT, ECHO = "telegram", "support", "echo"
+TELEGRAM = "telegram"
 HOST = "127.0.0.1"
-ROWS_MOST, SAID_MOST = 200, 500
+ROWS_MOST = 200
 PASS_TIMEOUT_S = 30.0
 SAVE_S, READ_S, TRY_AGAIN_S = 0.5, 0.05, 3.0
 READY_WITHIN_S = 20.0
@@ -59,6 +60,9 @@ SPARE = 20
 AHEAD = 1000
 """How far ids jump after an end without goodbye: some may have been given out that nobody wrote down."""
 SEEDED = "playground routes"
+"""The names of the routes that were made, so that those that somebody removes stay removed."""
+SEEDED_FIRST = "sms new-numbers echo community"
+"""What ``yes`` stands for there: the routes of the version that did not write names down."""
 
 
 class _Gone(logging.Filter):
@@ -79,11 +83,8 @@ class Playground:
         self.folder = folder
         self.clock = clock
         self.emulator = Emulator(folder.secret(TELEGRAM), username=example.BOT_USERNAME, clock=clock)
-        self.cinnox = CinnoxSandbox(token=folder.secret(SUPPORT), rooms=example.ROOMS)
-        self.echo = EchoSandbox(
-            token=folder.secret(ECHO), signing_secret=folder.secret("echo signing"), conversations=(example.LOBBY,)
-        )
-        self.sandboxes: dict[str, Sandbox] = {SUPPORT: self.cinnox, ECHO: self.echo}
+        self.webhooks = webhook_client()
+        self.accounts = make_accounts(folder.secret, client=self.webhooks, clock=clock)
         self.sides: dict[str, Side] = {}
         self.tour = Tour()
         self.rows: list[Delivery] = []
@@ -101,7 +102,6 @@ class Playground:
             }
         )
         self.http = httpx.AsyncClient(timeout=PASS_TIMEOUT_S, trust_env=False)
-        self.echo_said: list[Json] = []
         self._changed = asyncio.Event()
         self._written = asyncio.Event()
         self._look_at_subscription = asyncio.Event()
@@ -124,6 +124,7 @@ class Playground:
         async with AsyncExitStack() as stack:
             stack.callback(self.log.close)
             stack.push_async_callback(self.http.aclose)
+            stack.push_async_callback(self.webhooks.aclose)
             gone, server_log = _Gone(), logging.getLogger("uvicorn.error")
             server_log.addFilter(gone)
             stack.callback(server_log.removeFilter, gone)
@@ -157,15 +158,15 @@ class Playground:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _serve_sides(self, stack: AsyncExitStack) -> None:
-        apps: list[tuple[str, Faults, Sandbox | None]] = [(TELEGRAM, self.emulator.faults, None)]
-        apps += [(name, Faults(sandbox.app), sandbox) for name, sandbox in self.sandboxes.items()]
-        for name, faults, sandbox in apps:
+        apps = {TELEGRAM: self.emulator.faults}
+        apps |= {name: Faults(account.sandbox.app) for name, account in self.accounts.items()}
+        for name, faults in apps.items():
             server = LoopbackServer(faults, port=self._port(name))
             await server.start()
             stack.push_async_callback(server.stop)
-            if sandbox is not None:
-                stack.push_async_callback(sandbox.close)
-            self.sides[name] = Side(name, server, faults=faults, sandbox=sandbox)
+            self.sides[name] = Side(name, server, faults=faults)
+        for account in self.accounts.values():
+            stack.push_async_callback(account.sandbox.close)
         stack.push_async_callback(self.emulator.aclose)
 
     def _port(self, name: str) -> int:
@@ -180,29 +181,44 @@ class Playground:
         if kept is None:
             if (self.folder / DATABASE).exists():
                 raise FolderError(f"{self.folder / WORLD}: cannot be read; start over: {_command()} playground --reset")
-            self.folder.keep(topics=vars_of(example.make_world(self.emulator)))
-        else:
-            if not kept.get("clean"):
-                _jump_ahead(kept)
-            try:
-                self.emulator.restore(kept["telegram"])
-                for name, snapshot in kept["accounts"].items():
-                    self.sandboxes[name].restore(snapshot)
-                self.echo_said = list(kept["said"])
-                self.tour.done = list(kept["tour"])
-            except (WorldError, KeyError, TypeError, ValueError) as error:
-                raise FolderError(
-                    f"{self.folder / WORLD}: is of another version; start over: {_command()} playground --reset"
-                ) from error
+            example.make_world(self.emulator)
+        try:
+            if kept is not None:
+                self._restore(kept)
+            self._open_topics()
+        except (WorldError, AttributeError, KeyError, TypeError, ValueError) as error:
+            raise FolderError(
+                f"{self.folder / WORLD}: is of another version; start over: {_command()} playground --reset"
+            ) from error
         self.save(clean=False)
+
+    def _restore(self, kept: Json) -> None:
+        """Put the world back. An account that it does not know yet begins empty."""
+        ahead = 0 if kept.get("clean") else AHEAD
+        for chat in kept["telegram"]["chats"]:
+            chat["next_id"] += ahead
+        for bot in kept["telegram"]["bots"]:
+            bot["next_update"] += ahead
+        self.emulator.restore(kept["telegram"])
+        for name, snapshot in kept["accounts"].items():
+            self.accounts[name].restore(snapshot, ahead=ahead)
+            self.accounts[name].said = said_of(kept["said"], account=name)
+        self.tour.done = list(kept["tour"])
+
+    def _open_topics(self) -> None:
+        """The topics that the example has and this world does not: all of them in a new one."""
+        known = self.folder.kept.get("topics", {})
+        self.topics = example.open_topics(self.emulator, topics_of(self.accounts.values()), known=known)
+        if self.topics != known:
+            self.folder.keep(topics=self.topics)
 
     def save(self, *, clean: bool) -> None:
         """Write the world down. ``clean``: nothing will happen in it after this."""
         kept = {
             "clean": clean,
             "telegram": self.emulator.snapshot(),
-            "accounts": {name: sandbox.snapshot() for name, sandbox in self.sandboxes.items()},
-            "said": self.echo_said,
+            "accounts": {name: account.sandbox.snapshot() for name, account in self.accounts.items()},
+            "said": {name: account.said for name, account in self.accounts.items()},
             "tour": self.tour.done,
         }
         # In ASCII: a lone surrogate that somebody wrote could not be encoded otherwise.
@@ -222,15 +238,18 @@ class Playground:
 
     async def _seed(self) -> None:
         """The example's routes, once: those that somebody removes stay removed."""
-        lines = example.route_lines(example.Topics(**self.folder.kept["topics"]))
-        drafts = [parse_route(line, accounts=[TELEGRAM, *self.sandboxes]) for line in lines]
+        lines = route_lines(self.accounts.values(), self.topics)
+        drafts = [parse_route(line, accounts=[TELEGRAM, *self.accounts]) for line in lines]
         now = self.clock()
 
         def unit(tx: Any) -> None:
-            if tx.meta.get(SEEDED) is None:
-                tx.meta.set(SEEDED, "yes")
-                for draft in drafts:
-                    save_route(tx, draft, created_by="playground", now=now)
+            made = tx.meta.get(SEEDED) or ""
+            names = (SEEDED_FIRST if made == "yes" else made).split()
+            new = [draft for draft in drafts if draft.name not in names]
+            for draft in new:
+                save_route(tx, draft, created_by="playground", now=now)
+            if new:
+                tx.meta.set(SEEDED, " ".join([*names, *(draft.name for draft in new)]))
 
         await self.store.write(unit)
 
@@ -240,7 +259,8 @@ class Playground:
         """Write the configuration for a start of the bot; returns where it will listen."""
         port = self._port("bot")
         self.folder.write(CONFIG, self._config(port))
-        self.echo.hook_url = self.hook_url(ECHO, port=port)
+        for name, account in self.accounts.items():
+            account.post_to(self.hook_url(name, port=port))
         return f"http://{HOST}:{port}"
 
     def hook_url(self, account: str, *, port: int | None = None) -> str:
@@ -258,10 +278,9 @@ class Playground:
             "store": {"path": DATABASE},
             "web": {"host": HOST, "port": port, "public_url": f"http://{HOST}:{port}"},
         }
-        for name, sandbox in self.sandboxes.items():
-            settings = sandbox.settings(self.sides[name].server.url, hook_secret=self.folder.secret(f"{name} hook"))
-            tables[f"accounts.{name}"] = settings
-        tables[f"accounts.{SUPPORT}"]["reply_room"] = example.REPLY_ROOM
+        for name, account in self.accounts.items():
+            url, secret = self.sides[name].server.url, self.folder.secret(f"{name} hook")
+            tables[f"accounts.{name}"] = account.settings(url, hook_secret=secret)
         lines = ["# Written by the playground at each start of the bot: what is changed here is lost."]
         for table, values in tables.items():
             lines += ["", f"[{table}]", *(f"{key} = {json.dumps(value)}" for key, value in values.items())]
@@ -281,27 +300,28 @@ class Playground:
         return pid
 
     async def _keep_subscribed(self) -> None:
-        """Whenever the bot is ready and CINNOX does not post to it yet, run ``patchbay subscribe``."""
+        """Whenever the bot is ready, run ``patchbay subscribe`` for each account whose events do not come to it yet."""
         while True:
             await self._look_at_subscription.wait()
             self._look_at_subscription.clear()
-            side = self.sides[SUPPORT]
-            if not self.bot.ready or side.failing or self.subscribed:
-                continue
-            self.log.add(f"--- patchbay subscribe {SUPPORT} ---")
-            output = await self._run_command("subscribe", SUPPORT)
-            for line in output.splitlines():
-                self.log.add(line)
-            self.hub.touch("log", "accounts")
-            self._changed.set()
-            if not self.subscribed:
+            for account in self.accounts.values():
+                if self._can_subscribe(account):
+                    await self._subscribe(account)
+            if any(self._can_subscribe(account) for account in self.accounts.values()):
                 await asyncio.sleep(TRY_AGAIN_S)
                 self._look_at_subscription.set()
 
-    @property
-    def subscribed(self) -> bool:
-        """Whether CINNOX posts its events to the bot as it runs now."""
-        return self.cinnox.subscribed_url == self.hook_url(SUPPORT)
+    def _can_subscribe(self, account: Account) -> bool:
+        lacks = account.subscribes and not account.is_subscribed(self.hook_url(account.name))
+        return lacks and self.bot.ready and not self.sides[account.name].failing
+
+    async def _subscribe(self, account: Account) -> None:
+        self.log.add(f"--- patchbay subscribe {account.name} ---")
+        output = await self._run_command("subscribe", account.name)
+        for line in output.splitlines():
+            self.log.add(line)
+        self.hub.touch("log", "accounts")
+        self._changed.set()
 
     async def _run_command(self, *arguments: str) -> str:
         process = await spawn("--config", str(self.folder / CONFIG), *arguments, folder=self.folder.path)
@@ -325,18 +345,14 @@ class Playground:
         self._look_at_subscription.set()
         return side.to_json()
 
-    service_number = example.SERVICE_NUMBER
     modes = (DOWN, *(mode.value for mode in Mode))
 
-    async def say_in_echo(self, conversation: str, person: str, text: str, *, reply_to: str | None) -> str:
-        """Somebody writes in Echo; returns the message's id. ``httpx.TransportError`` if the bot is not reached."""
-        said = {"id": "", "conversation": conversation, "person": person, "text": text, "reply_to": reply_to}
-        self.echo_said = [*self.echo_said[-SAID_MOST:], {**said, "at": self.clock()}]
+    async def speak(self, work: Speak, body: Json) -> Json:
+        """Somebody speaks at a provider. Raises ``Wrong``."""
         try:
-            self.echo_said[-1]["id"] = id = await self.echo.say(conversation, person, text, reply_to=reply_to)
+            return await work(body)
         finally:
             self._account_changed()
-        return id
 
     def start_tour_over(self) -> None:
         """Take the ticks away."""
@@ -348,8 +364,8 @@ class Playground:
     def _listen(self, stack: AsyncExitStack) -> None:
         subscription = stack.enter_context(self.emulator.subscribe())
         self._tasks.append(asyncio.create_task(self._hear_telegram(subscription), name="telegram"))
-        stack.callback(self.cinnox.subscribe_listener(self._hear_cinnox))
-        stack.callback(self.echo.subscribe_listener(lambda change: self._account_changed()))
+        for account in self.accounts.values():
+            stack.callback(account.sandbox.subscribe_listener(partial(self._hear_account, account)))
 
     async def _hear_telegram(self, events: AsyncIterator[Json]) -> None:
         async for event in events:
@@ -375,12 +391,9 @@ class Playground:
             return
         self.hub.touch("telegram")
 
-    def _hear_cinnox(self, change: Any) -> None:
-        if change["kind"] == "message":
-            if self.tour.accepted(str(change["room"])):
-                self._ticked()
-        elif change["kind"] == "sms" and 200 <= int(change["status"]) < 300:
-            self.tour.texted(str(change["text"]))
+    def _hear_account(self, account: Account, change: Change) -> None:
+        if account.heard(change, tour=self.tour):
+            self._ticked()
         self._account_changed()
 
     def _account_changed(self) -> None:
@@ -440,28 +453,24 @@ class Playground:
 
     def accounts_view(self) -> Json:
         """What every provider holds."""
-        return {
-            SUPPORT: {**cinnox_view(self.cinnox.state()), "subscribed": self.subscribed},
-            ECHO: echo_view(self.echo.state(), accepted=self.echo.accepted, said=self.echo_said),
-        }
+        return {name: account.view(self.hook_url(name)) for name, account in self.accounts.items()}
 
     def example_view(self) -> Json:
         """Who and what the example is made of, for the steps to try."""
         return {
             "owner": example.OWNER,
             "desk": example.DESK,
-            "topics": self.folder.kept["topics"],
+            "topics": self.topics,
             "rooms": list(example.ROOMS),
             "reply_room": example.REPLY_ROOM,
             "known_number": example.KNOWN_NUMBER,
             "other_number": example.OTHER_NUMBER,
+            "tour": example.TOUR,
         }
 
     def info(self) -> Json:
         """What another client needs to join in (``GET /playground/info``)."""
         telegram = self.sides[TELEGRAM].server
-        tokens = {SUPPORT: {"token": self.cinnox.token, "app_id": self.cinnox.app_id}}
-        tokens[ECHO] = {"token": self.echo.token, "signing_secret": self.echo.signing_secret}
         return {
             "telegram": {
                 "api_base_url": telegram.url,
@@ -472,12 +481,14 @@ class Playground:
             },
             "accounts": {
                 name: {
-                    "provider": sandbox.state()["provider"],
+                    "provider": account.provider,
+                    "title": account.title,
                     "base_url": self.sides[name].server.url,
                     "hook_url": self.hook_url(name),
-                    **tokens[name],
+                    **account.keys(),
+                    "conversations": [account.place_view(place) for place in account.places],
                 }
-                for name, sandbox in self.sandboxes.items()
+                for name, account in self.accounts.items()
             },
             "bot": {
                 **self.bot.to_json(),
@@ -493,18 +504,10 @@ def _tell_failure(task: asyncio.Task[None]) -> None:
         logger.error("the playground's %s failed", task.get_name(), exc_info=task.exception())
 
 
-def vars_of(topics: example.Topics) -> Json:
-    """The topics' ids, to be written down."""
-    return {"sms": topics.sms, "echo": topics.echo, "new_numbers": topics.new_numbers}
-
-
-def _jump_ahead(kept: Json) -> None:
-    for chat in kept["telegram"]["chats"]:
-        chat["next_id"] += AHEAD
-    for bot in kept["telegram"]["bots"]:
-        bot["next_update"] += AHEAD
-    for snapshot in kept["accounts"].values():
-        snapshot["next"] += AHEAD
+def said_of(kept: Any, *, account: str) -> list[Json]:
+    """What people said at an account. The first version wrote down what was said at ``echo`` alone, with no status."""
+    said = kept.get(account, []) if isinstance(kept, dict) else kept if account == "echo" else []
+    return [{"status": 200 if one["id"] else 0, **one} for one in said]
 
 
 @contextmanager
@@ -562,7 +565,9 @@ async def run_playground(*, port: int, folder: Path, reset: bool = False, say: C
     place = _open(folder, fresh=reset, say=say)
     try:
         playground = Playground(place)
-        say("Starting Patchbay's playground: Telegram, CINNOX and Echo on this machine, and the bot …")
+        *titles, last = (account.title for account in playground.accounts.values())
+        sides = f"{', '.join(['Telegram', *titles])} and {last}"
+        say(f"Starting Patchbay's playground: {sides} on this machine, and the bot …")
         try:
             async with playground.running(port) as url:
                 await _greet(playground, url, stop=stop, say=say)

@@ -7,7 +7,6 @@ from typing import Any
 
 from bot.playground.hosting import LoopbackServer
 from bridges.faults import Faults
-from bridges.sandboxes import Sandbox
 
 Json = dict[str, Any]
 
@@ -17,11 +16,10 @@ DOWN = "down"
 class Side:
     """One server that the bot talks to, and the switch that makes it fail."""
 
-    def __init__(self, name: str, server: LoopbackServer, *, faults: Faults, sandbox: Sandbox | None = None) -> None:
+    def __init__(self, name: str, server: LoopbackServer, *, faults: Faults) -> None:
         self.name = name
         self.server = server
         self.faults = faults
-        self.sandbox = sandbox
         self._lock = asyncio.Lock()
 
     @property

@@ -1,13 +1,11 @@
-"""What the page is shown: short JSON made of the emulator's world and of what the sandboxes hold."""
+"""What the page is shown: short JSON made of the emulator's world."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.playground.emulator import Emulator
 from bot.playground.emulator.world import Chat, Message
-from bridges.echo.sandbox import Accepted
 
 Json = dict[str, Any]
 
@@ -122,35 +120,3 @@ def _service(content: Json) -> str:
         if name in content:
             return words
     return next(iter(content), "").replace("_", " ")
-
-
-def cinnox_view(state: Mapping[str, Any]) -> Json:
-    """Rooms with their latest messages, and every SMS with the answer to its latest attempt."""
-    latest = {sms["id"]: sms for sms in state["sms"]}
-    return {
-        "provider": "cinnox",
-        "accepted": state["accepted"],
-        "rooms": {room: messages[-MESSAGES_MOST:] for room, messages in state["rooms"].items()},
-        "sms": [{**sms, "attempts": _count(state["sms"], sms["id"])} for sms in latest.values()][-MESSAGES_MOST:],
-    }
-
-
-def _count(sms: Sequence[Mapping[str, Any]], id: str) -> int:
-    return sum(one["id"] == id for one in sms)
-
-
-def echo_view(state: Mapping[str, Any], *, accepted: Sequence[Accepted], said: Sequence[Json]) -> Json:
-    """Conversations with what was brought there, as it reads now, and what people said there, in order of time."""
-    shown: dict[str, list[Json]] = {name: [] for name in state["conversations"]}
-    now = {message["id"]: message for messages in state["conversations"].values() for message in messages}
-    for message in accepted[-MESSAGES_MOST:]:
-        if message.id in now:
-            text = now[message.id]["text"]
-            entry = {"id": message.id, "number": message.number, "text": text, "reply_to": message.reply_to}
-            shown[message.conversation].append({**entry, "at": message.at.timestamp(), "edited": text != message.text})
-    for words in said[-MESSAGES_MOST:]:
-        entry = {name: words[name] for name in ("id", "person", "text", "reply_to", "at")}
-        shown[words["conversation"]].append({**entry, "reached": bool(words["id"])})
-    for messages in shown.values():
-        messages.sort(key=lambda message: float(message["at"]))
-    return {"provider": "echo", "accepted": state["accepted"], "conversations": shown}

@@ -5,8 +5,11 @@ GET  /playground/info               what another program needs to join in
 GET  /playground/state[/SECTION]    telegram accounts deliveries bot switches tour log example
 GET  /playground/events             the same, live: event ``state`` first, then one for each section that changes,
                                     ``message`` and ``deleted`` for single messages in Telegram
-POST /playground/sms                {"from", "text", "to"?, "id"?: of an earlier one, to send that again}
-POST /playground/echo               {"person", "text", "conversation"?, "reply_to"?}
+POST /playground/say                {"account", "text", "conversation"?, "person"?, "reply_to"?, "id"?}: somebody speaks
+                                    at a provider; ``/playground/info`` has conversations and people, the first of them
+                                    unless named; ``id``: of an SMS to CINNOX that did not arrive, to send it again
+POST /playground/sms                {"from", "text", "to"?, "id"?}: the same for CINNOX, from any phone
+POST /playground/echo               {"person", "text", "conversation"?, "reply_to"?}: the same for Echo
 POST /playground/press              {"user", "chat", "message", "data"}: a button; waits for the bot's answer
 POST /playground/switch             {"name", "mode", "delay_s"?, "retry_after_s"?, "remaining"?: so many requests}
 POST /playground/bot                {"do": "kill" or "restart"}
@@ -14,8 +17,9 @@ POST /playground/tour               {}: takes the ticks away
 *    /playground/telegram/…         the emulator's control: POST say, edit, react, user, group …; GET state, messages …
 GET  /healthz /readyz /metrics      passed through to the bot, as is POST /hooks/…
 
-Errors are ``{"error": text}``. It is for the person in front of this machine. A page of somebody else in their browser
-must neither act here nor read: requests that come under another host's name or from another page are refused.
+Errors are ``{"error": text}``: 400 what was wrong, 409 not just now, 502 the bot was not reached. It is for the person
+in front of this machine. A page of somebody else in their browser must neither act here nor read: requests that come
+under another host's name or from another page are refused.
 """
 
 from __future__ import annotations
@@ -35,6 +39,8 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from bot.playground.account import Speak
+from bot.playground.bodies import Wrong, number_of, text_of
 from bot.playground.emulator.server import control_app
 from bot.playground.emulator.world import WorldError
 from bot.store import StoreError
@@ -50,7 +56,6 @@ FILES = {"/": "index.html", "/app.js": "app.js", "/style.css": "style.css", "/ic
 BODY_MOST = 256 << 10
 HOOK_MOST = 1 << 20
 """What the bot takes. It cuts off whoever sends more, so that its own answer could not be passed on."""
-TEXT_MOST = 20_000
 PRESS_WITHIN_S = 10.0
 SAFE = {
     "Content-Security-Policy": (
@@ -64,14 +69,6 @@ SAFE = {
 _NOT_PASSED = frozenset({"host", "connection", "content-length", "transfer-encoding", "keep-alive", "accept-encoding"})
 MODES = {"429": "too_many", "500": "server_error"}
 """Other names of modes."""
-
-
-class Wrong(Exception):
-    """A request that cannot be done; says why."""
-
-    def __init__(self, message: str, *, status: int = 400) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 # --- who may come in
@@ -172,60 +169,20 @@ def _error(message: str, *, status: int = 400, headers: Mapping[str, str] | None
 # --- what one can do
 
 
-def _text(body: Json, name: str, *, default: str | None = None) -> str:
-    value = body.get(name, default)
-    if value is None:
-        raise Wrong(f"{name!r} is missing")
-    if not isinstance(value, str) or not value.strip():
-        raise Wrong(f"{name!r} must be a text that is not empty")
-    if len(value) > TEXT_MOST:
-        raise Wrong(f"{name!r} is longer than {TEXT_MOST} characters")
-    return value
-
-
-def _number(body: Json, name: str) -> int:
-    value = body.get(name)
-    if type(value) is not int:
-        raise Wrong(f"{name!r} must be a whole number")
-    return value
-
-
-async def _sms(playground: Playground, body: Json) -> Json:
-    """Somebody sends an SMS to the desk's number; with the ``id`` of an earlier one that one is sent again."""
-    try:
-        status = await playground.cinnox.receive_sms(
-            _text(body, "from"),
-            _text(body, "to", default=playground.service_number),
-            _text(body, "text"),
-            record=_text(body, "id") if "id" in body else None,
-        )
-    except LookupError as error:
-        raise Wrong(
-            "CINNOX does not know yet where to post its events: the bot subscribes as soon as it is ready and CINNOX"
-            " answers; try again in a moment",
-            status=409,
-        ) from error
-    return {"status": status, "delivered": 200 <= status < 300}
-
-
-async def _echo(playground: Playground, body: Json) -> Json:
-    """Somebody writes in Echo."""
-    conversation = _text(body, "conversation", default=playground.echo.conversation())
-    if conversation not in playground.echo.conversations:
-        raise Wrong(f"Echo has no conversation {conversation!r}; it has {', '.join(playground.echo.conversations)}")
-    reply_to = _text(body, "reply_to") if body.get("reply_to") is not None else None
-    try:
-        said = await playground.say_in_echo(conversation, _text(body, "person"), _text(body, "text"), reply_to=reply_to)
-    except httpx.TransportError as error:
-        raise Wrong("the bot was not reached, and Echo does not try again; send it once more", status=502) from error
-    return {"id": said}
+async def _say(playground: Playground, body: Json) -> Json:
+    """Somebody speaks at a provider."""
+    name = text_of(body, "account")
+    account = playground.accounts.get(name)
+    if account is None:
+        raise Wrong(f"there is no account {name[:80]!r}; there are {', '.join(playground.accounts)}")
+    return await playground.speak(account.say, body)
 
 
 async def _press(playground: Playground, body: Json) -> Json:
     """A person presses a button; waits for the bot's answer."""
     try:
         callback = playground.emulator.press(
-            _number(body, "user"), _number(body, "chat"), _number(body, "message"), _text(body, "data")
+            number_of(body, "user"), number_of(body, "chat"), number_of(body, "message"), text_of(body, "data")
         )
     except (WorldError, KeyError) as error:
         raise Wrong(str(error)) from error
@@ -237,7 +194,7 @@ async def _press(playground: Playground, body: Json) -> Json:
 
 async def _switch(playground: Playground, body: Json) -> Json:
     """Make a side fail, or work again."""
-    name, mode = _text(body, "name"), _text(body, "mode")
+    name, mode = text_of(body, "name"), text_of(body, "mode")
     if name not in playground.sides:
         raise Wrong(f"there is no side {name!r}; there are {', '.join(playground.sides)}", status=404)
     more = {key: body[key] for key in ("delay_s", "retry_after_s", "remaining") if body.get(key) is not None}
@@ -271,9 +228,19 @@ async def _tour(playground: Playground, body: Json) -> Json:
 
 
 ACTIONS: dict[str, Act] = {
-    "sms": _sms, "echo": _echo, "press": _press, "switch": _switch, "bot": _bot, "tour": _tour,
+    "say": _say, "press": _press, "switch": _switch, "bot": _bot, "tour": _tour,
 }  # fmt: skip
-"""``POST /playground/<name>`` with a JSON object."""
+"""``POST /playground/<name>`` with a JSON object; accounts have further ones of their own."""
+
+
+def actions_of(playground: Playground) -> dict[str, Act]:
+    """Every action by its name."""
+
+    def own(work: Speak) -> Act:
+        return lambda playground, body: playground.speak(work, body)
+
+    works = {name: work for account in playground.accounts.values() for name, work in account.actions().items()}
+    return {**ACTIONS, **{name: own(work) for name, work in works.items()}}
 
 
 # --- the application
@@ -281,6 +248,7 @@ ACTIONS: dict[str, Act] = {
 
 def make_app(playground: Playground) -> ASGIApp:
     """Page, API and what is passed through."""
+    actions = actions_of(playground)
 
     async def file(request: Request) -> Response:
         return FileResponse(PAGE / FILES[request.url.path])
@@ -306,9 +274,9 @@ def make_app(playground: Playground) -> ASGIApp:
         return StreamingResponse(playground.hub.stream(), media_type="text/event-stream")
 
     async def act(request: Request) -> Response:
-        action = ACTIONS.get(request.path_params["action"])
+        action = actions.get(request.path_params["action"])
         if action is None:
-            return _error(f"there is no such action; there are {', '.join(ACTIONS)}", status=404)
+            return _error(f"there is no such action; there are {', '.join(actions)}", status=404)
         try:
             body = json.loads(await request.body() or b"{}")
         except (ValueError, RecursionError):

@@ -14,19 +14,39 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 import pytest
 
-from bot.playground.example import ANN, BO, COMMUNITY, DESK, KNOWN_NUMBER, OTHER_NUMBER, REPLY_ROOM
+from bot.playground.accounts import Cinnox, Echo, NetSapiens, ReturningAi
+from bot.playground.example import (
+    ANN,
+    BO,
+    CALLER,
+    CLUB_GENERAL,
+    COMMUNITY,
+    DESK,
+    EXTENSION,
+    KNOWN_NUMBER,
+    LOBBY,
+    OTHER_CALLER,
+    OTHER_NUMBER,
+    REPLY_ROOM,
+)
 
 T = TypeVar("T")
 Json = dict[str, Any]
 
 ROOT = Path(__file__).parents[2]
 WITHIN_S = 30.0
+PROVIDERS = {account.name: account.provider for account in (Cinnox, NetSapiens, ReturningAi, Echo)}
+ROUTES = {
+    *("sms", "new-numbers", "echo", "community"),
+    *("caller", "new-callers", "extension", "general"),
+}
 FINAL = {"sent", "held", "dead", "expired", "discarded", "cancelled"}
 
 
@@ -136,11 +156,22 @@ class Running:
     def topic(self, name: str) -> int:
         return int(self.state("example")["topics"][name])
 
+    def place(self, account: str, conversation: str) -> list[Json]:
+        """What was said at a provider in one place."""
+        places = self.state("accounts")[account]["places"]
+        return next((place["entries"] for place in places if place["id"] == conversation), [])
+
+    def arrived(self, text: str, account: str, conversation: str) -> list[Json]:
+        """What the bot brought there that ends with this text."""
+        entries = self.place(account, conversation)
+        return [one for one in entries if not one["out"] and one["text"].endswith(text)]
+
     def bot(self) -> Json:
         return self.state("bot")
 
     def ready(self) -> bool:
-        return bool(self.bot()["state"] == "ready" and self.state("accounts")["support"]["subscribed"])
+        subscribed = [account["subscribed"] for account in self.state("accounts").values()]
+        return bool(self.bot()["state"] == "ready" and all(subscribed))
 
     def ticked(self, step: str) -> bool:
         return any(one["done"] for one in self.state("tour")["steps"] if one["id"] == step)
@@ -196,16 +227,18 @@ def test_info_names_what_another_program_needs(pg: Running) -> None:
     assert telegram["owner"] == ANN
     me = httpx.get(f"{telegram['api_base_url']}/bot{telegram['token']}/getMe", trust_env=False).json()
     assert me["result"]["is_bot"]
-    assert {name: account["provider"] for name, account in accounts.items()} == {"support": "cinnox", "echo": "echo"}
+    assert {name: account["provider"] for name, account in accounts.items()} == PROVIDERS
     for name, account in accounts.items():
         assert account["base_url"].startswith("http://127.0.0.1:")
         assert account["hook_url"].startswith(f"{info['bot']['url']}/hooks/{name}/")
+        assert all(place["address"] == f"{name}:{place['id']}" for place in account["conversations"])
+        assert any(place["people"] for place in account["conversations"])
 
 
 def test_the_command_line_that_info_names_works_beside_it(pg: Running) -> None:
     command = [*pg.http.get("/playground/info").json()["bot"]["command"], "routes", "list", "--json"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=WITHIN_S, check=True)
-    assert {route["name"] for route in json.loads(listed.stdout)} == {"sms", "new-numbers", "echo", "community"}
+    assert {route["name"] for route in json.loads(listed.stdout)} == ROUTES
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
@@ -293,6 +326,79 @@ def test_echo_and_its_topic_talk_both_ways_with_replies(pg: Running) -> None:
     assert thanks["reply_to"]["text"] == "yes, me"
 
 
+@dataclass(frozen=True)
+class Joined:
+    """A place at a provider and the topic of the desk that it is joined with."""
+
+    account: str
+    place: str
+    topic: str
+    person: str
+
+
+JOINED = (
+    Joined("pbx", f"sms/{CALLER}", "caller", CALLER),
+    Joined("pbx", f"chat/{EXTENSION}", "extension", EXTENSION),
+    Joined("club", CLUB_GENERAL, "general", "Finn"),
+    Joined("echo", LOBBY, "echo", "Dana"),
+)
+
+
+@pytest.mark.parametrize("joined", JOINED, ids=lambda joined: f"{joined.account}-{joined.topic}")
+def test_what_is_said_at_a_provider_comes_into_its_topic_and_an_answer_goes_back(pg: Running, joined: Joined) -> None:
+    here = {"account": joined.account, "conversation": joined.place}
+    asked, answered = f"question from {joined.place}", f"answer for {joined.place}"
+    said = pg.post("say", **here, person=joined.person, text=asked)
+    assert said == {**here, "person": joined.person, "id": said["id"], "status": said["status"], "delivered": True}
+    topic = pg.topic(joined.topic)
+    shown = eventually(lambda: pg.written(asked, DESK, topic), what="the question in the topic")
+    assert joined.person in shown["text"]
+    pg.say(answered, chat=DESK, thread=topic)
+    eventually(lambda: pg.arrived(answered, joined.account, joined.place), what="the answer")
+    entries = [(one["out"], one["text"]) for one in pg.place(joined.account, joined.place)]
+    assert [out for out, text in entries if text.endswith(asked)] == [True]
+    assert [out for out, text in entries if text.endswith(answered)] == [False]
+
+
+def test_who_is_not_named_is_the_first_one_there(pg: Running) -> None:
+    said = pg.post("say", account="club", text="it is me")
+    assert (said["conversation"], said["person"]) == (CLUB_GENERAL, "Cleo")
+
+
+def test_a_phone_that_the_example_does_not_know_may_speak_and_has_its_place(pg: Running) -> None:
+    pg.post("say", account="pbx", conversation="sms/15550100188", text="is this the desk")
+    eventually(lambda: pg.written("is this the desk", DESK, pg.topic("new_numbers")), what="the SMS in the topic")
+    assert [one["text"] for one in pg.place("pbx", "sms/15550100188")] == ["is this the desk"]
+
+
+def test_a_reply_in_the_topic_for_new_numbers_goes_to_the_phone_that_wrote(pg: Running) -> None:
+    pg.post("say", account="pbx", conversation=f"sms/{OTHER_CALLER}", text="who are you")
+    topic = pg.topic("new_numbers")
+    asked = eventually(lambda: pg.written("who are you", DESK, topic), what="the SMS in the topic")
+    pg.say("the desk", chat=DESK, thread=topic, reply_to=asked["id"])
+    (brought,) = eventually(lambda: pg.arrived("the desk", "pbx", f"sms/{OTHER_CALLER}"), what="the reply")
+    assert brought["text"] == "the desk"
+
+
+def test_members_reply_to_what_the_bot_brought(pg: Running) -> None:
+    topic = pg.topic("general")
+    pg.say("shall we meet", chat=DESK, thread=topic)
+    (brought,) = eventually(lambda: pg.arrived("shall we meet", "club", CLUB_GENERAL), what="the question")
+    pg.post("say", account="club", conversation=CLUB_GENERAL, text="gladly", reply_to=brought["id"])
+    answer = eventually(lambda: pg.written("gladly", DESK, topic), what="the answer")
+    assert "Cleo" in answer["text"]
+
+
+def test_what_is_said_while_the_bot_is_away_is_told_so_and_shown_as_not_reached(pg: Running) -> None:
+    eventually(pg.ready, what="the bot being ready")
+    pg.post("bot", do="kill")
+    answer = pg.http.post("/playground/say", json={"account": "echo", "text": "nobody hears this"})
+    assert answer.status_code == 502 and "the bot was not reached" in answer.json()["error"]
+    (said,) = [one for one in pg.place("echo", LOBBY) if one["text"] == "nobody hears this"]
+    assert said["status"] == 0
+    eventually(pg.ready, what="the bot being ready again")
+
+
 def test_bo_has_no_role_and_is_told_so(pg: Running) -> None:
     pg.say("/send support:room-42 let me in", user=BO, chat=COMMUNITY)
     eventually(lambda: pg.written("operator", COMMUNITY), what="the refusal")
@@ -320,6 +426,27 @@ def test_what_is_sent_while_the_provider_is_down_waits_and_goes_when_it_is_back(
     assert rows[0]["state"] == "sent" and rows[0]["attempts"] > 1
     assert pg.room("room-42").count("during the outage") == 1
     eventually(lambda: pg.ticked("outage"), what="the step")
+
+
+OTHERS = (f"pbx:sms/{CALLER}", f"pbx:chat/{EXTENSION}", f"club:{CLUB_GENERAL}", f"echo:{LOBBY}")
+
+
+@pytest.mark.parametrize("mode", ["down", "429", "500", "slow", "cut"])
+@pytest.mark.parametrize("address", OTHERS)
+def test_every_provider_can_be_made_to_fail_and_nothing_is_lost_or_doubled(
+    pg: Running, address: str, mode: str
+) -> None:
+    account, _, place = address.partition(":")
+    text = f"despite {mode} at {address}"
+    more = {} if mode == "down" else {"remaining": 1, "delay_s": 0.2, "retry_after_s": 1}
+    assert pg.switch(account, mode, **more)["mode"] != "ok"
+    pg.say(f"/send {address} {text}")
+    if mode == "down":
+        eventually(lambda: [row for row in pg.deliveries(text) if row["error"]], what="a failed attempt")
+        pg.switch(account, "ok")
+    (row,) = eventually(lambda: pg.settled(text), what="the delivery")
+    assert row["state"] == "sent" or (row["state"], mode) == ("held", "cut")
+    assert len(pg.arrived(text, account, place)) == 1
 
 
 @pytest.mark.parametrize("mode", ["429", "500", "slow"])
@@ -407,13 +534,28 @@ def test_an_sms_while_the_bot_is_away_can_be_sent_again_and_comes_once(pg: Runni
         ("sms", b'{"from": "1"}', 400, "'text' is missing"),
         ("sms", b'{"from": 1, "text": "x"}', 400, "'from' must be a text"),
         ("echo", b'{"person": "D", "text": "x", "conversation": "nowhere"}', 400, "lobby"),
+        ("echo", b'{"text": "x"}', 400, "'person' is missing"),
+        ("say", b'{"text": "x"}', 400, "'account' is missing"),
+        ("say", b'{"account": "moon", "text": "x"}', 400, "there are support, pbx, club, echo"),
+        ("say", b'{"account": "club"}', 400, "'text' is missing"),
+        ("say", b'{"account": "club", "text": " "}', 400, "must be a text that is not empty"),
+        ("say", b'{"account": "club", "text": 5}', 400, "'text' must be a text"),
+        ("say", b'{"account": "club", "text": "x", "conversation": "nowhere"}', 400, CLUB_GENERAL),
+        ("say", b'{"account": "club", "text": "x", "person": "Nobody"}', 400, "there are Cleo, Finn"),
+        ("say", b'{"account": "club", "text": "x", "peron": "Cleo"}', 400, "there is no field 'peron'"),
+        ("say", b'{"account": "club", "text": "x", "reply_to": "66"}', 409, "there is no message 66"),
+        ("say", b'{"account": "club", "text": "x", "id": "66"}', 400, "leave out 'id'"),
+        ("say", b'{"account": "pbx", "text": "x", "reply_to": "66"}', 400, "leave out 'reply_to'"),
+        ("say", b'{"account": "pbx", "text": "x", "conversation": "sms/Ann"}', 400, "has no conversation 'sms/Ann'"),
+        ("say", b'{"account": "pbx", "text": "x", "conversation": "chat/9"}', 400, "has no conversation 'chat/9'"),
+        ("say", b'{"account": "support", "text": "x", "conversation": "room-42"}', 400, "nobody can speak in room-42"),
         ("press", b'{"user": 1001, "chat": 1001, "message": 1, "data": "x"}', 400, "has no button"),
-        ("switch", b'{"name": "moon", "mode": "ok"}', 404, "telegram, support, echo"),
+        ("switch", b'{"name": "moon", "mode": "ok"}', 404, "telegram, support, pbx"),
         ("switch", b'{"name": "echo", "mode": "sulk"}', 400, "modes are down, ok"),
         ("switch", b'{"name": "echo", "mode": "slow", "delay_s": "x"}', 400, "are numbers"),
         ("switch", b'{"name": "echo", "mode": "slow", "delay_s": -1}', 400, "delay_s"),
         ("bot", b'{"do": "sing"}', 400, "kill or restart"),
-        ("nothing", b"{}", 404, "there are sms, echo"),
+        ("nothing", b"{}", 404, "there are say, press"),
         ("telegram/say", b'{"user": 1, "chat": 1, "text": "x"}', 400, "there is no user 1"),
         ("sms", b'{"from": "' + b"1" * 300_000 + b'"}', 413, "over"),
     ],

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,8 @@ import pytest
 
 from bot.addresses import parse_address
 from bot.playground import example
+from bot.playground.account import Account, webhook_client
+from bot.playground.accounts import make_accounts, route_lines, topics_of
 from bot.playground.emulator import Emulator
 from bot.playground.folder import LOG, MARKER, PORTS, WORLD, Folder, FolderError
 from bot.playground.live import WAITING_MOST, Hub
@@ -179,12 +182,29 @@ def test_a_file_where_the_folder_should_be_is_told_with_the_remedy(tmp_path: Pat
 # --- the example
 
 
-def test_the_example_routes_can_be_read_and_the_known_number_goes_to_its_topic_alone() -> None:
+@pytest.fixture
+async def accounts() -> AsyncIterator[dict[str, Account]]:
+    async with webhook_client() as client:
+        made = make_accounts(lambda name: f"secret-of-{name.replace(' ', '-')}", client=client, clock=lambda: 1_000.0)
+        yield made
+        for account in made.values():
+            await account.sandbox.close()
+
+
+def opened(accounts: dict[str, Account]) -> dict[str, int]:
     emulator = Emulator()
-    topics = example.make_world(emulator)
+    example.make_world(emulator)
+    return example.open_topics(emulator, topics_of(accounts.values()), known={})
+
+
+def test_the_example_routes_can_be_read_and_known_numbers_go_to_their_topics_alone(
+    accounts: dict[str, Account],
+) -> None:
+    topics = opened(accounts)
+    lines = route_lines(accounts.values(), topics)
     rules = [
-        parse_route(line).saved(id=number, enabled=True)
-        for number, line in enumerate(example.route_lines(topics), start=1)
+        parse_route(line, accounts=["telegram", *accounts]).saved(id=number, enabled=True)
+        for number, line in enumerate(lines, start=1)
     ]
     now = datetime.fromtimestamp(0, UTC)
 
@@ -192,9 +212,11 @@ def test_the_example_routes_can_be_read_and_the_known_number_goes_to_its_topic_a
         incoming = Incoming(address=parse_address(source), kind=Kind.TEXT, at=now, text="hello", sender=None)
         return [str(target.address) for target in Router(rules).resolve(incoming).targets]
 
-    assert goes(f"support:sms/{example.KNOWN_NUMBER}") == [f"telegram:{example.DESK}/{topics.sms}"]
-    assert goes(f"support:sms/{example.OTHER_NUMBER}") == [f"telegram:{example.DESK}/{topics.new_numbers}"]
-    assert goes(f"telegram:{example.DESK}/{topics.echo}") == [f"echo:{example.LOBBY}"]
+    assert goes(f"support:sms/{example.KNOWN_NUMBER}") == [f"telegram:{example.DESK}/{topics['sms']}"]
+    assert goes(f"support:sms/{example.OTHER_NUMBER}") == [f"telegram:{example.DESK}/{topics['new_numbers']}"]
+    assert goes(f"pbx:sms/{example.CALLER}") == [f"telegram:{example.DESK}/{topics['caller']}"]
+    assert goes(f"pbx:sms/{example.OTHER_CALLER}") == [f"telegram:{example.DESK}/{topics['new_numbers']}"]
+    assert goes(f"telegram:{example.DESK}/{topics['echo']}") == [f"echo:{example.LOBBY}"]
 
 
 # --- what is shown

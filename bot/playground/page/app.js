@@ -18,7 +18,7 @@ function el(tag, properties, ...children) {
 }
 
 const state = { telegram: null, accounts: {}, deliveries: { rows: [], balance: {} }, bot: {}, switches: {}, tour: { steps: [] }, log: { lines: [] }, example: null };
-const view = { person: 0, chat: 0, thread: null, room: "", phone: "", replyTo: null, echoReply: null, unread: new Set(), seen: new Set() };
+const view = { person: 0, chat: 0, thread: null, replyTo: null, unread: new Set(), account: "", places: {}, speakers: {}, answering: null, heard: new Map() };
 const messages = new Map(); // chat id → Map(message id → message)
 
 const MODES = [
@@ -44,6 +44,13 @@ async function post(path, body) {
   const data = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new Error(data.error || `That failed (${answer.status}).`);
   return data;
+}
+
+// Takes the place of what a node holds; what had the focus there keeps it.
+function redraw(node, children) {
+  const focused = node.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
+  node.replaceChildren(...children);
+  if (focused !== undefined) [...node.querySelectorAll("[data-key]")].find((one) => one.dataset.key === focused)?.focus();
 }
 
 async function attempt(work) {
@@ -119,19 +126,21 @@ function renderChats() {
   const address = `telegram:${current.chat}${current.thread ? `/${current.thread}` : ""}`;
   $("chat-title").textContent = current.topic ? `${current.kind} › ${current.title}` : current.title;
   $("chat-address").textContent = address;
-  $("chats").replaceChildren(
-    ...places().map((place) => {
+  redraw(
+    $("chats"),
+    places().map((place) => {
       const unread = view.unread.has(placeKey(place.chat, place.thread));
       return el(
         "button",
         {
           type: "button",
+          "data-key": placeKey(place.chat, place.thread),
           class: `${place.topic ? "topic" : ""} ${unread ? "unread" : ""}`,
           "aria-current": place === current || (place.chat === current.chat && place.thread === current.thread) ? "true" : undefined,
           onclick: () => go(place.chat, place.thread),
         },
         el("span", { class: "name" }, place.title),
-        unread ? el("span", { class: "badge", "aria-label": "new messages" }) : null,
+        unread ? el("span", { class: "badge", role: "img", "aria-label": "new messages" }) : null,
       );
     }),
   );
@@ -367,119 +376,182 @@ function onWriteKey(event) {
 
 // --------------------------------------------------------------------------------------------------------- providers
 
-function renderCinnox() {
-  const cinnox = state.accounts.support;
-  if (!cinnox) return;
-  const rooms = Object.keys(cinnox.rooms);
-  if (!rooms.includes(view.room)) view.room = rooms[0] || "";
-  $("cinnox-note").textContent = cinnox.subscribed ? "" : "not subscribed yet";
-  $("rooms").replaceChildren(
-    ...rooms.map((room) =>
-      el(
+const account = () => state.accounts[view.account];
+const placeOf = (name, id) => state.accounts[name].places.find((place) => place.id === id);
+const lastAt = (place) => (place.entries.length ? place.entries[place.entries.length - 1].at : 0);
+const isUnread = (place) => lastAt(place) > (view.heard.get(place.address) || 0);
+
+function place() {
+  return placeOf(view.account, view.places[view.account]) || account().places[0];
+}
+
+function open(name, id) {
+  view.account = name;
+  if (id !== undefined) view.places[name] = id;
+  answer(null);
+  renderAccounts();
+  $("entries").scrollTop = $("entries").scrollHeight;
+}
+
+function renderAccounts() {
+  const names = Object.keys(state.accounts);
+  if (!names.includes(view.account)) view.account = names[0];
+  view.heard.set(place().address, lastAt(place()));
+  redraw(
+    $("accounts"),
+    names.map((name) => {
+      const shown = name === view.account;
+      const fails = failing(name);
+      return el(
         "button",
         {
           type: "button",
-          "aria-pressed": String(room === view.room),
-          onclick: () => {
-            view.room = room;
-            renderCinnox();
-          },
+          role: "tab",
+          "data-key": name,
+          "aria-selected": String(shown),
+          "aria-controls": "account",
+          tabindex: shown ? "0" : "-1",
+          class: fails ? "failing" : "",
+          onclick: () => open(name),
+          onkeydown: (event) => onTabKey(event, names, name),
         },
-        room,
-        el("small", {}, ` ${cinnox.rooms[room].length}`),
+        state.accounts[name].title,
+        fails ? el("span", { class: "hidden" }, " (does not answer as it should)") : null,
+        !shown && state.accounts[name].places.some(isUnread) ? el("span", { class: "badge", role: "img", "aria-label": "new messages" }) : null,
+      );
+    }),
+  );
+  renderAccount();
+}
+
+function onTabKey(event, names, name) {
+  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  const next = event.key === "Home" ? 0 : event.key === "End" ? names.length - 1 : step && (names.indexOf(name) + step + names.length) % names.length;
+  if (next === undefined) return;
+  event.preventDefault();
+  open(names[next]);
+  $("accounts").children[next].focus();
+}
+
+function renderAccount() {
+  const { title, subscribed, places } = account();
+  const current = place();
+  $("account-title").replaceChildren(title, " ", el("code", {}, view.account));
+  $("account-note").textContent = subscribed ? "" : "not subscribed yet";
+  $("account-switch").dataset.side = view.account;
+  $("place-title").textContent = current.title;
+  $("place-address").textContent = current.address;
+  redraw(
+    $("places"),
+    places.map((one) =>
+      el(
+        "button",
+        { type: "button", "data-key": one.id, class: isUnread(one) ? "unread" : "", "aria-current": one === current ? "true" : undefined, onclick: () => open(view.account, one.id) },
+        el("span", { class: "name" }, one.title),
+        isUnread(one) ? el("span", { class: "badge", role: "img", "aria-label": "new messages" }) : null,
       ),
     ),
   );
-  fill(
-    $("room"),
-    (cinnox.rooms[view.room] || []).map((message) =>
-      el("li", { class: "in" }, el("span", { class: "number", title: "In the order of acceptance" }, `#${message.number}`), el("span", { class: "text", dir: "auto" }, message.text), el("time", {}, clock(Date.parse(message.at) / 1000))),
-    ),
-    "Nothing has arrived in this room.",
-  );
-  const sms = cinnox.sms.filter((one) => one.sender === view.phone);
-  fill(
-    $("sms"),
-    sms.map((one) => {
-      const taken = one.status >= 200 && one.status < 300;
-      return el(
-        "li",
-        { class: taken ? "out" : "out failed" },
-        el("span", { class: "text", dir: "auto" }, one.text),
-        taken
-          ? el("time", { title: `Patchbay answered ${one.status}` }, `✓ ${clock(Date.parse(one.at) / 1000)}`)
-          : el("button", { type: "button", class: "again", onclick: () => sendSms(one.text, one.id) }, one.status ? `answered ${one.status}: again` : "not reached: again"),
-      );
-    }),
-    `This phone sent nothing yet. Replies go to ${state.example ? state.example.reply_room : "a room"}.`,
-  );
-}
-
-function fill(list, nodes, empty) {
+  const list = $("entries");
   const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 60;
-  list.replaceChildren(...(nodes.length ? nodes : [el("li", { class: "empty" }, empty)]));
+  const byId = new Map(current.entries.filter((one) => one.id).map((one) => [one.id, one]));
+  redraw(list, current.entries.length ? current.entries.map((one) => entry(one, byId.get(one.reply_to))) : [el("p", { class: "empty" }, current.hint)]);
   if (atEnd) list.scrollTop = list.scrollHeight;
+  renderSpeakers(current);
+  renderSwitches();
 }
 
-async function sendSms(text, id) {
-  const body = { from: view.phone, text };
-  if (id) body.id = id;
-  const done = await attempt(() => post("/playground/sms", body));
-  if (done && !done.delivered)
-    toast(done.status ? `Patchbay answered ${done.status}.` : "Patchbay was not reached, and CINNOX does not promise to try again: the phone can.", "bad");
+// What was said there: `out` came from a person there, anything else was brought by the bot.
+function entry(one, answered) {
+  const who = one.person || "Patchbay";
+  const taken = one.status >= 200 && one.status < 300;
+  const lost = one.status ? `Patchbay answered ${one.status}` : "did not reach Patchbay";
+  const again = () => speak({ conversation: place().id, person: one.person, text: one.text, id: one.id });
+  return el(
+    "article",
+    { class: `bubble ${one.out ? "mine" : "by-bot"} ${one.out && !taken ? "failed" : ""} ${one.gone ? "gone" : ""}` },
+    el("div", { class: "from" }, who, one.number ? el("small", { title: "In the order of acceptance" }, ` #${one.number}`) : null),
+    one.reply_to ? el("div", { class: "quote" }, answered ? el("b", {}, answered.person || "Patchbay") : null, el("span", {}, answered ? answered.text.slice(0, 120) : "an earlier message")) : null,
+    one.file ? el("div", { class: "file" }, `📎 ${one.file}`) : null,
+    one.text ? el("div", { class: "text", dir: "auto" }, one.text) : null,
+    el(
+      "div",
+      { class: "foot" },
+      ...counted(one.marks || []).map(([mark, count]) => el("span", { class: "reaction" }, count > 1 ? `${mark} ${count}` : mark)),
+      one.out && !taken ? (account().repeats ? el("button", { type: "button", class: "again", onclick: again }, `${lost}: again`) : el("span", { class: "bad" }, lost)) : null,
+      account().replies && one.id && !one.gone
+        ? el("button", { type: "button", class: "reply", "data-key": `reply ${one.id}`, "aria-label": `Reply to: ${one.text.slice(0, 40)}`, onclick: () => answer(one) }, "Reply")
+        : null,
+      el("time", { title: one.out && taken ? `Patchbay answered ${one.status}` : undefined }, `${one.gone ? "deleted " : one.edited ? "edited " : ""}${one.out && taken ? "✓ " : ""}${clock(one.at)}`),
+    ),
+  );
+}
+
+function renderSpeakers(current) {
+  const silent = !current.people.length && !current.anybody;
+  $("speak-line").hidden = silent;
+  $("read-only").hidden = !silent;
+  $("read-only").textContent = silent ? "One can only read here: nobody speaks in this place." : "";
+  $("speaker").hidden = silent || current.anybody || current.people.length < 2;
+  $("speaker-name").hidden = !current.anybody;
+  const key = `${current.address} ${current.people.join()}`;
+  if ($("speaker").dataset.key === key) return;
+  $("speaker").dataset.key = key;
+  $("speaker").replaceChildren(...current.people.map((name) => el("option", { value: name }, name)));
+  const known = view.speakers[current.address];
+  if (known) $("speaker").value = known;
+  $("speaker-name").value = known || current.people[0] || "";
+  $("speak").setAttribute("aria-label", `Say something in ${current.title}`);
+  $("speak").placeholder = current.people.length === 1 && !current.anybody ? `Say something as ${current.people[0]}` : "Say something there";
+}
+
+function speaker() {
+  return (place().anybody ? $("speaker-name").value.trim() : $("speaker").value) || place().people[0];
+}
+
+function answer(one) {
+  view.answering = one;
+  $("answering").hidden = !one;
+  if (!one) return;
+  $("answering-name").textContent = one.person || "Patchbay";
+  $("answering-text").textContent = one.text.slice(0, 80);
+  $("speak").focus();
+}
+
+async function speak(said) {
+  const done = await attempt(() => post("/playground/say", { account: view.account, ...said }));
+  if (done && !done.delivered) toast(`Patchbay answered ${done.status}.`, "bad");
   return Boolean(done);
 }
 
-function renderEcho() {
-  const echo = state.accounts.echo;
-  if (!echo) return;
-  const said = echo.conversations.lobby || [];
-  const byId = new Map(said.filter((one) => one.id).map((one) => [one.id, one]));
-  fill(
-    $("lobby"),
-    said.map((one) => {
-      const answered = byId.get(one.reply_to);
-      return el(
-        "li",
-        { class: one.person ? "out" : "in" },
-        one.number ? el("span", { class: "number", title: "In the order of acceptance" }, `#${one.number}`) : el("b", {}, one.person),
-        answered ? el("span", { class: "quote" }, answered.text.slice(0, 80)) : null,
-        el("span", { class: "text", dir: "auto" }, one.text),
-        one.reached === false
-          ? el("span", { class: "bad" }, "not reached")
-          : el("button", { type: "button", class: "reply", "aria-label": `Reply to: ${one.text.slice(0, 40)}`, onclick: () => setEchoReply(one) }, "Reply"),
-        el("time", {}, `${one.edited ? "edited " : ""}${clock(one.at)}`),
-      );
-    }),
-    "The lobby is quiet. It is linked with the topic “Echo lobby” of the Support desk, both ways.",
-  );
-}
-
-function setEchoReply(one) {
-  view.echoReply = one;
-  $("echo-note").textContent = one ? `replying to “${one.text.slice(0, 30)}” (Esc ends)` : "";
-  if (one) $("echo-text").focus();
+async function speakHere() {
+  const text = $("speak").value;
+  if (!text.trim()) return;
+  const said = { conversation: place().id, person: speaker(), text };
+  if (view.answering) said.reply_to = view.answering.id;
+  if (!(await speak(said))) return;
+  $("speak").value = "";
+  answer(null);
 }
 
 function renderSwitches() {
-  for (const place of document.querySelectorAll(".switch")) {
-    const name = place.dataset.side;
-    const shown = state.switches[name];
-    if (!shown) continue;
-    let select = place.querySelector("select");
-    if (!select) {
-      select = el(
-        "select",
-        { onchange: () => attempt(() => post("/playground/switch", { name, mode: select.value, remaining: null })).then(renderSwitches) },
-        ...MODES.map(([value, label]) => el("option", { value }, label)),
-      );
-      place.append(el("label", {}, el("span", {}, "Server "), select));
-    }
-    if (!MODES.some(([value]) => value === shown.mode)) select.append(el("option", { value: shown.mode }, shown.mode.replace("_", " ")));
-    select.value = shown.mode;
-    place.closest(".panel").classList.toggle("failing", shown.mode !== "ok");
-  }
+  for (const holder of document.querySelectorAll(".switch[data-side]")) drawSwitch(holder, holder.dataset.side);
+  for (const tab of $("accounts").children) tab.classList.toggle("failing", Boolean(failing(tab.dataset.key)));
   renderTour();
+}
+
+function drawSwitch(holder, name) {
+  const shown = state.switches[name];
+  if (!shown) return;
+  let select = holder.querySelector("select");
+  if (!select || select.dataset.side !== name) {
+    const change = () => attempt(() => post("/playground/switch", { name, mode: select.value, remaining: null })).then(renderSwitches);
+    select = el("select", { "data-side": name, onchange: change }, ...MODES.map(([value, label]) => el("option", { value }, label)));
+    holder.replaceChildren(el("label", {}, el("span", {}, "Server "), select));
+  }
+  if (!MODES.some(([value]) => value === shown.mode)) select.append(el("option", { value: shown.mode }, shown.mode.replace("_", " ")));
+  select.value = shown.mode;
+  holder.closest(".panel").classList.toggle("failing", shown.mode !== "ok");
 }
 
 // --------------------------------------------------------------------------------------------------------- what it did
@@ -554,9 +626,11 @@ async function renderJoin() {
       line("The bot", info.bot.url),
       line("Command line", `${info.bot.command.join(" ")} outbox list`),
       line("Write as Ann", `POST /playground/telegram/say {"user": ${info.telegram.owner}, "chat": ${info.telegram.owner}, "text": "/help"}`),
-      line("Send an SMS", `POST /playground/sms {"from": "${state.example.known_number}", "text": "hello"}`),
-      line("Speak in Echo", 'POST /playground/echo {"person": "Dana", "text": "hello"}'),
-      line("Make it fail", 'POST /playground/switch {"name": "support", "mode": "down"}'),
+      ...Object.entries(info.accounts).map(([name, account]) => {
+        const place = account.conversations.find((one) => one.people.length);
+        return line(`Speak in ${account.title}`, `POST /playground/say {"account": "${name}", "conversation": "${place.id}", "person": "${place.people[0]}", "text": "hello"}`);
+      }),
+      line("Make it fail", `POST /playground/switch {"name": "${state.example.tour.account}", "mode": "down"}`),
       line("See it all", "GET /playground/state, live: /playground/events"),
     ),
   );
@@ -570,24 +644,18 @@ const STEPS = {
   send: {
     label: () => "Write it for me",
     run() {
-      show("telegram");
-      become(state.example.owner);
-      go(state.example.owner, null);
-      view.room = state.example.rooms[0];
-      renderCinnox();
-      draft("/send support:room-42 Hello from Telegram");
+      toOwner();
+      draft(`/send ${sendTo()} Hello from Telegram`);
     },
   },
   sms: {
     label: () => "Pick up the phone",
     run() {
-      go(state.example.desk, state.example.topics.sms);
+      go(state.example.desk, state.example.topics[state.example.tour.topic]);
       show("providers");
-      view.phone = state.example.known_number;
-      $("phone").value = view.phone;
-      renderCinnox();
-      $("sms-text").value = "Hi, is my order ready?";
-      $("sms-text").focus();
+      open(state.example.tour.account, state.example.tour.phone);
+      $("speak").value = "Hi, is my order ready?";
+      $("speak").focus();
     },
   },
   reply: {
@@ -595,9 +663,8 @@ const STEPS = {
     run() {
       show("telegram");
       become(state.example.owner);
-      go(state.example.desk, state.example.topics.sms);
-      view.room = state.example.reply_room;
-      renderCinnox();
+      go(state.example.desk, state.example.topics[state.example.tour.topic]);
+      open(state.example.tour.account, state.example.tour.reply_room);
       const last = [...(messages.get(view.chat) || new Map()).values()].filter((one) => belongs(one) && one.from.bot && !one.service).pop();
       if (!last) {
         toast("There is nothing to reply to yet: send an SMS first (step 2).");
@@ -608,39 +675,46 @@ const STEPS = {
     },
   },
   outage: {
-    label: () => (failing("support") ? "Bring CINNOX back" : "Take CINNOX down"),
+    label: () => `${failing(state.example.tour.account) ? "Bring" : "Take"} ${tourTitle()} ${failing(state.example.tour.account) ? "back" : "down"}`,
     async run() {
-      if (failing("support")) {
-        await attempt(() => post("/playground/switch", { name: "support", mode: "ok" }));
+      const name = state.example.tour.account;
+      if (failing(name)) {
+        await attempt(() => post("/playground/switch", { name, mode: "ok" }));
         return;
       }
-      await attempt(() => post("/playground/switch", { name: "support", mode: "down" }));
-      show("telegram");
-      become(state.example.owner);
-      go(state.example.owner, null);
-      draft("/send support:room-42 Written while CINNOX was down");
+      await attempt(() => post("/playground/switch", { name, mode: "down" }));
+      toOwner();
+      draft(`/send ${sendTo()} Written while ${tourTitle()} was down`);
     },
   },
   crash: { label: () => "Send five and kill it", run: () => attempt(crash) },
 };
 
+const sendTo = () => `${state.example.tour.account}:${state.example.tour.room}`;
+const tourTitle = () => (state.accounts[state.example.tour.account] || {}).title || "the provider";
+
+// Ann's private chat with the bot, beside the place that she sends to.
+function toOwner() {
+  show("telegram");
+  become(state.example.owner);
+  go(state.example.owner, null);
+  open(state.example.tour.account, state.example.tour.room);
+}
+
 async function crash() {
   const owner = state.example.owner;
-  become(owner);
-  go(owner, null);
-  view.room = state.example.rooms[0];
-  renderCinnox();
-  show("telegram");
-  await post("/playground/switch", { name: "support", mode: "slow", delay_s: 1.5 });
+  const name = state.example.tour.account;
+  toOwner();
+  await post("/playground/switch", { name, mode: "slow", delay_s: 1.5 });
   try {
     for (let number = 1; number <= 5; number += 1)
-      await post("/playground/telegram/say", { user: owner, chat: owner, text: `/send support:room-42 Message ${number} of 5` });
-    const under_way = () => state.deliveries.rows.some((row) => row.account === "support" && row.state === "sending");
+      await post("/playground/telegram/say", { user: owner, chat: owner, text: `/send ${sendTo()} Message ${number} of 5` });
+    const under_way = () => state.deliveries.rows.some((row) => row.account === name && row.state === "sending");
     await until(under_way, 8000);
     const { killed } = await post("/playground/bot", { do: "kill" });
     toast(`Process ${killed} is gone, in the middle of sending. Watch the deliveries.`);
   } finally {
-    await post("/playground/switch", { name: "support", mode: "ok", delay_s: 2 });
+    await post("/playground/switch", { name, mode: "ok", delay_s: 2 });
   }
 }
 
@@ -731,10 +805,10 @@ async function refetch() {
 const TAKE = {
   telegram: takeTelegram,
   accounts(accounts) {
+    const first = !Object.keys(state.accounts).length;
     state.accounts = accounts;
-    renderPhones();
-    renderCinnox();
-    renderEcho();
+    if (first) for (const { places } of Object.values(accounts)) for (const one of places) view.heard.set(one.address, lastAt(one));
+    renderAccounts();
   },
   deliveries(deliveries) {
     state.deliveries = deliveries;
@@ -757,15 +831,6 @@ const TAKE = {
     renderLog();
   },
 };
-
-function renderPhones() {
-  const select = $("phone");
-  const wanted = new Set([state.example.known_number, state.example.other_number, ...state.accounts.support.sms.map((one) => one.sender)]);
-  const there = [...select.options].map((option) => option.value);
-  for (const number of wanted)
-    if (!there.includes(number)) select.append(el("option", { value: number }, number === state.example.known_number ? `${number} (has a topic)` : number));
-  if (!view.phone) view.phone = select.value;
-}
 
 function listen() {
   const source = new EventSource("/playground/events");
@@ -796,20 +861,10 @@ function start() {
       work();
     });
   onSubmit("write-form", say);
-  onSubmit("sms-form", async () => {
-    const text = $("sms-text").value;
-    if (text.trim() && (await sendSms(text))) $("sms-text").value = "";
-  });
-  onSubmit("echo-form", async () => {
-    const body = { person: $("echo-person").value, text: $("echo-text").value };
-    if (!body.text.trim()) return;
-    if (view.echoReply) body.reply_to = view.echoReply.id;
-    if (await attempt(() => post("/playground/echo", body))) {
-      $("echo-text").value = "";
-      setEchoReply(null);
-    }
-  });
-  $("echo-form").addEventListener("keydown", (event) => event.key === "Escape" && setEchoReply(null));
+  onSubmit("speak-form", speakHere);
+  $("speak-form").addEventListener("keydown", (event) => event.key === "Escape" && answer(null));
+  $("answering-cancel").addEventListener("click", () => answer(null));
+  for (const id of ["speaker", "speaker-name"]) $(id).addEventListener("change", () => (view.speakers[place().address] = speaker()));
   $("write").addEventListener("keydown", onWriteKey);
   $("write").addEventListener("input", () => {
     grow();
@@ -817,10 +872,6 @@ function start() {
   });
   $("write").addEventListener("blur", () => ($("suggestions").hidden = true));
   $("replying-cancel").addEventListener("click", () => setReply(null));
-  $("phone").addEventListener("change", (event) => {
-    view.phone = event.target.value;
-    renderCinnox();
-  });
   $("bot-kill").addEventListener("click", () => attempt(() => post("/playground/bot", { do: "kill" })));
   $("bot-restart").addEventListener("click", () => attempt(() => post("/playground/bot", { do: "restart" })));
   for (const button of document.querySelectorAll(".tabs button")) button.addEventListener("click", () => show(button.dataset.show));

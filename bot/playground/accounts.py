@@ -1,0 +1,291 @@
+"""The accounts of the example, one class for each: what there is to see and to play at every provider.
+
+Another provider needs its class here and a place in ``ACCOUNTS``, nothing else.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+
+import httpx
+
+from bot.playground import example
+from bot.playground.account import Account, Place, Speak, arrival, latest
+from bot.playground.bodies import Json, Wrong, text_of
+from bot.playground.example import AMBER, GREEN, ROSE, TEAL, VIOLET, Topic
+from bot.playground.tour import Tour
+from bridges.cinnox.sandbox import CinnoxSandbox
+from bridges.echo.sandbox import EchoSandbox
+from bridges.netsapiens.sandbox import NetSapiensSandbox
+from bridges.returning_ai import sandbox as returning_ai
+from bridges.sandboxes import Change
+
+Secret = Callable[[str], str]
+"""A secret of that name: made once, then kept."""
+Clock = Callable[[], float]
+
+
+class Cinnox(Account):
+    """A service with two rooms, and phones that send it SMS."""
+
+    name, provider, title = "support", "cinnox", "CINNOX"
+    subscribes = repeats = True
+    sandbox: CinnoxSandbox
+
+    def __init__(self, secret: Secret, *, client: httpx.AsyncClient, clock: Clock) -> None:
+        sandbox = CinnoxSandbox(token=secret(self.name), rooms=example.ROOMS, client=client)
+        topic = Topic("sms", f"SMS {example.KNOWN_NUMBER}", TEAL, "name=sms priority=10 stop=yes")
+        places = (
+            Place(example.ROOMS[0], example.ROOMS[0], hint="Nothing has arrived in this room."),
+            Place(example.ROOMS[1], example.ROOMS[1], hint="Replies to SMS arrive in this room."),
+            replace(self._phone(example.KNOWN_NUMBER), topic=topic),
+            self._phone(example.OTHER_NUMBER),
+        )
+        super().__init__(sandbox, places, clock=clock)
+
+    @staticmethod
+    def _phone(number: str) -> Place:
+        hint = f"This phone sent nothing yet. Replies go to {example.REPLY_ROOM}."
+        return Place(f"sms/{number}", f"Phone {number}", (number,), hint=hint)
+
+    def settings(self, base_url: str, *, hook_secret: str) -> Json:
+        return {**super().settings(base_url, hook_secret=hook_secret), "reply_room": example.REPLY_ROOM}
+
+    def keys(self) -> Json:
+        return {"token": self.sandbox.token, "app_id": self.sandbox.app_id}
+
+    def is_subscribed(self, url: str) -> bool:
+        return self.sandbox.subscribed_url == url
+
+    def find(self, conversation: str) -> Place | None:
+        return self._phone(conversation[4:]) if conversation.startswith("sms/") else None
+
+    async def speak(self, place: Place, person: str, text: str, *, reply_to: str, id: str) -> str:
+        await self._receive(person, example.SERVICE_NUMBER, text, id=id)
+        return self.sandbox.received[-1].record
+
+    async def _receive(self, sender: str, recipient: str, text: str, *, id: str) -> int:
+        try:
+            return await self.sandbox.receive_sms(sender, recipient, text, record=id or None)
+        except LookupError as error:
+            raise LookupError(
+                f"{self.title} does not know yet where to post its events: the bot subscribes as soon as it is ready"
+                f" and {self.title} answers; try again in a moment"
+            ) from error
+
+    def arrived(self) -> Iterator[tuple[str, Json]]:
+        for message in latest(self.sandbox.accepted):
+            yield message.room, arrival(message.number, message.text, message.at.timestamp())
+
+    def spoken(self) -> Iterator[tuple[str, Json]]:
+        for sms in {sms.record: sms for sms in latest(self.sandbox.received)}.values():
+            entry = {"id": sms.record, "text": sms.text, "at": sms.at.timestamp(), "status": sms.status}
+            yield f"sms/{sms.sender}", {**entry, "reply_to": None, "person": sms.sender, "out": True}
+
+    def more(self, entries: Mapping[str, list[Json]]) -> Json:
+        """Rooms with their latest messages, and every SMS with the answer to its latest attempt."""
+        state: Json = self.sandbox.state()
+        attempts = Counter(sms["id"] for sms in state["sms"])
+        sms = {one["id"]: {**one, "attempts": attempts[one["id"]]} for one in state["sms"]}
+        return {
+            "rooms": {room: latest(messages) for room, messages in state["rooms"].items()},
+            "sms": latest(list(sms.values())),
+        }
+
+    def heard(self, change: Change, *, tour: Tour) -> bool:
+        if change["kind"] == "sms" and 200 <= int(str(change["status"])) < 300:
+            tour.texted(str(change["text"]))
+        return change["kind"] == "message" and tour.accepted(str(change["room"]))
+
+    def actions(self) -> Mapping[str, Speak]:
+        return {"sms": self._sms}
+
+    async def _sms(self, body: Json) -> Json:
+        try:
+            status = await self._receive(
+                text_of(body, "from"),
+                text_of(body, "to", default=example.SERVICE_NUMBER),
+                text_of(body, "text"),
+                id=text_of(body, "id") if "id" in body else "",
+            )
+        except LookupError as error:
+            raise Wrong(str(error), status=409) from error
+        return {"status": status, "delivered": 200 <= status < 300}
+
+
+class NetSapiens(Account):
+    """A telephone system: phones that send SMS to its number, and extensions that chat."""
+
+    name, provider, title = "pbx", "netsapiens", "NetSapiens"
+    subscribes = True
+    sandbox: NetSapiensSandbox
+
+    def __init__(self, secret: Secret, *, client: httpx.AsyncClient, clock: Clock) -> None:
+        sandbox = NetSapiensSandbox(api_key=f"nss_{secret(self.name)}", client=client)
+        phone = Topic("caller", f"Phone {example.CALLER}", AMBER, "name=caller priority=10 stop=yes")
+        extension = Topic("extension", f"Extension {example.EXTENSION}", ROSE, "name=extension")
+        places = (
+            replace(self._phone(example.CALLER), topic=phone, hint=""),
+            self._phone(example.OTHER_CALLER),
+            replace(self._extension(example.EXTENSION), topic=extension),
+        )
+        super().__init__(sandbox, places, clock=clock)
+
+    @staticmethod
+    def _phone(number: str) -> Place:
+        hint = (
+            f"Its SMS come into the topic “{example.NEW_NUMBERS.title}” of the Support desk; a reply there goes back."
+        )
+        return Place(f"sms/{number}", f"Phone {number}", (number,), hint=hint)
+
+    @staticmethod
+    def _extension(number: str) -> Place:
+        return Place(f"chat/{number}", f"Extension {number}", (number,))
+
+    def keys(self) -> Json:
+        return {"api_key": self.sandbox.api_key, "domain": self.sandbox.domain}
+
+    def is_subscribed(self, url: str) -> bool:
+        return any(str(kept["post-url"]).startswith(f"{url}/") for kept in self.sandbox.subscriptions.values())
+
+    def find(self, conversation: str) -> Place | None:
+        kind, _, number = conversation.partition("/")
+        if kind == "sms" and number.isascii() and number.isdigit():
+            return self._phone(number)
+        return self._extension(number) if kind == "chat" and number in self.sandbox.extensions[1:] else None
+
+    async def speak(self, place: Place, person: str, text: str, *, reply_to: str, id: str) -> str:
+        if place.id.startswith("sms/"):
+            await self.sandbox.text(person, self.sandbox.numbers[0].number, text)
+        else:
+            await self.sandbox.chat(person, self.sandbox.extensions[0], text)
+        return ""
+
+    def arrived(self) -> Iterator[tuple[str, Json]]:
+        for message in latest(self.sandbox.accepted):
+            kind = "sms" if message.from_number else "chat"
+            more = {"person": message.from_number or message.user, "file": message.media_type}
+            conversation = f"{kind}/{','.join(message.destinations)}"
+            yield conversation, arrival(message.number, message.text, message.at.timestamp(), **more)
+
+
+class ReturningAi(Account):
+    """A community: two channels, and a forum with a topic."""
+
+    name, provider, title = "club", "returning_ai", "Returning.AI"
+    replies = True
+    sandbox: returning_ai.ReturningAiSandbox
+
+    def __init__(self, secret: Secret, *, client: httpx.AsyncClient, clock: Clock) -> None:
+        general, lounge, ideas = example.CLUB_GENERAL, example.CLUB_LOUNGE, example.CLUB_IDEAS
+        sandbox = returning_ai.ReturningAiSandbox(
+            token=secret(self.name),
+            channels=(
+                returning_ai.Place(general, "general"),
+                returning_ai.Place(lounge, "lounge"),
+                returning_ai.Place(ideas, "Ideas", "forum", (example.CLUB_TOPIC,)),
+            ),
+            client=client,
+        )
+        people = ("Cleo", "Finn")
+        topic = Topic("general", "Club general", VIOLET, "name=general")
+        both = f"Nothing was said here. Joined with {example.IM_TITLE}’s lounge, both ways."
+        places = (
+            Place(general, "general", people, topic=topic),
+            Place(lounge, "lounge", people, hint=both),
+            Place(f"{ideas}/{example.CLUB_TOPIC}", "Ideas › Dark mode", people),
+        )
+        super().__init__(sandbox, places, clock=clock)
+
+    def keys(self) -> Json:
+        return {"token": self.sandbox.token, "sender": self.sandbox.sender}
+
+    def post_to(self, url: str) -> None:
+        self.sandbox.hook_url = url
+
+    async def speak(self, place: Place, person: str, text: str, *, reply_to: str, id: str) -> str:
+        channel, _, topic = place.id.partition("/")
+        return await self.sandbox.say(person, channel, text, topic=topic, reply_to=reply_to)
+
+    def arrived(self) -> Iterator[tuple[str, Json]]:
+        names = {member.user_id: member.username for member in self.sandbox.members}
+        for message in latest(self.sandbox.accepted):
+            more = {"id": message.id, "person": names[message.user_id], "reply_to": message.reply_to or None}
+            conversation = f"{message.channel}/{message.topic}" if message.topic else message.channel
+            yield conversation, arrival(message.number, message.text, message.at.timestamp(), **more)
+
+
+class Echo(Account):
+    """The example provider, with one room."""
+
+    name, provider, title = "echo", "echo", "Echo"
+    replies = True
+    sandbox: EchoSandbox
+
+    def __init__(self, secret: Secret, *, client: httpx.AsyncClient, clock: Clock) -> None:
+        sandbox = EchoSandbox(
+            token=secret(self.name),
+            signing_secret=secret("echo signing"),
+            conversations=(example.LOBBY,),
+            client=client,
+        )
+        topic = Topic("echo", "Echo lobby", GREEN, "name=echo")
+        lobby = Place(example.LOBBY, example.LOBBY, ("Dana",), anybody=True, topic=topic)
+        super().__init__(sandbox, (lobby,), clock=clock)
+
+    def keys(self) -> Json:
+        return {"token": self.sandbox.token, "signing_secret": self.sandbox.signing_secret}
+
+    def post_to(self, url: str) -> None:
+        self.sandbox.hook_url = url
+
+    async def speak(self, place: Place, person: str, text: str, *, reply_to: str, id: str) -> str:
+        return await self.sandbox.say(place.id, person, text, reply_to=reply_to or None)
+
+    def arrived(self) -> Iterator[tuple[str, Json]]:
+        state: Json = self.sandbox.state()
+        now = {message["id"]: message["text"] for messages in state["conversations"].values() for message in messages}
+        for message in latest(self.sandbox.accepted):
+            if message.id in now:
+                text = now[message.id]
+                more = {"id": message.id, "reply_to": message.reply_to, "edited": text != message.text}
+                yield message.conversation, arrival(message.number, text, message.at.timestamp(), **more)
+
+    def more(self, entries: Mapping[str, list[Json]]) -> Json:
+        return {"conversations": dict(entries)}
+
+    def actions(self) -> Mapping[str, Speak]:
+        return {"echo": self._echo}
+
+    async def _echo(self, body: Json) -> Json:
+        text_of(body, "person")
+        return {"id": (await self.say(body))["id"]}
+
+
+ACCOUNTS: tuple[Callable[..., Account], ...] = (Cinnox, NetSapiens, ReturningAi, Echo)
+"""In the order in which they are shown."""
+
+
+def make_accounts(secret: Secret, *, client: httpx.AsyncClient, clock: Clock) -> dict[str, Account]:
+    """All of them, by name."""
+    made = (make(secret, client=client, clock=clock) for make in ACCOUNTS)
+    return {account.name: account for account in made}
+
+
+def topics_of(accounts: Iterable[Account]) -> tuple[Topic, ...]:
+    """The topics that the Support desk needs, in the order in which they are opened."""
+    joined = (place.topic for account in accounts for place in account.places)
+    return (*filter(None, joined), example.NEW_NUMBERS)
+
+
+def route_lines(accounts: Iterable[Account], topics: Mapping[str, int]) -> tuple[str, ...]:
+    """The example's routes, as people write them: every place with its topic, and what is beside that."""
+    joined = tuple(
+        f"telegram:{example.DESK}/{topics[place.topic.key]} <-> {account.address(place)} {place.topic.options}"
+        for account in accounts
+        for place in account.places
+        if place.topic is not None
+    )
+    return (*joined, *example.further_routes(topics))
