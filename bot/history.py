@@ -6,6 +6,7 @@ nothing is decided about it.
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -203,9 +204,9 @@ _EXAMPLE = f'{{"id": "m1", "at": "{EXAMPLE_AT}", "sender": {{"id": "u1", "name":
 class TelegramExport:
     """One chat of what Telegram Desktop exports as machine-readable JSON.
 
-    Its ids are put behind the chat's own, for two chats may be imported into one conversation. Format:
-    https://core.telegram.org/import-export (2026-11) and the program's own source,
-    https://github.com/telegramdesktop/tdesktop Telegram/SourceFiles/export/output/export_output_json.cpp (2026-11).
+    Its ids are put behind the chat's own, for two chats may be imported into one conversation. The format is described
+    by the program that writes it alone: https://github.com/telegramdesktop/tdesktop,
+    Telegram/SourceFiles/export/output/export_output_json.cpp (2026-11).
     """
 
     kind = "Telegram Desktop"
@@ -230,7 +231,7 @@ class TelegramExport:
         number = 0
         with _opened(self.path) as file, _json_of(self.path):
             read = 0
-            for record in islice(ijson.items(file, prefix, use_float=True), chat.start, stop):
+            for record in islice(ijson.items(_Mended(file), prefix, use_float=True), chat.start, stop):
                 number += 1
                 if number % HEARD_EVERY == 0:
                     read, before = file.tell(), read
@@ -246,6 +247,8 @@ class TelegramExport:
             raise ValueError(f"is no object but {_type(record)}")
         if record.get("type") == "service":
             return LeftOut("service messages")
+        if record.get("type") == "unsupported":
+            return LeftOut("messages of a kind that Telegram Desktop did not export")
         own_id = _id(record.get("id"), name="id")
         at, zoned = self._time(record)
         text, spans = _text_of(record.get("text", ""))
@@ -287,10 +290,9 @@ class TelegramExport:
         """Who wrote, under the id by which Telegram's bots know them."""
         raw, name = record.get("from_id"), record.get("from")
         id = clean(str(raw)) if isinstance(raw, str | int) and not isinstance(raw, bool) else ""
-        if id.startswith("user"):
-            id = id.removeprefix("user")
-        elif id.startswith("channel"):
-            id = f"-100{id.removeprefix('channel')}"
+        for kind, sign in (("user", ""), ("chat", "-"), ("channel", "-100")):
+            if id.startswith(kind):
+                id = sign + id.removeprefix(kind)
         if not isinstance(name, str) or not name.strip():
             # Telegram Desktop writes null for an account that is gone, and no sender for some posts of a channel.
             name = "Deleted account" if id else self._chat.name or "unknown"
@@ -304,7 +306,7 @@ def _is_telegram(file: BinaryIO) -> bool:
     """By the first name that only one of the two has; what is neither is read as JSON Lines, which says why not."""
     depth = 0
     try:
-        for event, value in ijson.basic_parse(file, multiple_values=True):
+        for event, value in ijson.basic_parse(_Mended(file), multiple_values=True):
             if depth == 1 and event == "map_key":
                 if value in ("messages", "chats", "left_chats"):
                     return True
@@ -360,7 +362,7 @@ def _chats(path: Path) -> list[Chat]:
     starts: dict[Literal["chats", "left_chats"], int] = {"chats": 0, "left_chats": 0}
     count = 0
     with _opened(path) as file, _json_of(path):
-        for prefix, event, value in ijson.parse(file, use_float=True):
+        for prefix, event, value in ijson.parse(_Mended(file), use_float=True):
             if prefix == "messages" and event == "start_array":
                 return [Chat("", head.get("id", ""), head.get("name", ""), head.get("type", ""))]
             if event in ("string", "number") and prefix in ("id", "name", "type"):
@@ -445,8 +447,9 @@ def _notes_of(record: Mapping[str, object]) -> list[str]:
     for field, found in (
         ("location", _place_of(record)),
         ("contact", _contact_of(record.get("contact_information"))),
-        ("poll", _question_of(record.get("poll"))),
+        ("poll", _said_in(record.get("poll"), "question")),
         ("game", record.get("game_title")),
+        ("invoice", _said_in(record.get("invoice_information"), "title")),
     ):
         if isinstance(found, str):
             about = _name(found)
@@ -467,17 +470,18 @@ def _file_note(kind: _Kind, record: Mapping[str, object], *, size: str, name: ob
 
 
 def _base_name(path: object) -> str:
-    """The file's name; a text in brackets stands where the file was not exported."""
-    return PurePosixPath(path).name if isinstance(path, str) and not path.startswith("(") else ""
+    """The file's name; where the file was not exported, a remark in brackets stands for it or behind its name."""
+    return PurePosixPath(path.partition("(File ")[0].strip()).name if isinstance(path, str) else ""
 
 
 def _place_of(record: Mapping[str, object]) -> str | None:
-    at = record.get("location_information")
-    if not isinstance(at, dict):
+    if "location_information" not in record and "place_name" not in record:
         return None
     said = [str(record[key]) for key in ("place_name", "address") if isinstance(record.get(key), str)]
-    numbers = [f"{at[key]:.5f}" for key in ("latitude", "longitude") if isinstance(at.get(key), int | float)]
-    return ", ".join([*said, *numbers])
+    at = record.get("location_information")
+    if isinstance(at, dict):
+        said += [f"{at[key]:.5f}" for key in ("latitude", "longitude") if isinstance(at.get(key), int | float)]
+    return ", ".join(said)
 
 
 def _contact_of(value: object) -> str | None:
@@ -487,11 +491,10 @@ def _contact_of(value: object) -> str | None:
     return " ".join(str(value[key]) for key in keys if isinstance(value.get(key), str))
 
 
-def _question_of(value: object) -> str | None:
-    if not isinstance(value, dict):
-        return None
-    question = value.get("question")
-    return question if isinstance(question, str) else ""
+def _said_in(value: object, name: str) -> str | None:
+    """A text in an object; empty where the object is of another form, None where there is nothing."""
+    said = value.get(name) if isinstance(value, dict) else None
+    return None if value is None else said if isinstance(said, str) else ""
 
 
 # --- fields --------------------------------------------------------------------------------------------------
@@ -578,6 +581,45 @@ def _lines(file: BinaryIO, heard: Heard) -> Iterator[bytes | None]:
             return
         yield line
     heard(read)
+
+
+_ESCAPES = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|[\s\S])")
+
+
+class _Mended:
+    """The bytes of an export as JSON: Telegram Desktop writes control characters as ``\\x0B``, which JSON has not."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._kept = b""
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes, some more or less than asked for; none at the end."""
+        while chunk := self._file.read(size):
+            data = self._kept + chunk
+            begun = _begun_escape(data)
+            self._kept, data = data[begun:], data[:begun]
+            if data:
+                return self._json(data)
+        last, self._kept = self._kept, b""
+        return self._json(last)
+
+    def _json(self, data: bytes) -> bytes:
+        return _ESCAPES.sub(_unicode_escape, data) if b"\\x" in data else data
+
+
+def _begun_escape(data: bytes) -> int:
+    """Where the backslashes begin that the end of the data may have cut off from what they escape."""
+    at = data.rfind(b"\\", max(len(data) - 3, 0))
+    if at < 0:
+        return len(data)
+    while at > 0 and data[at - 1 : at] == b"\\":
+        at -= 1
+    return at
+
+
+def _unicode_escape(found: re.Match[bytes]) -> bytes:
+    return found[0] if found[1] is None else b"\\u00" + found[1]
 
 
 @contextmanager

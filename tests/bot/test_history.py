@@ -267,6 +267,12 @@ MEDIA: dict[str, tuple[Json, str]] = {
         {"contact_information": {"first_name": "Bo", "last_name": "", "phone_number": "+1"}},
         "[contact: Bo +1]",
     ),
+    "file left behind": ({"file": "plan.pdf (File exceeds maximum size. Change …)"}, "[file: plan.pdf]"),
+    "place without a point": ({"location_information": None}, "[location]"),
+    "place with a name": ({"place_name": "Pier 4", "address": "Quay 1"}, "[location: Pier 4, Quay 1]"),
+    "game": ({"game_title": "Chess"}, "[game: Chess]"),
+    "invoice": ({"invoice_information": {"title": "Tea"}}, "[invoice: Tea]"),
+    "invoice as a string": ({"invoice_information": "{}"}, "[invoice]"),
     "poll": ({"poll": {"question": "Tea?", "answers": []}}, "[poll: Tea?]"),
 }
 
@@ -279,9 +285,31 @@ def test_what_is_no_text_is_told_in_a_note_below_the_text(export: Write, fields:
 
 def test_service_messages_and_empty_ones_are_left_out_and_named(export: Write) -> None:
     service = {"id": 1, "type": "service", "date": "x", "action": "create_group", "text": ""}
-    found = entries(export(service, {**SAID, "text": ""}, SAID))
-    assert found[:2] == [LeftOut("service messages"), LeftOut("messages without text or a known kind of content")]
-    assert past(found[2]).id == "1234567890/7"
+    unsupported = {"id": 2, "type": "unsupported"}
+    found = entries(export(service, {**SAID, "text": ""}, unsupported, SAID))
+    assert found[:3] == [
+        LeftOut("service messages"),
+        LeftOut("messages without text or a known kind of content"),
+        LeftOut("messages of a kind that Telegram Desktop did not export"),
+    ]
+    assert past(found[3]).id == "1234567890/7"
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 3, 65530, 65531, 65532, 65533, 65534, 65535, 65536, 131071])
+def test_control_characters_as_telegram_desktop_writes_them_are_read(export: Write, length: int) -> None:
+    path = export({**SAID, "text": f"{'x' * length}a-CONTROL-b-LITERAL-c"})
+    written = path.read_text().replace("-CONTROL-", "\\x0B").replace("-LITERAL-", "\\\\x0B\\\\\\\\x0b\\\\")
+    path.write_text(written)
+    (found,) = map(past, entries(path))
+    assert found.words == f"{'x' * length}a\x0bb\\x0B\\\\x0b\\c"
+
+
+@pytest.mark.parametrize("tail", ["\\", "\\x", "\\x0", "\\\\"])
+def test_an_export_that_ends_in_the_middle_of_an_escape_is_told(export: Write, tail: str) -> None:
+    path = export({**SAID, "text": "cut-here"})
+    path.write_text(path.read_text().partition("cut-here")[0] + tail)
+    with pytest.raises(HistoryError, match="is not valid JSON"):
+        entries(path)
 
 
 def test_a_forwarded_message_says_from_whom_and_keeps_its_spans(export: Write) -> None:
@@ -313,6 +341,7 @@ def test_only_so_many_messages_are_kept_in_mind_for_answers(export: Write) -> No
     [
         ({"from": None}, ("1001", "Deleted account")),
         ({"from_id": "channel99", "from": "News"}, ("-10099", "News")),
+        ({"from_id": "chat55", "from": "Ops"}, ("-55", "Ops")),
         ({"from_id": 4295067296}, ("4295067296", "Ann")),
         ({"from_id": None, "from": None}, ("1234567890", "Ops")),
     ],
