@@ -14,11 +14,13 @@ import httpx
 from bot.playground import example
 from bot.playground.account import Account, Place, Speak, arrival, latest
 from bot.playground.bodies import Json, Wrong, text_of
-from bot.playground.example import AMBER, GREEN, ROSE, TEAL, VIOLET, Topic
+from bot.playground.example import AMBER, GREEN, RED, ROSE, TEAL, VIOLET, Topic
 from bot.playground.tour import Tour
 from bridges.cinnox.sandbox import CinnoxSandbox
 from bridges.echo.sandbox import EchoSandbox
 from bridges.netsapiens.sandbox import NetSapiensSandbox
+from bridges.openim import sandbox as openim
+from bridges.openim import wire as openim_wire
 from bridges.returning_ai import sandbox as returning_ai
 from bridges.sandboxes import Change
 
@@ -171,6 +173,51 @@ class NetSapiens(Account):
             yield conversation, arrival(message.number, message.text, message.at.timestamp(), **more)
 
 
+class OpenIM(Account):
+    """A messenger: two groups, and a member who writes to the account alone."""
+
+    name, provider, title = "im", "openim", "OpenIM"
+    replies = True
+    sandbox: openim.OpenIMSandbox
+
+    def __init__(self, secret: Secret, *, client: httpx.AsyncClient, clock: Clock) -> None:
+        sandbox = openim.OpenIMSandbox(secret=secret(self.name), client=client)
+        people = ("alice", "bob")
+        groups = {example.IM_OPS: "Ops room", example.IM_LOUNGE: "Lounge"}
+        sandbox.groups = {id: openim.Group(id, title, list(people)) for id, title in groups.items()}
+        topic = Topic("ops", "OpenIM Ops room", RED, "name=ops")
+        hint = f"Nothing was said here. Joined with the lounge of {ReturningAi.title}, both ways, without Telegram."
+        places = (
+            Place(f"group/{example.IM_OPS}", "Ops room", people, topic=topic),
+            Place(f"group/{example.IM_LOUNGE}", "Lounge", people, hint=hint),
+            Place("user/alice", "alice alone", people[:1]),
+        )
+        super().__init__(sandbox, places, clock=clock)
+
+    def keys(self) -> Json:
+        return {"admin_user": self.sandbox.admin, "secret": self.sandbox.secret}
+
+    def post_to(self, url: str) -> None:
+        self.sandbox.hook_url = url
+
+    async def speak(self, place: Place, person: str, text: str, *, reply_to: str, id: str) -> str:
+        there = place.id if place.id.startswith("group/") else f"user/{self.sandbox.admin}"
+        if not reply_to:
+            return await self.sandbox.say(person, there, text)
+        if all(message.client_id != reply_to for message in self.sandbox.stored):
+            raise LookupError(f"there is no message {reply_to[:80]}")
+        content = {"text": text, "quoteMessage": {"clientMsgID": reply_to}}
+        return await self.sandbox.say_element(person, there, openim_wire.QUOTE, content)
+
+    def arrived(self) -> Iterator[tuple[str, Json]]:
+        revoked = {message.client_id for message in self.sandbox.stored if message.revoked}
+        for message in latest(self.sandbox.accepted):
+            user = self.sandbox.users.get(message.sender)
+            person = message.nickname or (user.nickname if user is not None else message.sender)
+            more = {"id": message.id, "person": person, "gone": message.id in revoked}
+            yield message.conversation, arrival(message.number, message.text, message.send_time / 1000, **more)
+
+
 class ReturningAi(Account):
     """A community: two channels, and a forum with a topic."""
 
@@ -191,7 +238,7 @@ class ReturningAi(Account):
         )
         people = ("Cleo", "Finn")
         topic = Topic("general", "Club general", VIOLET, "name=general")
-        both = f"Nothing was said here. Joined with {example.IM_TITLE}’s lounge, both ways."
+        both = f"Nothing was said here. Joined with the lounge of {OpenIM.title}, both ways, without Telegram."
         places = (
             Place(general, "general", people, topic=topic),
             Place(lounge, "lounge", people, hint=both),
@@ -264,7 +311,7 @@ class Echo(Account):
         return {"id": (await self.say(body))["id"]}
 
 
-ACCOUNTS: tuple[Callable[..., Account], ...] = (Cinnox, NetSapiens, ReturningAi, Echo)
+ACCOUNTS: tuple[Callable[..., Account], ...] = (Cinnox, NetSapiens, OpenIM, ReturningAi, Echo)
 """In the order in which they are shown."""
 
 

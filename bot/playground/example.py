@@ -16,7 +16,7 @@ REPLY_ROOM = "room-43"
 CALLER, OTHER_CALLER, EXTENSION = "15550100123", "15550100177", "4101"
 LOBBY = "lobby"
 CLUB_GENERAL, CLUB_IDEAS, CLUB_LOUNGE = (f"66f0c1d2e3a4b5c6d7e8f90{n}" for n in (1, 2, 3))
-IM_TITLE = "OpenIM"
+IM_OPS, IM_LOUNGE = "2839001122", "2839001133"
 CLUB_TOPIC = "77a1b2c3d4e5f60718293a4b"
 BOT_TOKEN_ID = 7000001
 BOT_USERNAME = "patchbay_bot"
@@ -73,4 +73,5 @@ def further_routes(topics: Mapping[str, int]) -> tuple[str, ...]:
         f"support:* -> {new_numbers} name=new-numbers",
         f"pbx:sms/* -> {new_numbers} name=new-callers",
         f"telegram:{COMMUNITY} -> support:{ROOMS[0]} name=community",
+        f"im:group/{IM_LOUNGE} <-> club:{CLUB_LOUNGE} name=lounge",
     )
