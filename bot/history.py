@@ -108,16 +108,20 @@ class Chat:
 
     @property
     def telegram_id(self) -> int | None:
-        """As bots know the chat, whose ids of supergroups and channels begin with -100
-        (https://core.telegram.org/api/bots/ids, 2026-11)."""
-        if not (self.id.isascii() and self.id.isdigit()):
-            return None
+        """As bots know the chat."""
         if "supergroup" in self.type or "channel" in self.type:
-            return int(f"-100{self.id}")
-        return -int(self.id) if "group" in self.type else int(self.id)
+            return _known_to_bots(self.id, of="channel")
+        return _known_to_bots(self.id, of="chat" if "group" in self.type else "user")
 
     def __str__(self) -> str:
         return f"{self.name or 'without a name'} (id {self.id})"
+
+
+def _known_to_bots(id: str, *, of: str) -> int | None:
+    """The id under which bots know a user, chat or channel (https://core.telegram.org/api/bots/ids, 2026-11)."""
+    if not (id.isascii() and id.isdigit()) or len(id) > 18:
+        return None
+    return {"user": int(id), "chat": -int(id)}.get(of, -(10**12) - int(id))
 
 
 def open_history(path: Path, *, chat: str | None, zone: tzinfo, now: datetime) -> History:
@@ -290,9 +294,9 @@ class TelegramExport:
         """Who wrote, under the id by which Telegram's bots know them."""
         raw, name = record.get("from_id"), record.get("from")
         id = clean(str(raw)) if isinstance(raw, str | int) and not isinstance(raw, bool) else ""
-        for kind, sign in (("user", ""), ("chat", "-"), ("channel", "-100")):
+        for kind in ("user", "chat", "channel"):
             if id.startswith(kind):
-                id = sign + id.removeprefix(kind)
+                id = str(_known_to_bots(id.removeprefix(kind), of=kind) or id)
         if not isinstance(name, str) or not name.strip():
             # Telegram Desktop writes null for an account that is gone, and no sender for some posts of a channel.
             name = "Deleted account" if id else self._chat.name or "unknown"

@@ -340,8 +340,9 @@ def test_only_so_many_messages_are_kept_in_mind_for_answers(export: Write) -> No
     ("fields", "expected"),
     [
         ({"from": None}, ("1001", "Deleted account")),
-        ({"from_id": "channel99", "from": "News"}, ("-10099", "News")),
+        ({"from_id": "channel99", "from": "News"}, ("-1000000000099", "News")),
         ({"from_id": "chat55", "from": "Ops"}, ("-55", "Ops")),
+        ({"from_id": "userx"}, ("userx", "Ann")),
         ({"from_id": 4295067296}, ("4295067296", "Ann")),
         ({"from_id": None, "from": None}, ("1234567890", "Ops")),
     ],
