@@ -8,17 +8,12 @@ https://dev.onecloud.com/docs/oauth-access-tokens (2026-11).
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 import hmac
-import itertools
-import re
 import secrets
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -29,47 +24,25 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from bridges.netsapiens import sandbox_sends as sends
 from bridges.netsapiens import sandbox_store as store
-from bridges.netsapiens.sandbox_store import Numbers, Session, SmsNumber, Stored, Style
+from bridges.netsapiens.sandbox_logins import Caller, Logins
+from bridges.netsapiens.sandbox_store import Numbers, Refusal, Session, SmsNumber, Store, Stored, Style
+from bridges.netsapiens.sandbox_subscriptions import CHANGEABLE, FIELDS, Subscriptions
 from bridges.sandboxes import CALLS_MOST, Call, Clock, Feed, Listener, Malformed, json_object, only, utc_now
 
 API = "/ns-api/v2"
 CALLBACK_TIMEOUT_S = 5.0
 BODY_MOST = 16 << 20
-FILES_MOST = 32
-MESSAGES_MOST = 20_000
 SHOWN_MOST = 50
 PAGE_MOST = 1000
-KEY_YEARS = 20
 NO_ROUTE = "No Route Found [92]"
 
-MODELS = (
-    "agent",
-    "auditlog",
-    "auditlog_lite",
-    "call",
-    "call_origid",
-    "cdr",
-    "message",
-    "messagesession",
-    "subscriber",
-    "presence",
-    "voicemail",
-)
-_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-_OWN_SESSION = re.compile(r"[A-Za-z0-9_]{32,}")
-_PHONE = re.compile(r"[0-9]{3,20}")
-_SUBSCRIPTION_FIELDS: Mapping[str, type] = {
-    "model": str,
-    "post-url": str,
-    "subscription-geo-support": str,
-    "reseller": str,
-    "domain": str,
-    "user": str,
-    "subscription-expires-datetime": str,
-    "preferred-server": str,
-    "user-scope": str,
+_GRANTS: Mapping[str, tuple[str, ...]] = {
+    "password": ("username", "password"),
+    "refresh_token": ("refresh_token",),
 }
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,21 +61,6 @@ class Accepted:
     at: datetime
 
 
-@dataclass(slots=True)
-class ApiKey:
-    """A key as ``/apikeys/~`` describes it."""
-
-    key: str
-    readonly: bool = False
-    scope: str = "Office Manager"
-
-
-class _Refusal(Exception):
-    def __init__(self, message: str, *, status: int = 400) -> None:
-        super().__init__(message)
-        self.status = status
-
-
 @dataclass(frozen=True, slots=True)
 class _Done:
     """An answer, and what happens after it is given."""
@@ -110,13 +68,6 @@ class _Done:
     body: object
     status: int = 200
     then: BackgroundTask | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Caller:
-    user: str
-    expires_at: datetime | None
-    """None: an API key."""
 
 
 class NetSapiensSandbox:
@@ -144,31 +95,19 @@ class NetSapiensSandbox:
         self.version = version
         self.legacy_tokens = legacy_tokens
         """The server hands out tokens at the legacy endpoint only."""
-        self.token_lifetime_s = token_lifetime_s
         self.style: Style = style
         self.numbers_as: Numbers = numbers_as
         self.plus_numbers = plus_numbers
         """Numbers in sends are wanted with ``+``."""
-        self.keys = {api_key: ApiKey(api_key)}
+        self.logins = Logins(domain=domain, key=api_key, lifetime_s=token_lifetime_s, clock=clock)
         self.api_key = api_key
-        self.logins = {f"4100@{domain}": "sandbox-password", f"4101@{domain}": "sandbox-password"}
-        self.mfa_logins = {f"4101@{domain}"}
-        """Logins that have to enter a second factor."""
-        self.client_id, self.client_secret = "sandbox-client", "sandbox-client-secret"
-        self.token_grants: deque[str] = deque(maxlen=CALLS_MOST)
-        """Each token handed out, by its grant."""
         self.accepted: list[Accepted] = []
         """Sends in the order in which they were accepted."""
         self.calls: deque[Call] = deque(maxlen=CALLS_MOST)
-        self.sessions: dict[str, Session] = {}
-        self.subscriptions: dict[str, dict[str, Any]] = {}
-        self._messages: deque[Stored] = deque(maxlen=MESSAGES_MOST)
-        self._files: OrderedDict[str, tuple[str, bytes]] = OrderedDict()
-        self._tokens: dict[str, tuple[str, datetime]] = {}
-        self._refresh: dict[str, str] = {}
+        self._store = Store(domain=domain, clock=clock)
+        self._subscriptions = Subscriptions(domain=domain, new_id=self._store.new_id, clock=clock)
         self._link_key = secrets.token_bytes(16)
         self._origin = "http://127.0.0.1"
-        self._next = itertools.count(1)
         self._client = client
         self._own_client: httpx.AsyncClient | None = None
         self._clock = clock
@@ -176,6 +115,7 @@ class NetSapiensSandbox:
         user = f"{API}/domains/{{domain}}/users/{{user}}"
         session = f"{user}/messagesessions/{{session}}"
         self.app = Starlette(
+            max_body_size=BODY_MOST,
             routes=[
                 Route(f"{API}/tokens", self._call(self._v2_tokens, open=True), methods=["POST"]),
                 Route("/ns-api/oauth2/token/", self._call(self._old_tokens, open=True), methods=["POST"]),
@@ -201,10 +141,20 @@ class NetSapiensSandbox:
                 Route(f"{API}/subscriptions/{{id}}", self._call(self._change_subscription), methods=["PUT"]),
                 Route(f"{API}/subscriptions/{{id}}", self._call(self._end_subscription), methods=["DELETE"]),
                 Route("/{rest:path}", self._no_route, methods=_METHODS),
-            ]
+            ],
         )
 
     # What a page and tests use
+
+    @property
+    def sessions(self) -> dict[str, Session]:
+        """Sessions by their ids."""
+        return self._store.sessions
+
+    @property
+    def subscriptions(self) -> dict[str, dict[str, Any]]:
+        """Subscriptions that have not ended, by their ids."""
+        return {kept["id"]: kept for kept in self._subscriptions.live()}
 
     def subscribe_listener(self, listener: Listener) -> Callable[[], None]:
         """Call ``listener`` on every change from now on; returns what ends it."""
@@ -220,9 +170,9 @@ class NetSapiensSandbox:
                 "phones": session.phones,
                 "sms_number": session.sms_number,
                 "name": session.name,
-                "messages": [_shown(message) for message in self._of_session(session.id)[-SHOWN_MOST:]],
+                "messages": [_shown(message) for message in self._store.of_session(session.id)[-SHOWN_MOST:]],
             }
-            for session in self.sessions.values()
+            for session in self._store.sessions.values()
         ]
         return {
             "provider": "netsapiens",
@@ -241,64 +191,39 @@ class NetSapiensSandbox:
                     "status": kept["status"],
                     "expires": kept["subscription-expires-datetime"],
                 }
-                for kept in self._live_subscriptions()
+                for kept in self._subscriptions.live()
             ],
         }
 
     def snapshot(self) -> dict[str, Any]:
-        """Everything it keeps, ready for JSON; :meth:`restore` takes it back. Logins have to be made anew."""
-        self._next = itertools.count(next_number := next(self._next))
+        """Everything it keeps, ready for JSON; :meth:`restore` takes it back. Tokens are not among it."""
         return {
             "extensions": list(self.extensions),
             "numbers": [asdict(number) for number in self.numbers],
-            "sessions": [asdict(session) for session in self.sessions.values()],
-            "messages": [asdict(message) for message in self._messages],
             "accepted": [{**asdict(each), "at": each.at.isoformat()} for each in self.accepted],
-            "files": {id: [kind, base64.b64encode(data).decode()] for id, (kind, data) in self._files.items()},
-            "subscriptions": [dict(kept) for kept in self.subscriptions.values()],
+            "subscriptions": self._subscriptions.snapshot(),
             "link_key": self._link_key.hex(),
-            "next": next_number,
+            **self._store.snapshot(),
         }
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Go on from a snapshot: no message gets the id of an earlier one."""
-        lists = ("dialed", "to_users", "participants")
         self.extensions = list(snapshot["extensions"])
         self.numbers = [SmsNumber(**kept) for kept in snapshot["numbers"]]
-        self.sessions = {kept["id"]: Session(**kept) for kept in snapshot["sessions"]}
-        self._messages = deque(
-            (Stored(**{**kept, **{name: tuple(kept[name]) for name in lists}}) for kept in snapshot["messages"]),
-            maxlen=MESSAGES_MOST,
-        )
         self.accepted[:] = [
-            Accepted(
-                **{
-                    **kept,
-                    "at": datetime.fromisoformat(kept["at"]),
-                    "destinations": tuple(kept["destinations"]),
-                }
-            )
+            Accepted(**{**kept, "at": datetime.fromisoformat(kept["at"]), "destinations": tuple(kept["destinations"])})
             for kept in snapshot["accepted"]
         ]
-        self._files = OrderedDict(
-            (id, (kind, base64.b64decode(data))) for id, (kind, data) in snapshot["files"].items()
-        )
-        self.subscriptions = {kept["id"]: dict(kept) for kept in snapshot["subscriptions"]}
+        self._subscriptions.restore(snapshot["subscriptions"])
         self._link_key = bytes.fromhex(snapshot["link_key"])
-        self._next = itertools.count(snapshot["next"])
+        self._store.restore(snapshot)
 
     def subscribe(self, hook_url: str, *, model: str = "message", user: str = "*") -> str:
         """Make a subscription as an administrator would; the same again is the one that is there. Returns its id."""
-        post_url = f"{hook_url}/{model}"
-        for kept in self._live_subscriptions():
-            if (kept["model"], kept["post-url"], kept["user"]) == (model, post_url, user):
-                return str(kept["id"])
-        ends_at = store.written(self._clock() + timedelta(days=365 * KEY_YEARS))
-        return str(self._new_subscription({"model": model, "post-url": post_url, "user": user}, ends_at=ends_at)["id"])
-
-    def revoke_tokens(self) -> None:
-        """Every access token handed out so far ends now; refresh tokens stay."""
-        self._tokens.clear()
+        wanted = {"model": model, "post-url": f"{hook_url}/{model}", "user": user, "domain": self.domain}
+        kept = self._subscriptions.same(wanted) or self._subscriptions.make(wanted, until=None)
+        self._feed.tell("subscription", model=model, active=True)
+        return str(kept["id"])
 
     async def text(
         self,
@@ -321,10 +246,10 @@ class NetSapiensSandbox:
         self._check_subscribed()
         owner = ours.dest if ours.dest in self.extensions else self.extensions[0]
         phones = list(dict.fromkeys((number, *others)))
-        session = self._sms_session(owner, sms_number=to, phones=phones) or self._new_session(
+        session = self._store.sms_session(owner, sms_number=to, phones=phones) or self._store.new_session(
             members=[owner], phones=phones, sms_number=to
         )
-        message = self._store(
+        message = self._store.add(
             session,
             type="mms" if media else "sms",
             direction="orig",
@@ -353,8 +278,8 @@ class NetSapiensSandbox:
         if missing:
             raise LookupError(f"the domain has no extension {missing[0]}; it has {', '.join(self.extensions)}")
         self._check_subscribed()
-        session = self._chat_session(members) or self._new_session(members=members)
-        message = self._store(
+        session = self._store.chat_session(members) or self._store.new_session(members=members)
+        message = self._store.add(
             session,
             type="chat-media" if media else "chat",
             direction="",
@@ -367,18 +292,18 @@ class NetSapiensSandbox:
         return await self._tell(session, message, users=members)
 
     def _check_subscribed(self) -> None:
-        if not self._live_subscriptions():
+        if not self._subscriptions.live():
             raise LookupError("nobody has subscribed to messages; run: patchbay subscribe ACCOUNT")
 
     async def read(self, session_id: str, *, user: str) -> int:
         """A member reads a session: an event of the model ``messagesession`` only. Returns as :meth:`text` does."""
-        session = self.sessions[session_id]
+        session = self._store.sessions[session_id]
         session.unread = [member for member in session.unread if member != user]
         return await self._tell_session(session, users=(user,))
 
     async def emit(self, model: str, events: object) -> int:
         """Post this body as it is to whoever subscribed to the model; returns as :meth:`text` does."""
-        return await self._post(model, events, users=())
+        return await self._subscriptions.post(model, events, users=(), client=self._connections())
 
     # The same for every sandbox (bridges.sandboxes.Sandbox)
 
@@ -400,11 +325,11 @@ class NetSapiensSandbox:
         """As :meth:`settings`, for the OAuth password grant."""
         settings = self.settings(base_url, hook_secret=hook_secret)
         del settings["api_key"]
-        username, password = next(iter(self.logins.items()))
+        username, password = next(iter(self.logins.passwords.items()))
         return settings | {
             "auth": "password",
-            "client_id": self.client_id,
-            "client_secret": self.client_secret,
+            "client_id": self.logins.client_id,
+            "client_secret": self.logins.client_secret,
             "username": username,
             "password": password,
         }
@@ -437,15 +362,13 @@ class NetSapiensSandbox:
         async def endpoint(request: Request) -> Response:
             then: BackgroundTask | None = None
             try:
-                if int(request.headers.get("content-length") or 0) > BODY_MOST:
-                    raise _Refusal("the body is too large", status=413)
                 if not open:
                     self._check_caller(request)
                 done: _Done = await handle(request)
                 status, body, then = done.status, done.body, done.then
             except Malformed as error:
                 status, body = 400, {"code": 400, "message": str(error)}
-            except _Refusal as error:
+            except Refusal as error:
                 status, body = error.status, {"code": error.status, "message": str(error)}
             self.calls.append(Call(request.method, request.url.path, status))
             return JSONResponse(body, status_code=status, background=then)
@@ -457,39 +380,28 @@ class NetSapiensSandbox:
         return JSONResponse({"code": 404, "message": NO_ROUTE}, status_code=404)
 
     def _check_caller(self, request: Request) -> None:
-        caller = self._caller(request)
-        if request.method != "GET" and (key := self.keys.get(_bearer(request))) and key.readonly:
-            raise _Refusal("this API key is read only", status=403)
+        caller = self.logins.caller(_bearer(request), extension=self.extensions[0])
+        if request.method != "GET" and (key := self.logins.keys.get(_bearer(request))) and key.readonly:
+            raise Refusal("this API key is read only", status=403)
         domain = request.path_params.get("domain")
         if domain is not None and domain != self.domain and not (domain == "~" and request.method == "GET"):
-            raise _Refusal(f"domain {domain[:64]} not found", status=404)
+            raise Refusal(f"domain {domain[:64]} not found", status=404)
         user = request.path_params.get("user")
         if user is not None and user not in self.extensions and not (user == "~" and request.method == "GET"):
-            raise _Refusal(f"user {user[:16]} not found", status=404)
+            raise Refusal(f"user {user[:16]} not found", status=404)
         request.state.user = caller.user if user == "~" else user
         request.state.caller = caller
 
-    def _caller(self, request: Request) -> _Caller:
-        token = _bearer(request)
-        if token in self.keys:
-            return _Caller(self.extensions[0], None)
-        login, expires_at = self._tokens.get(token, ("", None))
-        if expires_at is None:
-            raise _Refusal("the access token is not valid", status=401)
-        if self._clock() >= expires_at:
-            raise _Refusal("the access token provided has expired", status=401)
-        return _Caller(login.partition("@")[0], expires_at)
-
     def _only_v45(self) -> None:
         if self.version == "v44":
-            raise _Refusal(NO_ROUTE, status=404)
+            raise Refusal(NO_ROUTE, status=404)
 
     # Tokens
 
     async def _v2_tokens(self, request: Request) -> _Done:
         if self.legacy_tokens:
-            raise _Refusal(NO_ROUTE, status=404)
-        return self._grant(await json_object(request))
+            raise Refusal(NO_ROUTE, status=404)
+        return _Done(self._grant(await json_object(request)))
 
     async def _old_tokens(self, request: Request) -> _Done:
         fields = dict(request.query_params)
@@ -500,72 +412,25 @@ class NetSapiensSandbox:
             raise Malformed("Content-Type must be application/x-www-form-urlencoded")
         if fields.pop("format", "") != "json":
             raise Malformed("format must be json")
-        done = self._grant(fields)
-        expires = int(self._clock().timestamp()) + self.token_lifetime_s
-        assert isinstance(done.body, dict)
-        return _Done({**done.body, "expires": expires, "rate_limit": "0"})
+        expires = int(self._clock().timestamp()) + self.logins.lifetime_s
+        return _Done({**self._grant(fields), "expires": expires, "rate_limit": "0"})
 
-    def _grant(self, fields: dict[str, Any]) -> _Done:
-        grant = fields.get("grant_type")
-        named: Mapping[Any, tuple[str, ...]] = {
-            "password": ("username", "password"),
-            "refresh_token": ("refresh_token",),
-        }
-        if grant not in named:
+    def _grant(self, fields: dict[str, Any]) -> dict[str, object]:
+        named = _GRANTS.get(str(fields.get("grant_type")))
+        if named is None:
             raise Malformed("grant_type must be password or refresh_token")
-        required = ("grant_type", "client_id", "client_secret", *named[grant])
-        only(fields, required=dict.fromkeys(required, str), optional={})
-        if (fields["client_id"], fields["client_secret"]) != (self.client_id, self.client_secret):
-            raise _Refusal("the client credentials are invalid", status=401)
-        if grant == "password":
-            login = fields["username"]
-            if self.logins.get(login) != fields["password"]:
-                raise _Refusal("invalid username and password combination", status=401)
-        else:
-            login = self._refresh.pop(fields["refresh_token"], "")
-            if not login:
-                raise _Refusal("invalid refresh token", status=400)
-        user = login.partition("@")[0]
-        body = {
-            "username": login,
-            "user": user,
-            "territory": "sample",
-            "domain": self.domain,
-            "uid": login,
-            "scope": "mfa_required" if login in self.mfa_logins else "Office Manager",
-            "access_token": secrets.token_hex(16),
-            "expires_in": self.token_lifetime_s,
-            "token_type": "Bearer",
-            "client_id": self.client_id,
-            "apiversion": f"Version: {self.version}",
-        }
-        if login not in self.mfa_logins:
-            expires_at = self._clock() + timedelta(seconds=self.token_lifetime_s)
-            self._tokens[str(body["access_token"])] = (login, expires_at)
-            body["refresh_token"] = secrets.token_hex(16)
-            self._refresh[str(body["refresh_token"])] = login
-            self.token_grants.append(str(grant))
-        return _Done(body)
+        only(fields, required=dict.fromkeys(("grant_type", "client_id", "client_secret", *named), str), optional={})
+        return self.logins.grant(fields, version=self.version)
 
     async def _version(self, request: Request) -> _Done:
         now = store.written(self._clock())
         return _Done({"apiversion": self.version, "hostname": "core1.pbx.example", "current-time": now})
 
     async def _api_key(self, request: Request) -> _Done:
-        key = self.keys.get(_bearer(request))
+        key = self.logins.keys.get(_bearer(request))
         if key is None:
-            raise _Refusal("no API key is in use", status=404)
-        return _Done(
-            {
-                "key-id": key.key[:8],
-                "description": "sandbox key",
-                "domain": self.domain,
-                "user": "*",
-                "user-scope": key.scope,
-                "readonly": "yes" if key.readonly else "no",
-                "can-create-keys": "no",
-            }
-        )
+            raise Refusal("no API key is in use", status=404)
+        return _Done(key.row(self.domain))
 
     # Numbers
 
@@ -585,7 +450,7 @@ class NetSapiensSandbox:
         user = request.state.user
         if user is None:
             self._only_v45()
-        sessions = sorted(self.sessions.values(), key=lambda session: session.last_at, reverse=True)
+        sessions = sorted(self._store.sessions.values(), key=lambda session: session.last_at, reverse=True)
         rows = [
             store.session_row(session, user=member, domain=self.domain)
             for session in sessions
@@ -595,9 +460,9 @@ class NetSapiensSandbox:
         return _Done(_paged(request, rows))
 
     def _session_of(self, request: Request) -> Session:
-        session = self.sessions.get(request.path_params["session"])
+        session = self._store.sessions.get(request.path_params["session"])
         if session is None or request.state.user not in session.members:
-            raise _Refusal("messagesession not found", status=404)
+            raise Refusal("messagesession not found", status=404)
         return session
 
     async def _read_session(self, request: Request) -> _Done:
@@ -611,7 +476,7 @@ class NetSapiensSandbox:
         if len(body) != 1:
             raise Malformed("either participants or session-name is required")
         if session.sms_number and len(session.phones) > 1:
-            raise _Refusal("not possible for group MMS")
+            raise Refusal("not possible for group MMS")
         if "session-name" in body:
             if not body["session-name"]:
                 raise Malformed("session-name must not be empty")
@@ -620,7 +485,7 @@ class NetSapiensSandbox:
             members = body["participants"].split(",")
             if request.state.user not in members or len(members) < 2 or len(set(members)) < len(members):
                 raise Malformed("participants must be the final list, the user included, each once")
-            self._check_extensions(members)
+            sends.check_extensions(members, extensions=self.extensions)
             session.members = members
         self._feed.tell("session", id=session.id, name=session.name, members=session.members)
         return _accepted()
@@ -631,14 +496,13 @@ class NetSapiensSandbox:
             raise Malformed("leave takes no body")
         session.members = [member for member in session.members if member != request.state.user]
         if not session.members:
-            del self.sessions[session.id]
+            del self._store.sessions[session.id]
         self._feed.tell("session", id=session.id, name=session.name, members=session.members)
         return _accepted()
 
     async def _delete_session(self, request: Request) -> _Done:
         session = self._session_of(request)
-        del self.sessions[session.id]
-        self._messages = deque((m for m in self._messages if m.session != session.id), maxlen=MESSAGES_MOST)
+        self._store.delete(session.id)
         self._feed.tell("session_deleted", id=session.id)
         return _accepted()
 
@@ -646,36 +510,9 @@ class NetSapiensSandbox:
         session = self._session_of(request)
         rows = [
             store.message_row(message, domain=self.domain, link=self._link(message, request.state.user))
-            for message in reversed(self._of_session(session.id))
+            for message in reversed(self._store.of_session(session.id))
         ]
         return _Done(_paged(request, rows))
-
-    def _of_session(self, id: str) -> list[Stored]:
-        return [message for message in self._messages if message.session == id]
-
-    def _new_session(
-        self, *, members: list[str], id: str = "", phones: Sequence[str] = (), sms_number: str = ""
-    ) -> Session:
-        id = id or hashlib.sha256(f"{self.domain} {next(self._next)}".encode()).hexdigest()[:32]
-        session = Session(id, list(members), list(phones), sms_number, started_at=store.written(self._clock()))
-        self.sessions[id] = session
-        return session
-
-    def _sms_session(self, owner: str, *, sms_number: str, phones: Sequence[str]) -> Session | None:
-        return next(
-            (
-                session
-                for session in self.sessions.values()
-                if session.sms_number == sms_number and set(session.phones) == set(phones) and owner in session.members
-            ),
-            None,
-        )
-
-    def _chat_session(self, members: Sequence[str]) -> Session | None:
-        return next(
-            (s for s in self.sessions.values() if not s.sms_number and set(s.members) == set(members)),
-            None,
-        )
 
     # Sends
 
@@ -687,170 +524,66 @@ class NetSapiensSandbox:
         return await self._take(request, session_id=request.path_params["session"])
 
     async def _take(self, request: Request, *, session_id: str) -> _Done:
-        user = request.state.user
-        body = await json_object(request)
-        kind = self._check_send(body)
-        destinations = body["destination"] if isinstance(body["destination"], list) else [body["destination"]]
-        sms = kind in ("sms", "mms")
-        data = self._decoded(body) if kind in ("mms", "chat-media") else b""
-        if sms:
-            destinations = [self._phone(each, field="destination") for each in destinations]
-        else:
-            self._check_extensions(destinations)
-        from_number = self._own_number(body, user=user, group=len(destinations) > 1) if sms else ""
-        session = self._session_for(session_id, user=user, destinations=destinations, from_number=from_number)
-        message = self._store(
+        order = sends.read(
+            await json_object(request),
+            user=request.state.user,
+            extensions=self.extensions,
+            numbers=self.numbers,
+            plus=self.plus_numbers,
+        )
+        session = self._session_for(session_id, user=request.state.user, order=order)
+        message = self._store.add(
             session,
-            type=kind,
-            direction="term" if sms else "",
-            text=body["message"],
-            from_number=from_number,
-            from_user=user,
-            dialed=tuple(destinations) if sms else (),
-            to_users=() if sms else tuple(destinations),
-            media=data,
-            media_type=body.get("mime-type") or "",
+            type=order.type,
+            direction="term" if order.sms else "",
+            text=order.text,
+            from_number=order.from_number,
+            from_user=request.state.user,
+            dialed=order.destinations if order.sms else (),
+            to_users=() if order.sms else order.destinations,
+            media=order.media,
+            media_type=order.media_type,
         )
-        accepted = Accepted(
-            number=len(self.accepted) + 1,
-            session=session.id,
-            type=kind,
-            user=user,
-            destinations=tuple(destinations),
-            from_number=from_number,
-            text=message.text,
-            media_type=message.media_type,
-            media_size=message.media_size,
-            at=self._clock(),
+        self.accepted.append(
+            Accepted(
+                number=len(self.accepted) + 1,
+                session=session.id,
+                type=order.type,
+                user=request.state.user,
+                destinations=order.destinations,
+                from_number=order.from_number,
+                text=order.text,
+                media_type=order.media_type,
+                media_size=len(order.media),
+                at=self._clock(),
+            )
         )
-        self.accepted.append(accepted)
         self._feed.tell("message", session=session.id, **_shown(message))
-        users = (user, *(() if sms else destinations))
-        then = BackgroundTask(self._tell, session, message, users=users) if self.subscriptions else None
+        users = (request.state.user, *(() if order.sms else order.destinations))
+        then = BackgroundTask(self._tell, session, message, users=users) if self._subscriptions.live() else None
         # The documents give startSession the status 200 and a body that says 202.
         return _Done({"code": 202, "message": "Accepted"}, 202 if session_id else 200, then)
 
-    def _check_send(self, body: dict[str, Any]) -> str:
-        known = {"type", "message", "destination", "from-number", "data", "mime-type", "size"}
-        if unknown := sorted(set(body) - known):
-            raise Malformed(f"unknown field {unknown[0][:40]!r}")
-        for name in ("type", "message"):
-            if not isinstance(body.get(name), str) or not body[name]:
-                raise Malformed(f"{name} must be a string that is not empty")
-        kind: str = body["type"]
-        if kind not in ("chat", "chat-media", "sms", "mms"):
-            raise Malformed("type must be chat, chat-media, sms or mms")
-        destination = body.get("destination")
-        several = destination if isinstance(destination, list) else [destination]
-        if not several or not all(isinstance(each, str) and each for each in several):
-            raise Malformed("destination must be a string or an array of strings")
-        if len(set(several)) < len(several):
-            raise Malformed("destination names somebody twice")
-        if kind in ("sms", "mms") and not isinstance(body.get("from-number"), str):
-            raise Malformed("from-number is required for SMS and MMS")
-        if kind in ("chat", "chat-media") and body.get("from-number") is not None:
-            raise Malformed("from-number is for SMS and MMS")
-        if kind in ("chat", "sms") and any(body.get(name) is not None for name in ("data", "mime-type", "size")):
-            raise Malformed("data, mime-type and size are for chat-media and MMS")
-        return kind
-
-    def _decoded(self, body: Mapping[str, Any]) -> bytes:
-        data, media_type, size = body.get("data"), body.get("mime-type"), body.get("size")
-        if not isinstance(data, str) or not data:
-            raise Malformed("data must be the file in base64")
-        if not isinstance(media_type, str) or not re.fullmatch(r"[a-z0-9.+-]+/[a-z0-9.+-]+", media_type):
-            raise Malformed("mime-type must be a media type")
-        try:
-            decoded = base64.b64decode(data, validate=True)
-        except binascii.Error as error:
-            raise Malformed("data is not base64") from error
-        if type(size) is not int or size != len(decoded):
-            raise Malformed("size must be the number of bytes of the decoded data")
-        return decoded
-
-    def _phone(self, value: str, *, field: str) -> str:
-        if value.startswith("+") != self.plus_numbers:
-            raise _Refusal(f"invalid {field}")
-        digits = value.removeprefix("+")
-        if not _PHONE.fullmatch(digits):
-            raise _Refusal(f"invalid {field}")
-        return digits
-
-    def _own_number(self, body: Mapping[str, Any], *, user: str, group: bool) -> str:
-        wanted = self._phone(body["from-number"], field="from-number")
-        number = next((each for each in self.numbers if each.number == wanted), None)
-        if number is None or (number.application == "user" and number.dest != user):
-            raise _Refusal("invalid from-number")
-        if body["type"] == "mms" and not number.mms:
-            raise _Refusal("from-number is not MMS capable")
-        if body["type"] == "mms" and group and not number.group_mms:
-            raise _Refusal("from-number is not group MMS capable")
-        return wanted
-
-    def _check_extensions(self, extensions: Sequence[str]) -> None:
-        for extension in extensions:
-            if extension not in self.extensions:
-                raise _Refusal(f"user {extension[:16]} not found", status=404)
-
-    def _session_for(self, id: str, *, user: str, destinations: Sequence[str], from_number: str) -> Session:
-        known = self.sessions.get(id)
+    def _session_for(self, id: str, *, user: str, order: sends.Order) -> Session:
+        known = self._store.sessions.get(id)
         if known is not None:
             if user not in known.members:
-                raise _Refusal("messagesession not found", status=404)
+                raise Refusal("messagesession not found", status=404)
             return known
-        if id and not _OWN_SESSION.fullmatch(id):
-            raise _Refusal("messagesession must have 32 characters at least, of A-Z a-z 0-9 _ only")
-        if from_number:
-            there = None if id else self._sms_session(user, sms_number=from_number, phones=destinations)
-            return there or self._new_session(members=[user], id=id, phones=destinations, sms_number=from_number)
-        members = list(dict.fromkeys((user, *destinations)))
-        there = None if id else self._chat_session(members)
-        return there or self._new_session(members=members, id=id)
-
-    def _store(
-        self,
-        session: Session,
-        *,
-        type: str,
-        direction: str,
-        text: str,
-        from_number: str = "",
-        from_user: str = "",
-        dialed: tuple[str, ...] = (),
-        to_users: tuple[str, ...] = (),
-        media: bytes = b"",
-        media_type: str = "",
-    ) -> Stored:
-        message = Stored(
-            id=f"m-{next(self._next):012x}",
-            session=session.id,
-            type=type,
-            direction=direction,
-            text=text,
-            at=store.written(self._clock()),
-            from_number=from_number,
-            from_user=from_user,
-            dialed=dialed,
-            to_users=to_users,
-            participants=tuple(session.participants()),
-            media_type=media_type,
-            media_size=len(media),
-        )
-        self._messages.append(message)
-        if media:
-            self._files[message.id] = (media_type, media)
-            while len(self._files) > FILES_MOST:
-                self._files.popitem(last=False)
-        session.last_at, session.last_text, session.last_type = message.at, text, type
-        session.last_sender = from_number if direction else from_user
-        session.last_media_type, session.last_media_size = media_type, len(media)
-        session.unread = [member for member in session.members if member != from_user]
-        return message
+        if id and not sends.OWN_SESSION.fullmatch(id):
+            raise Refusal("messagesession must have 32 characters at least, of A-Z a-z 0-9 _ only")
+        number, people = order.from_number, order.destinations
+        if order.sms:
+            there = None if id else self._store.sms_session(user, sms_number=number, phones=people)
+            return there or self._store.new_session(members=[user], id=id, phones=people, sms_number=number)
+        members = list(dict.fromkeys((user, *people)))
+        there = None if id else self._store.chat_session(members)
+        return there or self._store.new_session(members=members, id=id)
 
     # Files
 
     def _link(self, message: Stored, user: str) -> str:
-        if message.id not in self._files:
+        if message.id not in self._store.files:
             return ""
         query = {
             "object": "message",
@@ -870,7 +603,7 @@ class NetSapiensSandbox:
         id = query.get("id", "")
         good = (query.get("object"), query.get("action")) == ("message", "read_media")
         good = good and hmac.compare_digest(query.get("auth", "").encode(), self._signed(id).encode())
-        kind, data = self._files.get(id, ("", b""))
+        kind, data = self._store.files.get(id, ("", b""))
         status = 200 if good and data else 401 if not good else 404
         bearer = "authorization" in request.headers
         self.calls.append(Call("GET", request.url.path, status, "with credentials" if bearer else ""))
@@ -878,76 +611,26 @@ class NetSapiensSandbox:
 
     # Subscriptions and events
 
-    def _live_subscriptions(self) -> list[dict[str, Any]]:
-        now = store.written(self._clock())
-        for id in [i for i, kept in self.subscriptions.items() if kept["subscription-expires-datetime"] <= now]:
-            del self.subscriptions[id]
-        return list(self.subscriptions.values())
-
     async def _list_subscriptions(self, request: Request) -> _Done:
-        return _Done(_paged(request, self._live_subscriptions()))
+        return _Done(_paged(request, self._subscriptions.live()))
 
     async def _subscribe(self, request: Request) -> _Done:
         body = await json_object(request)
-        only(body, required={"model": str, "post-url": str}, optional=_SUBSCRIPTION_FIELDS)
-        self._check_subscription(body)
-        user, domain = body.get("user", "*"), body.get("domain", "*")
-        if domain == "*" and self.keys.get(_bearer(request), ApiKey("")).scope != "Super User":
-            raise _Refusal("domain * needs the scope Super User", status=403)
-        same = (body["model"], body["post-url"], user, domain)
-        for kept in self._live_subscriptions():
-            if (kept["model"], kept["post-url"], kept["user"], kept["domain"]) == same:
-                raise _Refusal("a subscription like this already exists", status=409)
-        caller: _Caller = request.state.caller
-        latest = caller.expires_at or self._clock() + timedelta(days=365 * KEY_YEARS)
-        ends_at = body.get("subscription-expires-datetime", store.written(latest))
-        made = self._new_subscription({**body, "user": user, "domain": domain}, ends_at=ends_at)
+        only(body, required={"model": str, "post-url": str}, optional=FIELDS)
+        self._subscriptions.check(body, extensions=self.extensions)
+        wanted = {"user": "*", "domain": "*", **body}
+        key = self.logins.keys.get(_bearer(request))
+        if wanted["domain"] == "*" and (key is None or key.scope != "Super User"):
+            raise Refusal("domain * needs the scope Super User", status=403)
+        if self._subscriptions.same(wanted) is not None:
+            raise Refusal("a subscription like this already exists", status=409)
+        caller: Caller = request.state.caller
+        made = self._subscriptions.make(wanted, until=caller.expires_at)
+        self._feed.tell("subscription", model=made["model"], active=True)
         return _Done(dict(made))
 
-    def _check_subscription(self, body: Mapping[str, Any]) -> None:
-        if body.get("model", "message") not in MODELS:
-            raise Malformed("model is not one of the known models")
-        if "post-url" in body and urlsplit(body["post-url"]).scheme not in ("http", "https"):
-            raise Malformed("post-url must be a URL")
-        if body.get("subscription-geo-support", "yes") not in ("yes", "no"):
-            raise Malformed("subscription-geo-support must be yes or no")
-        if body.get("domain", self.domain) not in (self.domain, "*"):
-            raise _Refusal("domain not found", status=404)
-        if body.get("user", "*") not in ("*", *self.extensions):
-            raise _Refusal("user not found", status=404)
-        try:
-            datetime.strptime(body.get("subscription-expires-datetime", "2030-01-01 00:00:00"), store.TIME_FORMAT)
-        except ValueError as error:
-            raise Malformed("subscription-expires-datetime must be YYYY-MM-DD HH:MM:SS") from error
-
-    def _new_subscription(self, body: Mapping[str, Any], *, ends_at: str) -> dict[str, Any]:
-        id = hashlib.sha256(f"subscription {next(self._next)}".encode()).hexdigest()[:32]
-        made: dict[str, Any] = {
-            "id": id,
-            "user-scope": "Office Manager",
-            "reseller": "*",
-            "domain": self.domain,
-            "user": "*",
-            "preferred-server": "",
-            "current-active-server": "",
-            "subscription-geo-support": "yes",
-            **body,
-            "status": "pending",
-            "error-count": 0,
-            "posts-count": 0,
-            "subscription-creation-datetime": store.written(self._clock()),
-            "subscription-expires-datetime": ends_at,
-        }
-        self.subscriptions[id] = made
-        self._feed.tell("subscription", model=made["model"], active=True)
-        return made
-
     def _subscription_of(self, request: Request) -> dict[str, Any]:
-        self._live_subscriptions()
-        kept = self.subscriptions.get(request.path_params["id"])
-        if kept is None:
-            raise _Refusal("subscription not found", status=404)
-        return kept
+        return self._subscriptions.get(request.path_params["id"])
 
     async def _read_subscription(self, request: Request) -> _Done:
         return _Done(dict(self._subscription_of(request)))
@@ -955,10 +638,8 @@ class NetSapiensSandbox:
     async def _change_subscription(self, request: Request) -> _Done:
         kept = self._subscription_of(request)
         body = await json_object(request)
-        only(body, required={}, optional={**_SUBSCRIPTION_FIELDS, "error-count": int, "posts-count": int})
-        self._check_subscription(body)
-        if body.get("error-count", 0) or body.get("posts-count", 0):
-            raise Malformed("error-count and posts-count can only be set to 0")
+        only(body, required={}, optional=CHANGEABLE)
+        self._subscriptions.check(body, extensions=self.extensions)
         kept |= body
         return _accepted()
 
@@ -969,7 +650,7 @@ class NetSapiensSandbox:
             only(body, required={"subscription_id": str}, optional={"domain": str})
             if body["subscription_id"] != kept["id"] or body.get("domain", self.domain) != self.domain:
                 raise Malformed("subscription_id and domain must be those of the subscription")
-        del self.subscriptions[kept["id"]]
+        self._subscriptions.end(kept["id"])
         self._feed.tell("subscription", model=kept["model"], active=False)
         return _accepted()
 
@@ -986,7 +667,7 @@ class NetSapiensSandbox:
         )
         if message.direction == "orig" or message.from_user != self.extensions[0]:
             self._feed.tell("inbound", session=session.id, **_shown(message))
-        status = await self._post("message", [event], users=users)
+        status = await self._subscriptions.post("message", [event], users=users, client=self._connections())
         after = await self._tell_session(session, users=users)
         return status or after
 
@@ -995,25 +676,8 @@ class NetSapiensSandbox:
         for user in users:
             if user in session.members:
                 event = store.session_event(session, user=user, domain=self.domain, style=self.style)
-                status = await self._post("messagesession", [event], users=(user,)) or status
-        return status
-
-    async def _post(self, model: str, events: object, *, users: Sequence[str]) -> int:
-        status = 0
-        for kept in self._live_subscriptions():
-            if kept["model"] != model or (users and kept["user"] not in ("*", *users)):
-                continue
-            try:
-                headers = {"X-Correlation-ID": secrets.token_hex(16)}
-                answer = await self._connections().post(kept["post-url"], json=events, headers=headers)
-                status = answer.status_code
-            except (httpx.TransportError, httpx.InvalidURL):
-                status = 0
-            # As the documents count it: no answer, or one above 302, is a failure.
-            failed = not 0 < status <= 302
-            kept["status"] = "error" if failed else "active"
-            kept["error-count"] += failed
-            kept["posts-count"] += not failed
+                posted = self._subscriptions.post("messagesession", [event], users=(user,), client=self._connections())
+                status = await posted or status
         return status
 
 
@@ -1033,7 +697,7 @@ def _paged(request: Request, rows: Sequence[object]) -> list[object]:
     limit, start = _count(request, "limit", default=100), _count(request, "start", default=0)
     if not 1 <= limit <= PAGE_MOST:
         raise Malformed(f"limit must be 1 to {PAGE_MOST}")
-    return store.page(rows, limit=limit, start=start)
+    return list(rows[start : start + limit])
 
 
 def _count(request: Request, name: str, *, default: int) -> int:

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import base64
+import hashlib
+import itertools
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
+FILES_MOST = 32
+MESSAGES_MOST = 20_000
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
 Style: TypeAlias = Literal["v2", "v1"]
 """Names in events: ``from-number`` as the documents write it, or ``from_num`` as live servers do."""
 Numbers: TypeAlias = Literal["strings", "integers", "scientific"]
 """How phone numbers stand in JSON: all three were seen."""
+
+
+class Refusal(Exception):
+    """A request that is understood and not done; the words say why."""
+
+    def __init__(self, message: str, *, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 @dataclass(slots=True)
@@ -85,6 +99,99 @@ class Stored:
     participants: tuple[str, ...] = ()
     media_type: str = ""
     media_size: int = 0
+
+
+class Store:
+    """Sessions, their messages and files; bounded, but for the sessions themselves."""
+
+    def __init__(self, *, domain: str, clock: Callable[[], datetime]) -> None:
+        self.domain = domain
+        self.sessions: dict[str, Session] = {}
+        self.messages: deque[Stored] = deque(maxlen=MESSAGES_MOST)
+        self.files: OrderedDict[str, tuple[str, bytes]] = OrderedDict()
+        """Media type and bytes, by the message's id."""
+        self._numbers = itertools.count(1)
+        self._clock = clock
+
+    def new_id(self) -> str:
+        """32 hex digits that were not given out before."""
+        return hashlib.sha256(f"{self.domain} {next(self._numbers)}".encode()).hexdigest()[:32]
+
+    def of_session(self, id: str) -> list[Stored]:
+        """Its messages, oldest first."""
+        return [message for message in self.messages if message.session == id]
+
+    def delete(self, id: str) -> None:
+        """Forget a session and its messages."""
+        del self.sessions[id]
+        self.messages = deque((m for m in self.messages if m.session != id), maxlen=MESSAGES_MOST)
+
+    def new_session(
+        self, *, members: Sequence[str], id: str = "", phones: Sequence[str] = (), sms_number: str = ""
+    ) -> Session:
+        """Begin a session."""
+        id = id or self.new_id()
+        session = Session(id, list(members), list(phones), sms_number, started_at=written(self._clock()))
+        self.sessions[id] = session
+        return session
+
+    def sms_session(self, owner: str, *, sms_number: str, phones: Sequence[str]) -> Session | None:
+        """The session of this number with exactly these phones."""
+        for session in self.sessions.values():
+            fits = session.sms_number == sms_number and owner in session.members
+            if fits and set(session.phones) == set(phones):
+                return session
+        return None
+
+    def chat_session(self, members: Sequence[str]) -> Session | None:
+        """The session of exactly these extensions."""
+        for session in self.sessions.values():
+            if not session.sms_number and set(session.members) == set(members):
+                return session
+        return None
+
+    def add(self, session: Session, *, media: bytes = b"", **fields: Any) -> Stored:
+        """Put a message into a session."""
+        message = Stored(
+            id=f"m-{next(self._numbers):012x}",
+            session=session.id,
+            at=written(self._clock()),
+            participants=tuple(session.participants()),
+            media_size=len(media),
+            **fields,
+        )
+        self.messages.append(message)
+        if media:
+            self.files[message.id] = (message.media_type, media)
+            while len(self.files) > FILES_MOST:
+                self.files.popitem(last=False)
+        session.last_at, session.last_text, session.last_type = message.at, message.text, message.type
+        session.last_sender = message.from_number if message.direction else message.from_user
+        session.last_media_type, session.last_media_size = message.media_type, message.media_size
+        session.unread = [member for member in session.members if member != message.from_user]
+        return message
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything, ready for JSON."""
+        self._numbers = itertools.count(next_number := next(self._numbers))
+        return {
+            "sessions": [asdict(session) for session in self.sessions.values()],
+            "messages": [asdict(message) for message in self.messages],
+            "files": {id: [kind, base64.b64encode(data).decode()] for id, (kind, data) in self.files.items()},
+            "next": next_number,
+        }
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Go on from a snapshot: no id is given out twice."""
+        tuples = ("dialed", "to_users", "participants")
+        self.sessions = {kept["id"]: Session(**kept) for kept in snapshot["sessions"]}
+        self.messages = deque(
+            (Stored(**{**kept, **{name: tuple(kept[name]) for name in tuples}}) for kept in snapshot["messages"]),
+            maxlen=MESSAGES_MOST,
+        )
+        files = snapshot["files"].items()
+        self.files = OrderedDict((id, (kind, base64.b64decode(data))) for id, (kind, data) in files)
+        self._numbers = itertools.count(snapshot["next"])
 
 
 def number_as(number: str, *, numbers: Numbers) -> object:
@@ -207,8 +314,3 @@ def session_event(session: Session, *, user: str, domain: str, style: Style) -> 
 def written(at: datetime) -> str:
     """A time as the server writes it: UTC, without saying so."""
     return at.astimezone(UTC).strftime(TIME_FORMAT)
-
-
-def page(rows: Sequence[object], *, limit: int, start: int) -> list[object]:
-    """The asked part of a list."""
-    return list(rows[start : start + limit])
