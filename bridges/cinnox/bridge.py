@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import ClassVar, Literal, NoReturn
 from urllib.parse import quote
 
@@ -22,36 +22,24 @@ from bridges.api import (
     Flow,
     Hook,
     HookSecret,
+    Listed,
+    Operation,
     Outgoing,
     Subscription,
     Token,
 )
-from bridges.cinnox import wire
+from bridges.cinnox import lookups, wire
+from bridges.cinnox.events import NOTICES, SMS, aware, event_of
 from bridges.errors import Garbled, Inexpressible, Refused, Unavailable
-from bridges.model import (
-    Conversation,
-    ConversationId,
-    Event,
-    Message,
-    MessageId,
-    Person,
-    PersonId,
-    Receipt,
-    Received,
-    Unsupported,
-)
+from bridges.model import ConversationId, Event, Message, Receipt
 from bridges.responses import clean, parse_json, parsed, quoted, raise_for_status, retry_after
-from bridges.signing import Bearer, fingerprint
+from bridges.signing import Bearer
 
 EXAMPLES = "a room such as room-42, or sms/85255501234 for the sender of an SMS"
 CONVERSATION_MOST = 256
-NAME_MOST = 64
-_SMS = "sms/"
+PAGE = 100
+PAGES_MOST = 10
 _SMS_PEER = re.compile(r"[A-Za-z0-9._~%-]{1,200}")
-_EPOCH = datetime.fromtimestamp(0, UTC)
-_MEMORIES: Mapping[wire.ChallengeMode, Mapping[str, str]] = {
-    mode: {"challenge_mode": mode} for mode in wire.CHALLENGE_MODES
-}
 _NOSNIFF = (("X-Content-Type-Options", "nosniff"),)
 
 
@@ -74,7 +62,24 @@ class CinnoxSettings(AccountSettings):
     batch: int = Field(default=wire.MESSAGES_MOST, ge=1, le=wire.MESSAGES_MOST)
     """Ours, not required: messages in one request. 1 where a doubtful request should concern one message only."""
     requests_per_minute: int = Field(default=0, ge=0)
-    """Ours, not required: our own pacing; 0: send at once and wait when CINNOX says that it is too much (6451010)."""
+    """Ours, not required: our own pacing; 0: send at once until CINNOX says for the first time that it is too much
+    (6451010), and keep to its 500 a minute from then on."""
+    events: tuple[wire.EventName, ...] = Field(default=("inbound-sms",), min_length=1)
+    """Ours, not required: the events that ``subscribe`` switches on."""
+    external_contact_path: str = wire.SUBSCRIPTIONS["external-contact"]
+    """Ours, not required: last part of the path of the subscription to external contacts, which is a guess."""
+
+    @field_validator("events")
+    @classmethod
+    def _each_once(cls, value: tuple[wire.EventName, ...]) -> tuple[wire.EventName, ...]:
+        return tuple(dict.fromkeys(value))
+
+    @field_validator("external_contact_path")
+    @classmethod
+    def _is_a_step(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", value):
+            raise ValueError("must be the last part of a path; example: external-contact-event-sub")
+        return value
 
     @field_validator("app_id", "sender_eid", "receiver_eid", "reply_room")
     @classmethod
@@ -86,16 +91,17 @@ class CinnoxSettings(AccountSettings):
     @field_validator("reply_room")
     @classmethod
     def _is_a_room(cls, value: str) -> str:
-        if value.startswith(_SMS):
+        if value.startswith(SMS):
             raise ValueError("must be a room, for there is no documented way to answer an SMS; example: room-42")
         return value
 
 
 class CinnoxBridge:
-    """Sends to rooms by ``message-push``; receives inbound SMS.
+    """Sends to rooms by ``message-push``; receives inbound SMS, receipts, and notices of what else happens.
 
-    ``challenge_mode`` is the only state that changes: CINNOX calls our listener while it answers our subscription,
-    so the listener must answer in the mode that is being tried at that moment.
+    It learns two things. ``challenge_mode``: CINNOX calls our listener while it answers our subscription, so the
+    listener must answer in the mode that is being tried at that moment. And whether CINNOX ever complained about our
+    pace: then the account keeps to the documented one.
     """
 
     name: ClassVar[str] = "cinnox"
@@ -118,6 +124,8 @@ class CinnoxBridge:
             type(self).capabilities, batch=settings.batch, requests_per_minute=settings.requests_per_minute or None
         )
         self.challenge_mode: wire.ChallengeMode = settings.challenge_mode
+        self._slowed = False
+        self._learnt: Mapping[str, str] = {}
         self._auth = Bearer(settings.token.get_secret_value())
 
     @property
@@ -137,7 +145,7 @@ class CinnoxBridge:
             problem = f"an address of {len(text)} characters (at most {CONVERSATION_MOST})"
         elif not text.isprintable() or any(c.isspace() for c in text):
             problem = "an address with spaces or control characters"
-        elif text.startswith(_SMS) and not _SMS_PEER.fullmatch(text.removeprefix(_SMS)):
+        elif text.startswith(SMS) and not _SMS_PEER.fullmatch(text.removeprefix(SMS)):
             problem = "an SMS address that is no number in digits"
         if problem:
             raise Refused(f"CINNOX has no such conversation: this is {problem}; valid is {EXAMPLES}")
@@ -167,7 +175,9 @@ class CinnoxBridge:
 
     def _room(self, conversation: ConversationId) -> str:
         self.check(conversation)
-        if not conversation.startswith(_SMS):
+        if conversation == NOTICES:
+            raise Refused("CINNOX notices can be read only: send to a room, such as room-42")
+        if not conversation.startswith(SMS):
             return conversation
         if not self._settings.reply_room:
             raise Refused(
@@ -192,11 +202,20 @@ class CinnoxBridge:
             reply = parsed(response, wire.Reply, what=what)
         except Garbled:
             reply = wire.Reply(code=0)
+        if reply.code == wire.CODE_TOO_MANY:
+            self._slow_down()
         detail = self._said(reply, texts=texts)
         if 400 <= status < 500 and status != 401 and reply.code in wire.CODES_RETRY:
             self._raise_for_code(reply, response=response, what=what, texts=texts)
         raise_for_status(response, what=what, detail=detail)
         raise AssertionError("raise_for_status returns on 2xx only")
+
+    def _slow_down(self) -> None:
+        """Keep to the documented pace from now on: CINNOX has said that it was too much."""
+        if not self._slowed:
+            self._slowed = True
+            pace = min(self._settings.requests_per_minute or wire.REQUESTS_PER_MINUTE, wire.REQUESTS_PER_MINUTE)
+            self.capabilities = replace(self.capabilities, requests_per_minute=pace)
 
     def _raise_for_code(
         self, reply: wire.Reply, *, response: httpx.Response, what: str, texts: Sequence[str]
@@ -205,6 +224,8 @@ class CinnoxBridge:
         line = f"{what}: error {reply.code}{said and f': {said}'}"
         if reply.code in wire.CODES_REFUSED:
             raise Refused(line)
+        if reply.code == wire.CODE_TOO_MANY:
+            self._slow_down()
         raise Unavailable(line, retry_after=retry_after(response))
 
     def _said(self, reply: wire.Reply, *, texts: Sequence[str]) -> str:
@@ -226,10 +247,10 @@ class CinnoxBridge:
     def decode(self, hook: Hook) -> Sequence[Event]:
         """See :meth:`bridges.api.Bridge.decode`. Every JSON body gives at least one event."""
         body = parse_json(hook.body)
-        received_at = _aware(hook.received_at)
+        received_at = aware(hook.received_at)
         items = body if isinstance(body, list) and body else [body]
         try:
-            return tuple(_event_of(item, received_at=received_at) for item in items)
+            return tuple(event_of(item, received_at=received_at) for item in items)
         except RecursionError as error:
             raise Garbled("the body is nested too deeply") from error
 
@@ -249,14 +270,21 @@ class CinnoxBridge:
     # Subscriptions
 
     def recall(self, memory: Mapping[str, str]) -> None:
-        """Answer handshakes from now on in the mode remembered; what is not known is left aside."""
+        """See :meth:`bridges.api.Remembers.recall`: how handshakes are answered, and whether to keep to a pace."""
         for mode in wire.CHALLENGE_MODES:
             if memory.get("challenge_mode") == mode:
                 self.challenge_mode = mode
+        if memory.get("requests_per_minute") == str(wire.REQUESTS_PER_MINUTE):
+            self._slow_down()
 
     def learnt(self) -> Mapping[str, str]:
         """See :meth:`bridges.api.Remembers.learnt`."""
-        return _MEMORIES[self.challenge_mode]
+        known = {"challenge_mode": str(self.challenge_mode)}
+        if self._slowed:
+            known["requests_per_minute"] = str(wire.REQUESTS_PER_MINUTE)
+        if known != self._learnt:
+            self._learnt = known
+        return self._learnt
 
     def attempts(self) -> Sequence[Mapping[str, str]]:
         """The present challenge mode, then each of the others once."""
@@ -264,21 +292,24 @@ class CinnoxBridge:
         return tuple({"challenge_mode": mode} for mode in (self.challenge_mode, *others))
 
     def attempt(self, url: str, *, memory: Mapping[str, str], now: datetime) -> Flow[Subscription]:
-        """Subscribe to inbound SMS once, answering the handshake as ``memory`` says."""
+        """Subscribe to each of the account's events once, answering handshakes as ``memory`` says."""
         self.recall(memory)
-        subscribed = yield from self._patch(url, enabled=True)
-        if not subscribed.enabled:
-            raise Refused("CINNOX inbound SMS subscription: answered as done, but result.enabled is false")
+        taken = url
+        for event in self._settings.events:
+            subscribed = yield from self._patch(event, url, enabled=True)
+            if not subscribed.enabled:
+                raise Refused(f"{_subscription(event)}: answered as done, but result.enabled is false")
+            taken = subscribed.url if isinstance(subscribed.url, str) else url
         return Subscription(
-            event="inbound SMS",
-            url=subscribed.url if isinstance(subscribed.url, str) else url,
+            event=self._events,
+            url=taken,
             active=True,
             detail=f"handshake answered as {self.challenge_mode}",
             memory={"challenge_mode": self.challenge_mode},
         )
 
     def subscribe(self, url: str, *, now: datetime) -> Flow[Subscription]:
-        """Try the challenge modes until the listener's answer is taken; at most one request for each."""
+        """Try the challenge modes until the listener's answer is taken; at most one round of requests for each."""
         before = self.challenge_mode
         refused: Refused | None = None
         for memory in self.attempts():
@@ -296,31 +327,111 @@ class CinnoxBridge:
         ) from refused
 
     def unsubscribe(self, url: str) -> Flow[Subscription]:
-        """End the subscription to inbound SMS."""
-        subscribed = yield from self._patch(url, enabled=False)
-        if subscribed.enabled:
-            raise Refused("CINNOX inbound SMS subscription: answered as ended, but result.enabled is true")
-        return Subscription(event="inbound SMS", url=url, active=False)
+        """End the subscription to each of the account's events."""
+        for event in self._settings.events:
+            subscribed = yield from self._patch(event, url, enabled=False)
+            if subscribed.enabled:
+                raise Refused(f"{_subscription(event)}: answered as ended, but result.enabled is true")
+        return Subscription(event=self._events, url=url, active=False)
 
-    def _patch(self, url: str, *, enabled: bool) -> Flow[wire.Subscribed]:
-        what = "CINNOX inbound SMS subscription"
+    @property
+    def _events(self) -> str:
+        return ", ".join(_title(event) for event in self._settings.events)
+
+    def _patch(self, event: wire.EventName, url: str, *, enabled: bool) -> Flow[wire.Subscribed]:
+        what = _subscription(event)
+        path = self._settings.external_contact_path if event == "external-contact" else wire.SUBSCRIPTIONS[event]
         response = yield httpx.Request(
-            "PATCH",
-            f"{self._app}/inbound-sms-event-sub",
-            json={"enabled": enabled, "url": url},
-            extensions=dict(HARMLESS),
+            "PATCH", f"{self._app}/{path}", json={"enabled": enabled, "url": url}, extensions=dict(HARMLESS)
         )
         try:
             reply = self._judge(response, what=what)
         except Unavailable as error:
             # A code outside the table, said in words with HTTP 2xx, is how a failed verification may well look.
-            if response.is_success and _code_of(response) not in wire.CODES_RETRY:
+            if response.is_success and not any(_has_code(response, code) for code in wire.CODES_RETRY):
                 raise Refused(str(error)) from error
+            raise
+        except Refused as error:
+            if response.status_code == 404 or _has_code(response, wire.CODE_NO_METHOD):
+                # Another way to answer the handshake would not help.
+                raise Garbled(f"{error}; CINNOX knows no {path}, take {event} out of the account's events") from error
             raise
         try:
             return wire.Subscribed.model_validate(reply.result)
         except ValidationError as error:
             raise Garbled(f"{what}: the answer has no result.enabled") from error
+
+    # Look-ups
+
+    def conversations(self) -> Flow[Sequence[Listed]]:
+        """See :meth:`bridges.api.Lists.conversations`: rooms of enquiries that are ongoing."""
+        rows = yield from self._rows("data/enquiry-detail", what="CINNOX enquiries")
+        rooms: dict[ConversationId, Listed] = {}
+        for row in rows:
+            if lookups.is_ongoing(row) and (room := lookups.room_of(row)) is not None:
+                rooms.setdefault(room.conversation.id, room)
+        return list(rooms.values())
+
+    def operations(self) -> Sequence[Operation]:
+        """See :meth:`bridges.api.Operates.operations`."""
+        return (
+            Operation(
+                "staff", ("[NAME…]",), "staff with their EIDs (for sender_eid), all or by name", "Ann", self._staff
+            ),
+            Operation("sender-ids", ("EID",), "numbers that a member of staff may send SMS from", "eid-1", self._ids),
+            Operation("enquiries", ("[STATUS]",), "enquiries with their rooms", "ongoing", self._enquiries),
+            Operation("sms-records", (), "SMS of this service and what became of them", "", self._sms_records),
+        )
+
+    def _staff(self, arguments: Sequence[str]) -> Flow[str]:
+        query = {"fullName": " ".join(arguments)} if arguments else {}
+        rows = yield from self._rows("contacts/staffcontact-list", what="CINNOX staff list", query=query)
+        return lookups.lines(rows, lookups.staff_line, none="CINNOX lists nobody of that name" if query else "")
+
+    def _ids(self, arguments: Sequence[str]) -> Flow[str]:
+        path = f"staff/{quote(arguments[0], safe='')}/cli/sender_id"
+        response = yield httpx.Request("GET", f"{self._app}/{path}", extensions=dict(HARMLESS))
+        rows = self._rows_in(response, what="CINNOX sender IDs")
+        return lookups.lines(rows, lookups.sender_line)
+
+    def _enquiries(self, arguments: Sequence[str]) -> Flow[str]:
+        rows = yield from self._rows("data/enquiry-detail", what="CINNOX enquiries")
+        wanted = arguments[0].casefold() if arguments else ""
+        chosen = [row for row in rows if not wanted or lookups.status_of(row) == wanted]
+        return lookups.lines(chosen, lookups.enquiry_line)
+
+    def _sms_records(self, arguments: Sequence[str]) -> Flow[str]:
+        rows = yield from self._rows("data/sms-detail", what="CINNOX SMS records")
+        return lookups.lines(rows, lookups.sms_line)
+
+    def _rows(
+        self, path: str, *, what: str, query: Mapping[str, str] | None = None
+    ) -> Flow[Sequence[Mapping[str, object]]]:
+        """Rows of a look-up, page after page up to a bound."""
+        found: list[Mapping[str, object]] = []
+        for page in range(PAGES_MOST):
+            params = {"limit": str(PAGE), "offset": str(page * PAGE), **(query or {})}
+            url = httpx.URL(f"{self._app}/{path}", params=params)
+            response = yield httpx.Request("GET", url, extensions=dict(HARMLESS))
+            rows = self._rows_in(response, what=what)
+            found += rows
+            if len(rows) < PAGE:
+                break
+        return found
+
+    def _rows_in(self, response: httpx.Response, *, what: str) -> Sequence[Mapping[str, object]]:
+        rows = wire.rows_of(self._judge(response, what=what).result)
+        if rows is None:
+            raise Garbled(f"{what}: the answer holds no list")
+        return rows
+
+
+def _title(event: wire.EventName) -> str:
+    return event.replace("-", " ").replace("sms", "SMS")
+
+
+def _subscription(event: wire.EventName) -> str:
+    return f"CINNOX {_title(event)} subscription"
 
 
 def handshake_body(challenge: str, *, mode: wire.ChallengeMode) -> tuple[bytes, str]:
@@ -344,8 +455,11 @@ def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _code_of(response: httpx.Response) -> int:
-    return parsed(response, wire.Reply, what="CINNOX").code
+def _has_code(response: httpx.Response, code: int) -> bool:
+    try:
+        return parsed(response, wire.Reply, what="CINNOX").code == code
+    except Garbled:
+        return False
 
 
 def _text_of(message: Message) -> str:
@@ -359,75 +473,3 @@ def _text_of(message: Message) -> str:
     if units > wire.TEXT_MOST:
         raise Inexpressible(f"CINNOX takes {wire.TEXT_MOST} characters in one message, this has {units}")
     return text
-
-
-def _aware(at: datetime | None) -> datetime:
-    if at is None:
-        return _EPOCH
-    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
-
-
-def _event_of(item: object, *, received_at: datetime) -> Event:
-    payload = wire.payload_of(item)
-    if payload is None:
-        handshake = wire.challenge_of(item) is not None
-        return _unsupported(item, name="handshake" if handshake else "unknown", at=received_at)
-    at = wire.time_of(payload.get("receiveTime")) or received_at
-    if not wire.is_inbound_sms(payload):
-        return _unsupported(item, name=_name_of(payload, body=item), at=at)
-    kind, content = payload.get("contentType"), payload.get("content")
-    if isinstance(kind, str) and kind.strip() and kind.strip().casefold() != "text":
-        return _unsupported(item, name=f"inbound sms of type {_label(kind)}", at=at)
-    if not isinstance(content, str):
-        return _unsupported(item, name="inbound sms without content", at=at)
-    sender = _printable(wire.number_of(payload.get("senderNumber")) or "") or "unknown"
-    record = _record_id(payload)
-    return Received(
-        key=record or _fingerprint(payload),
-        at=at,
-        id=MessageId(record) if record else None,
-        conversation=Conversation(id=_peer(sender), kind="direct", title=f"SMS {sender}"),
-        message=Message(text=clean(content), sender=Person(id=PersonId(sender), name=sender)),
-    )
-
-
-def _peer(sender: str) -> ConversationId:
-    """The address of a sender: digits as they are, a name without anything that an address may not hold."""
-    quoted_name = quote(sender, safe="")
-    return ConversationId(_SMS + (quoted_name if len(quoted_name) <= 200 else fingerprint(sender)))
-
-
-def _printable(name: str) -> str:
-    return "".join(c for c in name if c.isprintable())[:NAME_MOST].strip()
-
-
-def _record_id(payload: Mapping[str, object]) -> str | None:
-    value = payload.get("id")
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value) if abs(value) < 10**64 else None
-    if not isinstance(value, str):
-        return None
-    record = clean(value).strip()
-    return record if 0 < len(record) <= 200 else None
-
-
-def _fingerprint(payload: Mapping[str, object]) -> str:
-    fields = ("id", "senderNumber", "recipientNumber", "receiveTime", "content")
-    return fingerprint(*(json.dumps(payload.get(field), sort_keys=True) for field in fields))
-
-
-def _unsupported(item: object, *, name: str, at: datetime) -> Unsupported:
-    return Unsupported(key=fingerprint("unsupported", json.dumps(item, sort_keys=True)), at=at, name=name)
-
-
-def _name_of(payload: Mapping[str, object], *, body: object) -> str:
-    """What kind of event it says it is, from the fields that CINNOX's events name themselves by."""
-    for key in ("eventDescription", "type", "Type", "status"):
-        if (value := payload.get(key)) and isinstance(value, str) and value != "message":
-            return _label(value)
-    return "unknown"
-
-
-def _label(value: str) -> str:
-    kept = "".join(c if c.isascii() and c.isalnum() else " " for c in value[:NAME_MOST])
-    return " ".join(kept.split()).lower() or "unknown"

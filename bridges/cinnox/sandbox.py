@@ -14,7 +14,8 @@ import secrets
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 import httpx
@@ -27,7 +28,7 @@ from bridges.sandboxes import CALLS_MOST, Call, Clock, Feed, Listener, Malformed
 
 MESSAGES_MOST = 10
 TEXT_MOST = 5000
-STAFF_MOST = 500
+ROWS_MOST = 500
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 CALLBACK_TIMEOUT_S = 5.0
 
@@ -35,6 +36,29 @@ CODE_BAD_REQUEST = 400
 CODE_DESTINATION = 3000205
 CODE_METHOD = 6450001
 CODE_PARAMETER = 6451000
+CODE_TOO_MANY = 6451010
+
+SUBSCRIPTIONS = {
+    "inbound-sms": "inbound-sms-event-sub",
+    "outbound-sms": "outbound-sms-event-sub",
+    "call": "call-event-sub",
+    "enquiry": "inquiry-event-sub",
+    "enquiry-label": "inquiry-label-event-sub",
+    "staff-contact": "staff-contact-event-sub",
+    "external-contact": "external-contact-event-sub",
+    "label": "label-event-sub",
+}
+"""The last part of each subscription's path; that of external contacts is a guess."""
+_STATUSES: Mapping[str, tuple[str, ...]] = {
+    "outbound-sms": ("Submitted", "Delivered", "Undelivered", "Rejected"),
+    "call": ("CallStart", "CallEnd"),
+    "enquiry": ("Opened", "Handling", "Closed", "Missed"),
+    "staff-contact": ("staffCreate", "staffEdit", "staffDelete"),
+    "external-contact": ("create", "edit", "delete"),
+    "enquiry-label": ("create", "edit", "delete"),
+    "label": ("create", "edit", "delete"),
+}
+"""What an event's status may be; for labels a guess, their fields are not documented."""
 
 Reading: TypeAlias = Literal["object", "object_only", "string", "object_plus_top", "top", "plain", "refuse"]
 """How a verifier reads the handshake's answer. ``object`` is how Go reads it: unknown fields do not matter;
@@ -65,6 +89,42 @@ class InboundSms:
     status: int
 
 
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """An event that is no inbound SMS, and what our side answered to the webhook (0: not reached)."""
+
+    event: str
+    status: str
+    fields: Mapping[str, object]
+    answer: int
+
+
+@dataclass(frozen=True, slots=True)
+class Staff:
+    """A member of staff."""
+
+    eid: str
+    name: str
+    status: str = "Activated"
+    role: str = "agent"
+    numbers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Enquiry:
+    """A visitor's case; its room is what messages are sent to."""
+
+    id: str
+    room: str
+    visitor: str
+    case: str
+    channel: str = "CINNOX"
+    status: str = "ongoing"
+
+
+STAFF = (Staff("eid-1", "Sandbox Agent", numbers=("85255509999",)), Staff("eid-2", "Ann Sample", role="admin"))
+
+
 class _Refusal(Exception):
     def __init__(self, message: str, *, status: int = 400, code: int = CODE_PARAMETER) -> None:
         super().__init__(message)
@@ -83,6 +143,8 @@ class CinnoxSandbox:
         rooms: Iterable[str] = ("room-42", "room-43"),
         open_rooms: bool = False,
         reading: Reading = "object",
+        staff: Iterable[Staff] = STAFF,
+        requests_per_minute: int | None = None,
         client: httpx.AsyncClient | None = None,
         clock: Clock = utc_now,
     ) -> None:
@@ -95,8 +157,17 @@ class CinnoxSandbox:
         """Messages in the order in which they were accepted."""
         self.received: list[InboundSms] = []
         self.calls: deque[Call] = deque(maxlen=CALLS_MOST)
-        self.subscribed_url: str | None = None
-        self._updated_at: datetime | None = None
+        self.happened: list[Happened] = []
+        self.subscriptions: dict[str, str] = {}
+        """Where the events go that somebody subscribed to, by their names."""
+        self.staff = list(staff)
+        self.enquiries = [
+            Enquiry(f"enq-{number}", room, f"Visitor {number}", f"C-{1000 + number}")
+            for number, room in enumerate(self.rooms, start=1)
+        ]
+        self.requests_per_minute = requests_per_minute
+        """More in any 60 s are refused with 6451010; None: any number. The documents name 500."""
+        self._taken_at: deque[datetime] = deque()
         self._client = client
         self._own_client: httpx.AsyncClient | None = None
         self._clock = clock
@@ -106,14 +177,30 @@ class CinnoxSandbox:
         self.app = Starlette(
             routes=[
                 Route(base + "/message-push", self._call(self._message_push), methods=["POST"]),
-                Route(base + "/inbound-sms-event-sub", self._call(self._subscribe), methods=["PATCH"]),
+                *(
+                    Route(f"{base}/{path}", self._call(partial(self._subscribe, event)), methods=["PATCH"])
+                    for event, path in SUBSCRIPTIONS.items()
+                ),
                 Route(base + "/contacts/staffcontact-list", self._call(self._staff), methods=["GET"]),
+                Route(base + "/staff/{eid}/cli/sender_id", self._call(self._sender_ids), methods=["GET"]),
+                Route(base + "/data/enquiry-detail", self._call(self._enquiry_detail), methods=["GET"]),
                 Route(base + "/data/sms-detail", self._call(self._sms_detail), methods=["GET"]),
                 Route("/{rest:path}", self._no_such_method, methods=_METHODS),
             ]
         )
 
     # What a page and tests use
+
+    @property
+    def subscribed_url(self) -> str | None:
+        """Where inbound SMS go; None: nobody has subscribed."""
+        return self.subscriptions.get("inbound-sms")
+
+    @subscribed_url.setter
+    def subscribed_url(self, url: str | None) -> None:
+        self.subscriptions.pop("inbound-sms", None)
+        if url is not None:
+            self.subscriptions["inbound-sms"] = url
 
     def subscribe_listener(self, listener: Listener) -> Callable[[], None]:
         """Call ``listener`` on every change from now on; returns what ends it."""
@@ -140,8 +227,11 @@ class CinnoxSandbox:
                 }
                 for sms in self.received
             ],
+            "events": [{"event": each.event, "status": each.status, "answer": each.answer} for each in self.happened],
+            "enquiries": [asdict(enquiry) for enquiry in self.enquiries],
             # The last segment of the URL is a secret.
             "subscription": self.subscribed_url and self.subscribed_url.rsplit("/", 1)[0] + "/•••",
+            "subscriptions": sorted(self.subscriptions),
             "reading": self.reading,
         }
 
@@ -152,7 +242,9 @@ class CinnoxSandbox:
             "rooms": self.rooms,
             "accepted": [{**asdict(message), "at": message.at.isoformat()} for message in self.accepted],
             "received": [{**asdict(sms), "at": sms.at.isoformat()} for sms in self.received],
-            "subscribed_url": self.subscribed_url,
+            "happened": [asdict(each) for each in self.happened],
+            "enquiries": [asdict(enquiry) for enquiry in self.enquiries],
+            "subscriptions": dict(self.subscriptions),
             "next": next_record,
         }
 
@@ -165,7 +257,9 @@ class CinnoxSandbox:
         self.rooms = list(snapshot["rooms"])
         self.accepted[:] = [Accepted(**timed(kept)) for kept in snapshot["accepted"]]
         self.received[:] = [InboundSms(**timed(kept)) for kept in snapshot["received"]]
-        self.subscribed_url = snapshot["subscribed_url"]
+        self.happened[:] = [Happened(**kept) for kept in snapshot["happened"]]
+        self.enquiries[:] = [Enquiry(**kept) for kept in snapshot["enquiries"]]
+        self.subscriptions = dict(snapshot["subscriptions"])
         self._records = itertools.count(snapshot["next"])
 
     async def receive_sms(
@@ -205,6 +299,59 @@ class CinnoxSandbox:
         self.received.append(InboundSms(record, sender, recipient, text, at, status))
         self._feed.tell("sms", id=record, sender=sender, recipient=recipient, text=text, status=status)
         return status
+
+    async def happen(self, event: str, status: str, **fields: object) -> int:
+        """Something else happens: posts the event to who subscribed to it and returns the HTTP status, 0 if nobody
+        is reached. ``fields`` go into the event as they are, beside those that every one of its kind has.
+
+        Raises ``LookupError`` if nobody has subscribed to it, ``ValueError`` if there is no such event or status.
+        """
+        if status not in _STATUSES.get(event, ()):
+            known = ", ".join(_STATUSES.get(event, ())) or f"an event of {', '.join(_STATUSES)}"
+            raise ValueError(f"{event} {status} does not happen; there is {known}")
+        if event not in self.subscriptions:
+            raise LookupError(f"nobody has subscribed to {event}; put it into the account's events and subscribe")
+        body = self._event(event, status, number=next(self._records)) | fields
+        if event != "outbound-sms":
+            # Of CINNOX's own: "internal use", no handshake.
+            body = {"type": "message", "challenge": secrets.token_urlsafe(12), "message": body}
+        try:
+            answer = (await self._post(self.subscriptions[event], body)).status_code
+        except httpx.TransportError:
+            answer = 0
+        self.happened.append(Happened(event, status, fields, answer))
+        self._feed.tell("event", event=event, status=status, answer=answer)
+        return answer
+
+    def _event(self, event: str, status: str, *, number: int) -> dict[str, object]:
+        service, member = "service-sample.example", self.staff[0] if self.staff else Staff("eid-0", "Nobody")
+        match event:
+            case "outbound-sms":
+                return {
+                    "Type": "tdr",
+                    "AppID": self.app_id,
+                    "ServiceID": service,
+                    "TransactionID": f"tx-{number:06d}",
+                    "RecipientNumber": "85255501234",
+                    "RecipientCountry": "HK",
+                    "ResponseCode": "400" if status == "Rejected" else "",
+                    "Status": status,
+                }
+            case "call":
+                caller = {"eid": "", "number": "85255501234"}
+                return {"id": f"call-{number:06d}", "status": status, "serviceId": service, "caller": caller}
+            case "enquiry":
+                case = self.enquiries[0].case if self.enquiries else f"C-{number}"
+                about = {"status": status, "serviceId": service, "displayCaseNumber": case, "eid": member.eid}
+                return {**about, "type": "inquiry", "channel": "WHATSAPP", "date": _rfc3339(self._clock())}
+            case "staff-contact":
+                about = {"type": "contact", "status": status, "serviceId": service}
+                return {**about, "fullName": member.name, "id": member.eid}
+            case "external-contact":
+                about = {"type": "contact", "status": status, "serviceId": service}
+                return {**about, "fullName": "Sample Visitor", "id": f"contact-{number:06d}"}
+        kind = "inquiryLabel" if event == "enquiry-label" else "label"
+        return {"type": kind, "status": status, "serviceId": service}
 
     # The same for every sandbox (bridges.sandboxes.Sandbox)
 
@@ -268,6 +415,14 @@ class CinnoxSandbox:
             raise _Refusal("the app token is not valid", status=401, code=401)
         if request.path_params["app_id"] != self.app_id:
             raise _Refusal("invalid app id")
+        if self.requests_per_minute is not None:
+            now = self._clock()
+            while self._taken_at and now - self._taken_at[0] >= timedelta(minutes=1):
+                self._taken_at.popleft()
+            if len(self._taken_at) >= self.requests_per_minute:
+                # Which HTTP status goes with it is not documented.
+                raise _Refusal("too many requests", code=CODE_TOO_MANY)
+            self._taken_at.append(now)
 
     async def _message_push(self, request: Request) -> dict[str, object]:
         body = await json_object(request)
@@ -311,7 +466,7 @@ class CinnoxSandbox:
         self.accepted.append(message)
         self._feed.tell("message", room=room, **_shown(message))
 
-    async def _subscribe(self, request: Request) -> dict[str, object]:
+    async def _subscribe(self, event: str, request: Request) -> dict[str, object]:
         body = await json_object(request)
         only(body, required={"enabled": bool, "url": str}, optional={})
         url = body["url"]
@@ -319,10 +474,11 @@ class CinnoxSandbox:
             raise Malformed("url must be a URL")
         if body["enabled"]:
             await self._verify(url)
-        self.subscribed_url = url if body["enabled"] else None
-        self._updated_at = self._clock()
-        self._feed.tell("subscription", enabled=body["enabled"])
-        return {"enabled": body["enabled"], "url": url, "updatedAt": _rfc3339(self._updated_at)}
+        self.subscriptions.pop(event, None)
+        if body["enabled"]:
+            self.subscriptions[event] = url
+        self._feed.tell("subscription", event=event, enabled=body["enabled"])
+        return {"enabled": body["enabled"], "url": url, "updatedAt": _rfc3339(self._clock())}
 
     async def _verify(self, url: str) -> None:
         # With characters that Go's encoder escapes: the answer has to be equal after decoding, not byte for byte.
@@ -337,14 +493,40 @@ class CinnoxSandbox:
             raise _Refusal("the url could not be verified", code=0)
 
     async def _staff(self, request: Request) -> dict[str, object]:
-        limit, offset = _count(request, "limit", default=50), _count(request, "offset", default=0)
-        if limit > STAFF_MOST:
-            raise Malformed(f"limit must be at most {STAFF_MOST}")
-        staff = [{"id": "eid-1", "status": "Activated", "displayName": "Sandbox Agent", "role": "agent"}]
-        return {"total": len(staff), "list": staff[offset : offset + limit]}
+        limit, offset = _page_of(request)
+        name = request.query_params.get("fullName", "").casefold()
+        rows = [
+            {"id": each.eid, "status": each.status, "displayName": each.name, "fullName": each.name, "role": each.role}
+            for each in self.staff
+            if name in each.name.casefold()
+        ]
+        return {"total": len(rows), "list": rows[offset : offset + limit]}
+
+    async def _sender_ids(self, request: Request) -> dict[str, object]:
+        for member in self.staff:
+            if member.eid == request.path_params["eid"]:
+                about = {"type": "DID", "country": ["HK"], "name": "", "supportSMS": True, "supportCall": True}
+                return {"list": [{"serviceID": "service-1", "number": each, **about} for each in member.numbers]}
+        raise _Refusal("invalid id")
+
+    async def _enquiry_detail(self, request: Request) -> dict[str, object]:
+        limit, offset = _page_of(request)
+        rows = [
+            {
+                "id": each.id,
+                "roomID": each.room,
+                "visitor": each.visitor,
+                "initChannel": "IM",
+                "status": each.status,
+                "displayCaseNumber": each.case,
+                "channel": each.channel,
+            }
+            for each in self.enquiries
+        ]
+        return {"total": len(rows), "list": rows[offset : offset + limit]}
 
     async def _sms_detail(self, request: Request) -> dict[str, object]:
-        limit, offset = _count(request, "limit", default=50), _count(request, "offset", default=0)
+        limit, offset = _page_of(request)
         rows = [
             {
                 "id": sms.record,
@@ -405,6 +587,14 @@ def _number(value: str, *, as_string: bool) -> object:
     if not (digits.isascii() and digits.isdigit()):
         return value  # a named sender
     return digits if as_string else int(digits)
+
+
+def _page_of(request: Request) -> tuple[int, int]:
+    """``limit`` and ``offset``; the maximum is documented for the staff list, and taken for all."""
+    limit, offset = _count(request, "limit", default=50), _count(request, "offset", default=0)
+    if limit > ROWS_MOST:
+        raise Malformed(f"limit must be at most {ROWS_MOST}")
+    return limit, offset
 
 
 def _count(request: Request, name: str, *, default: int) -> int:

@@ -25,12 +25,13 @@ CHALLENGE_BYTES_MOST = 4096
 
 CODE_TOO_MANY = 6451010
 CODE_INTERNAL = 6451001
+CODE_NO_METHOD = 6450001
 CODES_RETRY = frozenset({CODE_TOO_MANY, CODE_INTERNAL})
 CODES_REFUSED: Mapping[int, str] = {
     400: "bad request",
     3000203: "tag not found",
     3000205: "destination not found",
-    6450001: "method not found",
+    CODE_NO_METHOD: "method not found",
     6451000: "wrong parameter",
 }
 """Documented codes that mean "no, and not later either"; codes that are not in the table are tried again."""
@@ -53,6 +54,93 @@ class Subscribed(BaseModel):
 
     enabled: StrictBool
     url: object = None
+
+
+EventName: TypeAlias = Literal[
+    "inbound-sms", "outbound-sms", "call", "enquiry", "enquiry-label", "staff-contact", "external-contact", "label"
+]
+SUBSCRIPTIONS: Mapping[EventName, str] = {
+    "inbound-sms": "inbound-sms-event-sub",
+    "outbound-sms": "outbound-sms-event-sub",
+    "call": "call-event-sub",
+    "enquiry": "inquiry-event-sub",
+    "enquiry-label": "inquiry-label-event-sub",
+    "staff-contact": "staff-contact-event-sub",
+    "external-contact": "external-contact-event-sub",
+    "label": "label-event-sub",
+}
+"""The last part of the path of each event's subscription. That of external contacts is a guess: its page has the same
+name, and its path was not read. Those of record files and conference calls exist and are not documented in public."""
+
+RECEIPTS: Mapping[str, Literal["delivered", "failed"]] = {
+    "delivered": "delivered",
+    "success": "delivered",
+    "undelivered": "failed",
+    "rejected": "failed",
+    "fail": "failed",
+    "timeout": "failed",
+}
+"""``Status`` of a receipt; ``Submitted`` is neither yet. The words success, fail and timeout are those of an older copy
+of the documents."""
+RECEIPT_WORDS: Mapping[str, tuple[str, ...]] = {"timeout": ("it may have arrived",)}
+
+ENQUIRY_WORDS: Mapping[str, str] = {
+    "opened": "opened",
+    "handling": "is being handled",
+    "closed": "closed",
+    "missed": "missed",
+}
+CHANNEL_NAMES: Mapping[str, str] = {
+    "CINNOX": "CINNOX",
+    "FACEBOOK": "Facebook",
+    "LINE": "LINE",
+    "WECHAT": "WeChat",
+    "WHATSAPP": "WhatsApp",
+    "THIRDPARTY": "third-party channel",
+    "CHATBOT": "chatbot",
+    "EMAIL": "e-mail",
+    "WOZTELL": "Woztell",
+    "INSTAGRAM": "Instagram",
+}
+CONTACT_WORDS: Mapping[str, tuple[str, str]] = {
+    "staffcreate": ("Staff contact", "created"),
+    "staffedit": ("Staff contact", "edited"),
+    "staffdelete": ("Staff contact", "deleted"),
+    "create": ("External contact", "created"),
+    "edit": ("External contact", "edited"),
+    "delete": ("External contact", "deleted"),
+}
+LABEL_WORDS: Mapping[str, str] = {
+    "label": "Label",
+    "inquirylabel": "Enquiry label",
+    "inquiry-label": "Enquiry label",
+    "enquirylabel": "Enquiry label",
+    "enquiry-label": "Enquiry label",
+}
+LABEL_VERBS: Mapping[str, str] = {"create": "created", "edit": "edited", "delete": "deleted"}
+"""A guess: the fields of label events are not documented; only ``type`` and ``status``, which the others have, are
+read."""
+
+
+def is_receipt(payload: Mapping[str, Any]) -> bool:
+    """Whether these are the fields of an outbound SMS's receipt."""
+    return any(isinstance(kind := payload.get(name), str) and kind.casefold() == "tdr" for name in ("Type", "type"))
+
+
+ROWS_KEYS = ("list", "data", "rows", "items", "records")
+
+
+def rows_of(result: object) -> tuple[Mapping[str, Any], ...] | None:
+    """The rows of a look-up; None where there are none to be found.
+
+    A guess: the documents name the fields of a row, and not what ``result`` holds the rows in.
+    """
+    listed = result
+    if isinstance(result, dict):
+        named = [result[key] for key in ROWS_KEYS if isinstance(result.get(key), list)]
+        lists = [value for value in result.values() if isinstance(value, list)]
+        listed = (named or lists or [None])[0]
+    return tuple(row for row in listed if isinstance(row, dict)) if isinstance(listed, list) else None
 
 
 WRAPPERS = ("message", "result", "data")

@@ -96,8 +96,9 @@ class ReturningAiBridge:
 
     def recall(self, memory: Mapping[str, str]) -> None:
         """See :meth:`bridges.api.Remembers.recall`: the channels that are forums."""
-        channels = memory.get(_FORUMS, "").split(" ")
-        if all(is_id(channel) for channel in channels):
+        known = memory.get(_FORUMS)
+        channels = known.split(" ") if known else []
+        if known is not None and all(is_id(channel) for channel in channels):
             self._learn(frozenset(channels))
 
     def learnt(self) -> Mapping[str, str]:
@@ -107,7 +108,7 @@ class ReturningAiBridge:
     def _learn(self, forums: frozenset[str]) -> None:
         if forums != self._forums:
             self._forums = forums
-            self._learnt = {_FORUMS: " ".join(sorted(forums))} if forums else {}
+            self._learnt = {_FORUMS: " ".join(sorted(forums))}
 
     # Sending
 

@@ -112,7 +112,8 @@ def test_a_channel_that_is_no_forum_any_more_is_forgotten() -> None:
     bridge.recall({"forums": f"{GENERAL} {IDEAS}"})
     listed = {"status": "success", "data": [{"_id": GENERAL, "topic": "general", "channelType": "open"}]}
     play(bridge.conversations(), httpx.Response(200, json=listed))
-    assert bridge.learnt() == {}
+    assert bridge.learnt() == {"forums": ""}
+    next(bridge.deliver(out(to=IDEAS)))
 
 
 @pytest.mark.parametrize("memory", [{}, {"forums": ""}, {"forums": "two  blanks"}, {"forums": "a/b"}])
