@@ -230,6 +230,7 @@ class Account:
             "accepted": len(self.sandbox.accepted),
             "subscribed": self.is_subscribed(hook_url),
             "replies": self.replies,
+            "repeats": self.repeats,
             "places": [{**self.place_view(place), "entries": entries[place.id]} for place in places],
             **self.more(entries),
         }

@@ -46,12 +46,18 @@ async function post(path, body) {
   return data;
 }
 
-// Takes the place of what a node holds; what had the focus there keeps it.
-function redraw(node, children) {
+// Puts what `draw` makes into a node, unless it shows just that already: what is replaced between press and release of
+// a mouse button is never clicked. What had the focus keeps it.
+function redraw(node, shown, draw) {
+  const now = JSON.stringify(shown);
+  if (drawn.get(node) === now) return;
+  drawn.set(node, now);
   const focused = node.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
-  node.replaceChildren(...children);
+  node.replaceChildren(...draw());
   if (focused !== undefined) [...node.querySelectorAll("[data-key]")].find((one) => one.dataset.key === focused)?.focus();
 }
+
+const drawn = new WeakMap();
 
 async function attempt(work) {
   try {
@@ -126,9 +132,9 @@ function renderChats() {
   const address = `telegram:${current.chat}${current.thread ? `/${current.thread}` : ""}`;
   $("chat-title").textContent = current.topic ? `${current.kind} › ${current.title}` : current.title;
   $("chat-address").textContent = address;
-  redraw(
-    $("chats"),
-    places().map((place) => {
+  const all = places();
+  redraw($("chats"), [all, current, all.map((place) => view.unread.has(placeKey(place.chat, place.thread)))], () =>
+    all.map((place) => {
       const unread = view.unread.has(placeKey(place.chat, place.thread));
       return el(
         "button",
@@ -397,11 +403,10 @@ function renderAccounts() {
   const names = Object.keys(state.accounts);
   if (!names.includes(view.account)) view.account = names[0];
   view.heard.set(place().address, lastAt(place()));
-  redraw(
-    $("accounts"),
-    names.map((name) => {
+  const about = names.map((name) => [name, state.accounts[name].title, Boolean(failing(name)), name !== view.account && state.accounts[name].places.some(isUnread)]);
+  redraw($("accounts"), [about, view.account], () =>
+    about.map(([name, title, fails, unread]) => {
       const shown = name === view.account;
-      const fails = failing(name);
       return el(
         "button",
         {
@@ -415,9 +420,9 @@ function renderAccounts() {
           onclick: () => open(name),
           onkeydown: (event) => onTabKey(event, names, name),
         },
-        state.accounts[name].title,
+        title,
         fails ? el("span", { class: "hidden" }, " (does not answer as it should)") : null,
-        !shown && state.accounts[name].places.some(isUnread) ? el("span", { class: "badge", role: "img", "aria-label": "new messages" }) : null,
+        unread ? el("span", { class: "badge", role: "img", "aria-label": "new messages" }) : null,
       );
     }),
   );
@@ -438,11 +443,9 @@ function renderAccount() {
   const current = place();
   $("account-title").replaceChildren(title, " ", el("code", {}, view.account));
   $("account-note").textContent = subscribed ? "" : "not subscribed yet";
-  $("account-switch").dataset.side = view.account;
   $("place-title").textContent = current.title;
   $("place-address").textContent = current.address;
-  redraw(
-    $("places"),
+  redraw($("places"), places.map((one) => [one.address, one.title, isUnread(one), one === current]), () =>
     places.map((one) =>
       el(
         "button",
@@ -455,10 +458,12 @@ function renderAccount() {
   const list = $("entries");
   const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 60;
   const byId = new Map(current.entries.filter((one) => one.id).map((one) => [one.id, one]));
-  redraw(list, current.entries.length ? current.entries.map((one) => entry(one, byId.get(one.reply_to))) : [el("p", { class: "empty" }, current.hint)]);
+  redraw(list, [current.address, current.hint, current.entries], () =>
+    current.entries.length ? current.entries.map((one) => entry(one, byId.get(one.reply_to))) : [el("p", { class: "empty" }, current.hint)],
+  );
   if (atEnd) list.scrollTop = list.scrollHeight;
   renderSpeakers(current);
-  renderSwitches();
+  drawSwitch($("account-switch"), view.account);
 }
 
 // What was said there: `out` came from a person there, anything else was brought by the bot.
@@ -535,8 +540,8 @@ async function speakHere() {
 }
 
 function renderSwitches() {
-  for (const holder of document.querySelectorAll(".switch[data-side]")) drawSwitch(holder, holder.dataset.side);
-  for (const tab of $("accounts").children) tab.classList.toggle("failing", Boolean(failing(tab.dataset.key)));
+  drawSwitch($("telegram-switch"), "telegram");
+  if (view.account) renderAccounts();
   renderTour();
 }
 
@@ -839,6 +844,8 @@ function listen() {
     document.body.classList.remove("away");
     state.example = all.example;
     for (const name of ["telegram", "switches", "accounts", "bot", "deliveries", "tour", "log"]) TAKE[name](all[name]);
+    // Only now has everything its size.
+    for (const list of ["messages", "entries"]) $(list).scrollTop = $(list).scrollHeight;
   });
   for (const [name, take] of Object.entries(TAKE)) on(name, take);
   on("message", upsert);
