@@ -51,9 +51,10 @@ async def patience(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pa
 async def running(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, patience: Patience
 ) -> AsyncIterator[World]:
-    """The file's world; its ``CHANGES`` are changes to the configuration."""
+    """The file's world; its ``CHANGES`` are changes to the configuration, its ``sides()`` further providers."""
     changes = getattr(request.module, "CHANGES", {})
-    async with World(tmp_path_factory.mktemp("world"), changes=changes) as world:
+    sides = getattr(request.module, "sides", dict)()
+    async with World(tmp_path_factory.mktemp("world"), changes=changes, sides=sides) as world:
         yield world
 
 

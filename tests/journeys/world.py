@@ -35,6 +35,7 @@ from bot.playground.hosting import LoopbackServer
 from bridges.cinnox.sandbox import CinnoxSandbox
 from bridges.echo.sandbox import EchoSandbox
 from bridges.faults import Faults
+from bridges.sandboxes import Sandbox
 from tests.playground.bot_api_schema import API, check_calls
 from tests.ports import free_port
 
@@ -53,6 +54,9 @@ SECRETS = {
     "hook": "canary-hook-secret",
     "webhook": "canary_webhook_secret_0123456789",
     "metrics": "canary-metrics-token-0123456789",
+    "netsapiens": "nss_canary-netsapiens-key",
+    "openim": "canary-openim-secret",
+    "returning_ai": "canary-returning-ai-token",
 }
 SUPPORT, PLAIN, CLUB = "support", "plain", "club"
 """Accounts: CINNOX with a room for replies, CINNOX without one, Echo."""
@@ -258,8 +262,16 @@ class Bot:
 class World:
     """Everything at once; see the module."""
 
-    def __init__(self, folder: Path, *, changes: Mapping[str, Mapping[str, object]] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        changes: Mapping[str, Mapping[str, object]] | None = None,
+        sides: Mapping[str, Sandbox] | None = None,
+    ) -> None:
         self.folder = folder
+        self.sides = dict(sides or {})
+        """Further providers, by the names of their accounts."""
         self.telegram = Emulator(TOKEN, webhook_delay=lambda failures, after: min(retry_delay(failures, 0), 0.2))
         self.support = CinnoxSandbox(token=SECRETS["cinnox"])
         self.plain = CinnoxSandbox(token=SECRETS["cinnox"])
@@ -269,6 +281,7 @@ class World:
             SUPPORT: Server(self.support.app),
             PLAIN: Server(self.plain.app),
             CLUB: Server(self.club.app),
+            **{name: Server(side.app) for name, side in self.sides.items()},
         }
         self.port = free_port()
         self.config = folder / "patchbay.toml"
@@ -291,7 +304,7 @@ class World:
             await server.start()
             self._open.push_async_callback(server.stop)
         self._open.push_async_callback(self.telegram.aclose)
-        for sandbox in (self.support, self.plain, self.club):
+        for sandbox in (self.support, self.plain, self.club, *self.sides.values()):
             self._open.push_async_callback(sandbox.close)
         self.http = await self._open.enter_async_context(
             httpx.AsyncClient(base_url=self.url, timeout=30, trust_env=False)
@@ -299,6 +312,9 @@ class World:
         self.support.subscribed_url = self.hook_url(SUPPORT)
         self.plain.subscribed_url = self.hook_url(PLAIN)
         self.club.hook_url = self.hook_url(CLUB)
+        for name, side in self.sides.items():
+            if hasattr(side, "hook_url"):
+                side.hook_url = self.hook_url(name)
         self.configure()
         await self.start()
         return self
@@ -350,6 +366,10 @@ class World:
                 "token": SECRETS["echo"],
                 "hook_secret": self.hook_secret(CLUB),
                 "signing_secret": SECRETS["signing"],
+            },
+            **{
+                f"accounts.{name}": side.settings(self.servers[name].url, hook_secret=self.hook_secret(name))
+                for name, side in self.sides.items()
             },
         }
         for name, table in self._changes.items():
