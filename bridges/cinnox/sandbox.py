@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import hmac
 import itertools
-import json
 import secrets
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import asdict
+from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import httpx
 from starlette.applications import Starlette
@@ -24,6 +23,19 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from bridges.cinnox.happenings import (
+    STAFF,
+    STATUSES,
+    SUBSCRIPTIONS,
+    Accepted,
+    Enquiry,
+    Happened,
+    InboundSms,
+    Staff,
+    event_body,
+    rfc3339,
+)
+from bridges.cinnox.verifier import Reading, reads
 from bridges.sandboxes import CALLS_MOST, Call, Clock, Feed, Listener, Malformed, json_object, only, utc_now
 
 MESSAGES_MOST = 10
@@ -37,92 +49,6 @@ CODE_DESTINATION = 3000205
 CODE_METHOD = 6450001
 CODE_PARAMETER = 6451000
 CODE_TOO_MANY = 6451010
-
-SUBSCRIPTIONS = {
-    "inbound-sms": "inbound-sms-event-sub",
-    "outbound-sms": "outbound-sms-event-sub",
-    "call": "call-event-sub",
-    "enquiry": "inquiry-event-sub",
-    "enquiry-label": "inquiry-label-event-sub",
-    "staff-contact": "staff-contact-event-sub",
-    "external-contact": "external-contact-event-sub",
-    "label": "label-event-sub",
-}
-"""The last part of each subscription's path; that of external contacts is a guess."""
-_STATUSES: Mapping[str, tuple[str, ...]] = {
-    "outbound-sms": ("Submitted", "Delivered", "Undelivered", "Rejected"),
-    "call": ("CallStart", "CallEnd"),
-    "enquiry": ("Opened", "Handling", "Closed", "Missed"),
-    "staff-contact": ("staffCreate", "staffEdit", "staffDelete"),
-    "external-contact": ("create", "edit", "delete"),
-    "enquiry-label": ("create", "edit", "delete"),
-    "label": ("create", "edit", "delete"),
-}
-"""What an event's status may be; for labels a guess, their fields are not documented."""
-
-Reading: TypeAlias = Literal["object", "object_only", "string", "object_plus_top", "top", "plain", "refuse"]
-"""How a verifier reads the handshake's answer. ``object`` is how Go reads it: unknown fields do not matter;
-``object_only`` minds them; ``refuse`` takes no answer at all."""
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """A message as CINNOX took it: its own log, the truth of what was sent."""
-
-    number: int
-    room: str
-    text: str
-    sender_eid: str
-    receiver_eid: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class InboundSms:
-    """An SMS that somebody sent to the service, and what our side answered to the webhook (0: not reached)."""
-
-    record: str
-    sender: str
-    recipient: str
-    text: str
-    at: datetime
-    status: int
-
-
-@dataclass(frozen=True, slots=True)
-class Happened:
-    """An event that is no inbound SMS, and what our side answered to the webhook (0: not reached)."""
-
-    event: str
-    status: str
-    fields: Mapping[str, object]
-    answer: int
-
-
-@dataclass(frozen=True, slots=True)
-class Staff:
-    """A member of staff."""
-
-    eid: str
-    name: str
-    status: str = "Activated"
-    role: str = "agent"
-    numbers: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Enquiry:
-    """A visitor's case; its room is what messages are sent to."""
-
-    id: str
-    room: str
-    visitor: str
-    case: str
-    channel: str = "CINNOX"
-    status: str = "ongoing"
-
-
-STAFF = (Staff("eid-1", "Sandbox Agent", numbers=("85255509999",)), Staff("eid-2", "Ann Sample", role="admin"))
 
 
 class _Refusal(Exception):
@@ -222,7 +148,7 @@ class CinnoxSandbox:
                     "sender": sms.sender,
                     "recipient": sms.recipient,
                     "text": sms.text,
-                    "at": _rfc3339(sms.at),
+                    "at": rfc3339(sms.at),
                     "status": sms.status,
                 }
                 for sms in self.received
@@ -286,7 +212,7 @@ class CinnoxSandbox:
             "eventDescription": "Inbound SMS",
             "senderNumber": _number(sender, as_string=numbers_as_strings),
             "recipientNumber": _number(recipient, as_string=numbers_as_strings),
-            "receiveTime": _rfc3339(at),
+            "receiveTime": rfc3339(at),
             "contentType": "Text",
             "content": text,
         }
@@ -306,12 +232,23 @@ class CinnoxSandbox:
 
         Raises ``LookupError`` if nobody has subscribed to it, ``ValueError`` if there is no such event or status.
         """
-        if status not in _STATUSES.get(event, ()):
-            known = ", ".join(_STATUSES.get(event, ())) or f"an event of {', '.join(_STATUSES)}"
+        if status not in STATUSES.get(event, ()):
+            known = ", ".join(STATUSES.get(event, ())) or f"an event of {', '.join(STATUSES)}"
             raise ValueError(f"{event} {status} does not happen; there is {known}")
         if event not in self.subscriptions:
             raise LookupError(f"nobody has subscribed to {event}; put it into the account's events and subscribe")
-        body = self._event(event, status, number=next(self._records)) | fields
+        body = (
+            event_body(
+                event,
+                status,
+                number=next(self._records),
+                app_id=self.app_id,
+                member=self.staff[0] if self.staff else None,
+                case=self.enquiries[0].case if self.enquiries else "",
+                at=self._clock(),
+            )
+            | fields
+        )
         if event != "outbound-sms":
             # Of CINNOX's own: "internal use", no handshake.
             body = {"type": "message", "challenge": secrets.token_urlsafe(12), "message": body}
@@ -322,36 +259,6 @@ class CinnoxSandbox:
         self.happened.append(Happened(event, status, fields, answer))
         self._feed.tell("event", event=event, status=status, answer=answer)
         return answer
-
-    def _event(self, event: str, status: str, *, number: int) -> dict[str, object]:
-        service, member = "service-sample.example", self.staff[0] if self.staff else Staff("eid-0", "Nobody")
-        match event:
-            case "outbound-sms":
-                return {
-                    "Type": "tdr",
-                    "AppID": self.app_id,
-                    "ServiceID": service,
-                    "TransactionID": f"tx-{number:06d}",
-                    "RecipientNumber": "85255501234",
-                    "RecipientCountry": "HK",
-                    "ResponseCode": "400" if status == "Rejected" else "",
-                    "Status": status,
-                }
-            case "call":
-                caller = {"eid": "", "number": "85255501234"}
-                return {"id": f"call-{number:06d}", "status": status, "serviceId": service, "caller": caller}
-            case "enquiry":
-                case = self.enquiries[0].case if self.enquiries else f"C-{number}"
-                about = {"status": status, "serviceId": service, "displayCaseNumber": case, "eid": member.eid}
-                return {**about, "type": "inquiry", "channel": "WHATSAPP", "date": _rfc3339(self._clock())}
-            case "staff-contact":
-                about = {"type": "contact", "status": status, "serviceId": service}
-                return {**about, "fullName": member.name, "id": member.eid}
-            case "external-contact":
-                about = {"type": "contact", "status": status, "serviceId": service}
-                return {**about, "fullName": "Sample Visitor", "id": f"contact-{number:06d}"}
-        kind = "inquiryLabel" if event == "enquiry-label" else "label"
-        return {"type": kind, "status": status, "serviceId": service}
 
     # The same for every sandbox (bridges.sandboxes.Sandbox)
 
@@ -478,7 +385,7 @@ class CinnoxSandbox:
         if body["enabled"]:
             self.subscriptions[event] = url
         self._feed.tell("subscription", event=event, enabled=body["enabled"])
-        return {"enabled": body["enabled"], "url": url, "updatedAt": _rfc3339(self._clock())}
+        return {"enabled": body["enabled"], "url": url, "updatedAt": rfc3339(self._clock())}
 
     async def _verify(self, url: str) -> None:
         # With characters that Go's encoder escapes: the answer has to be equal after decoding, not byte for byte.
@@ -533,7 +440,7 @@ class CinnoxSandbox:
                 "sender": f"+{sms.sender}" if sms.sender.isdigit() else sms.sender,
                 "recipient": f"+{sms.recipient}",
                 "text": sms.text,
-                "createdAt": _rfc3339(sms.at),
+                "createdAt": rfc3339(sms.at),
             }
             for sms in self.received
         ]
@@ -541,40 +448,6 @@ class CinnoxSandbox:
 
     async def _post(self, url: str, body: object) -> httpx.Response:
         return await self._connections().post(url, json=body)
-
-
-def reads(answer: httpx.Response, *, challenge: str, reading: Reading) -> bool:
-    """Whether a verifier of this reading takes the answer to a handshake."""
-    if reading == "refuse":
-        return False
-    if reading == "plain":
-        return answer.headers.get("content-type", "").startswith("text/plain") and answer.text == challenge
-    if answer.headers.get("content-type", "").split(";")[0] != "application/json":
-        return False
-    try:
-        body = json.loads(answer.content)
-    except ValueError:
-        return False
-    if not isinstance(body, dict):
-        return False
-    if reading == "top":
-        return body.get("challenge") == challenge
-    # A Go int takes neither "0" nor 0.0 nor false, and a missing one stays 0; here it has to be there.
-    if type(body.get("code")) is not int or body["code"] != 0:
-        return False
-    result = body.get("result")
-    if reading == "string":
-        if not isinstance(result, str):
-            return False
-        try:
-            result = json.loads(result)
-        except ValueError:
-            return False
-    if not isinstance(result, dict) or result.get("challenge") != challenge:
-        return False
-    if reading == "object_only":
-        return set(body) == {"code", "result"} and set(result) == {"challenge"}
-    return reading != "object_plus_top" or body.get("challenge") == challenge
 
 
 def _characters(text: str) -> int:
@@ -604,16 +477,12 @@ def _count(request: Request, name: str, *, default: int) -> int:
     return int(raw[:9])
 
 
-def _rfc3339(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
-
-
 def _shown(message: Accepted) -> dict[str, object]:
     return {
         "number": message.number,
         "text": message.text,
         "sender_eid": message.sender_eid,
-        "at": _rfc3339(message.at),
+        "at": rfc3339(message.at),
     }
 
 

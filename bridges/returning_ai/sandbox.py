@@ -12,9 +12,9 @@ import hmac
 import itertools
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from typing import Any, Literal, TypeAlias
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
 
 import httpx
 from starlette.applications import Starlette
@@ -24,6 +24,19 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from bridges.returning_ai.community import (
+    BRIDGE,
+    CHANNELS,
+    Member,
+    Reaction,
+    Said,
+    Shape,
+    Shaper,
+    about,
+    hook_body,
+    iso,
+)
+from bridges.returning_ai.community import Place as Place
 from bridges.sandboxes import CALLS_MOST, Call, Clock, Feed, Listener, Malformed, json_object, only, utc_now
 
 CALLBACK_TIMEOUT_S = 5.0
@@ -31,60 +44,6 @@ COUNT_MOST = 1000
 IMAGE_BYTES_MOST = 10 << 20
 IMAGES_KEPT = 20
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A channel; one of the type ``forum`` has topics."""
-
-    id: str
-    name: str
-    kind: str = "open"
-    topics: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A user of the community."""
-
-    user_id: str
-    username: str
-    email: str
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """A message as Returning.AI keeps it, whoever wrote it; ``number`` counts those that came through the API."""
-
-    id: str
-    channel: str
-    topic: str
-    user_id: str
-    text: str
-    reply_to: str
-    at: datetime
-    number: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Reaction:
-    """An emoji's shortcode that somebody put on a message."""
-
-    message: str
-    user_id: str
-    emoji: str
-
-
-Shape: TypeAlias = Literal["documented", "wrapped", "camel", "without_id"]
-"""How a webhook's body looks, a guess in each case: as one of "Get Messages"; that inside ``data`` beside an event's
-name; flat with other names and the time in milliseconds; as documented, without the message's id."""
-Shaper: TypeAlias = Callable[[Said, Member, Place], object]
-
-CHANNELS = (
-    Place("66f0c1d2e3a4b5c6d7e8f901", "general"),
-    Place("66f0c1d2e3a4b5c6d7e8f902", "Ideas", "forum", ("77a1b2c3d4e5f60718293a4b",)),
-)
-BRIDGE = Member("66f0b0000000000000000001", "bridge", "bridge@example.com")
 
 
 class _Refusal(Exception):
@@ -182,7 +141,12 @@ class ReturningAiSandbox:
         member = self._member(person)
         self.reactions.append(Reaction(id, member.user_id, shortcode))
         self._feed.tell("reaction", id=id, emoji=shortcode)
-        body = {"event": "reaction_added", "messageId": id, "emoji": shortcode, **self._about(message, member)}
+        body = {
+            "event": "reaction_added",
+            "messageId": id,
+            "emoji": shortcode,
+            **about(message, member, self.channels[message.channel], at=self._clock()),
+        }
         return await self._post(body)
 
     def subscribe_listener(self, listener: Listener) -> Callable[[], None]:
@@ -316,46 +280,20 @@ class ReturningAiSandbox:
             "person": writer.username,
             "text": message.text,
             "reply_to": message.reply_to,
-            "at": _iso(message.at),
+            "at": iso(message.at),
             "number": message.number,
         }
 
     # Webhooks
 
-    def _about(self, message: Said, member: Member) -> dict[str, object]:
-        place = self.channels[message.channel]
-        about: dict[str, object] = {
-            "user": {"user_id": member.user_id, "username": member.username, "email": member.email},
-            "channel": {"channel_id": place.id, "name": place.name},
-            "timestamp": _iso(self._clock()),
-        }
-        return {**about, "forumTopicId": message.topic} if message.topic else about
-
     def _body(self, message: Said) -> object:
         member = next(member for member in self.members if member.user_id == message.user_id)
-        if callable(self.shape):
-            return self.shape(message, member, self.channels[message.channel])
-        body = {"id": message.id, "message": message.text, **self._about(message, member)}
-        body["timestamp"] = _iso(message.at)
-        if message.reply_to:
-            body["replyTo"] = message.reply_to
-        match self.shape:
-            case "wrapped":
-                return {"event": "new_message_posted", "data": body}
-            case "without_id":
-                return {name: value for name, value in body.items() if name != "id"}
-            case "camel":
-                flat: dict[str, object] = {
-                    "messageId": message.id,
-                    "content": message.text,
-                    "userId": member.user_id,
-                    "username": member.username,
-                    "channelId": message.channel,
-                    "createdAt": int(message.at.timestamp() * 1000),
-                }
-                extra = {"forumTopicId": message.topic, "replyTo": message.reply_to}
-                return flat | {name: value for name, value in extra.items() if value}
-        return body
+        place = self.channels[message.channel]
+        return (
+            self.shape(message, member, place)
+            if callable(self.shape)
+            else hook_body(message, member, place, shape=self.shape)
+        )
 
     async def _post(self, body: object) -> int:
         """Post a webhook; returns its status, 0 if nobody listens there. Raises ``LookupError`` if none is entered."""
@@ -512,7 +450,7 @@ class ReturningAiSandbox:
             "message": message.text,
             "user": {"user_id": member.user_id, "email": member.email},
             "channel": {"channel_id": place.id, "name": place.name},
-            "timestamp": _iso(message.at),
+            "timestamp": iso(message.at),
         }
         return {**listed, "forumTopicId": message.topic} if self.tells_topic and message.topic else listed
 
@@ -520,10 +458,6 @@ class ReturningAiSandbox:
 def _check_text(text: str) -> None:
     if not text.strip():
         raise Malformed("message must not be empty")
-
-
-def _iso(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
 
 
 Sandbox = ReturningAiSandbox

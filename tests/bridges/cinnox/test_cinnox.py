@@ -17,7 +17,8 @@ from starlette.types import ASGIApp
 
 from bridges.api import Hook
 from bridges.cinnox.bridge import CinnoxBridge, CinnoxSettings
-from bridges.cinnox.sandbox import CinnoxSandbox, Reading, reads
+from bridges.cinnox.sandbox import CinnoxSandbox
+from bridges.cinnox.verifier import Reading, reads
 from bridges.cinnox.wire import CHALLENGE_MODES, ChallengeMode
 from bridges.driver import drive
 from bridges.errors import Refused, Unavailable

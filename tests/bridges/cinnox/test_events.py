@@ -21,7 +21,8 @@ from starlette.types import ASGIApp
 from bridges.api import Hook, Outgoing
 from bridges.cinnox import wire
 from bridges.cinnox.bridge import CinnoxBridge, CinnoxSettings
-from bridges.cinnox.sandbox import SUBSCRIPTIONS, CinnoxSandbox, Staff
+from bridges.cinnox.happenings import SUBSCRIPTIONS, Staff
+from bridges.cinnox.sandbox import CinnoxSandbox
 from bridges.driver import drive
 from bridges.errors import Garbled, Refused, Unavailable
 from bridges.model import ConversationId, Event, Message, Received, StatusChanged

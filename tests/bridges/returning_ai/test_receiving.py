@@ -23,8 +23,9 @@ from bridges.errors import Garbled, Unavailable
 from bridges.model import TWIN_S, ConversationId, Event, Message, Reacted, Received
 from bridges.returning_ai import wire
 from bridges.returning_ai.bridge import ReturningAiBridge
+from bridges.returning_ai.community import Place, Shape
 from bridges.returning_ai.polling import CHANNELS_MOST, Cursor
-from bridges.returning_ai.sandbox import Place, ReturningAiSandbox, Shape
+from bridges.returning_ai.sandbox import ReturningAiSandbox
 from bridges.returning_ai.settings import ReturningAiSettings
 from bridges.testing import FIXTURE_TIME, play, read_hook
 
