@@ -44,22 +44,35 @@ class KeptToken:
         """Whether it ends within ``margin``."""
         return self.expires_at is not None and now >= self.expires_at - margin
 
-    def to_memory(self, name: str = "token") -> dict[str, str]:
-        """As it is remembered, under this name."""
+    def to_memory(self, name: str = "token", *, bound_to: str = "") -> dict[str, str]:
+        """As it is remembered, under this name; ``bound_to`` is a :func:`binding` to what it was got with."""
         kept = {name: self.value}
+        if bound_to:
+            kept[f"{name}_bound_to"] = bound_to
         return kept if self.expires_at is None else {**kept, f"{name}_expires_at": self.expires_at.isoformat()}
 
     @classmethod
-    def from_memory(cls, memory: Mapping[str, str], name: str = "token") -> KeptToken | None:
-        """The token remembered under this name, if it is one that can be sent in a header."""
+    def from_memory(cls, memory: Mapping[str, str], name: str = "token", *, bound_to: str = "") -> KeptToken | None:
+        """The token remembered under this name, if it can be sent in a header and was got with the same settings."""
         value = memory.get(name, "")
         if not value or not all("!" <= c <= "~" for c in value):
+            return None
+        if bound_to and not same(memory.get(f"{name}_bound_to", ""), bound_to):
             return None
         try:
             at = datetime.fromisoformat(memory[f"{name}_expires_at"])
         except (KeyError, ValueError):
             return cls(value)
         return cls(value, at if at.tzinfo else at.replace(tzinfo=UTC))
+
+
+def binding(*settings: str) -> str:
+    """What ties a kept token to the settings it was got with: with another password it is not used any more.
+
+    Slow on purpose (about 50 ms): it stands in the database beside the token, and a password could be guessed by it.
+    """
+    data = b"".join(len(each.encode()).to_bytes(8, "big") + each.encode() for each in settings)
+    return hashlib.scrypt(data, salt=b"patchbay kept token", n=2**14, r=8, p=1, dklen=16).hex()
 
 
 def same(given: str, expected: str) -> bool:

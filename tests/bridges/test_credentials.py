@@ -12,7 +12,7 @@ import pytest
 from bridges.api import HARMLESS, Credentials, Flow
 from bridges.driver import drive
 from bridges.errors import BridgeError, Garbled, Refused, Unauthorized, Unavailable
-from bridges.signing import KeptToken
+from bridges.signing import KeptToken, binding
 from bridges.testing import play
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -199,6 +199,15 @@ def test_a_kept_token_is_remembered_and_shows_nothing() -> None:
 @pytest.mark.parametrize("value", ["", "with space", "line\nbreak", "café", "nul\x00"])
 def test_what_cannot_be_sent_in_a_header_is_no_token(value: str) -> None:
     assert KeptToken.from_memory({"token": value}) is None
+
+
+def test_a_kept_token_is_not_used_with_other_settings_than_it_was_got_with() -> None:
+    mine, other = binding("https://a.example", "user", "password"), binding("https://a.example", "user", "changed")
+    memory = KeptToken("x", NOW).to_memory(bound_to=mine)
+    assert KeptToken.from_memory(memory, bound_to=mine) == KeptToken("x", NOW)
+    assert KeptToken.from_memory(memory, bound_to=other) is None
+    assert KeptToken.from_memory({"token": "x"}, bound_to=mine) is None
+    assert binding("ab", "c") != binding("a", "bc")
 
 
 def test_a_token_whose_end_makes_no_sense_is_kept_without_one() -> None:
