@@ -19,9 +19,9 @@ from bot.playground.tour import Tour
 from bridges.cinnox.sandbox import CinnoxSandbox
 from bridges.echo.sandbox import EchoSandbox
 from bridges.netsapiens.sandbox import NetSapiensSandbox
-from bridges.openim import sandbox as openim
-from bridges.openim import wire as openim_wire
-from bridges.returning_ai import sandbox as returning_ai
+from bridges.openim.sandbox import OpenIMSandbox
+from bridges.openim.wire import QUOTE
+from bridges.returning_ai.sandbox import ReturningAiSandbox
 from bridges.sandboxes import Change
 
 Secret = Callable[[str], str]
@@ -178,13 +178,14 @@ class OpenIM(Account):
 
     name, provider, title = "im", "openim", "OpenIM"
     replies = True
-    sandbox: openim.OpenIMSandbox
+    sandbox: OpenIMSandbox
 
     def __init__(self, secret: Secret, *, client: httpx.AsyncClient, clock: Clock) -> None:
-        sandbox = openim.OpenIMSandbox(secret=secret(self.name), client=client)
+        sandbox = OpenIMSandbox(secret=secret(self.name), client=client)
         people = ("alice", "bob")
-        groups = {example.IM_OPS: "Ops room", example.IM_LOUNGE: "Lounge"}
-        sandbox.groups = {id: openim.Group(id, title, list(people)) for id, title in groups.items()}
+        usual, titles = next(iter(sandbox.groups.values())), {example.IM_OPS: "Ops room", example.IM_LOUNGE: "Lounge"}
+        groups = (replace(usual, id=id, name=name, members=list(people), muted=[]) for id, name in titles.items())
+        sandbox.groups = {group.id: group for group in groups}
         topic = Topic("ops", "OpenIM Ops room", RED, "name=ops")
         hint = f"Nothing was said here. Joined with the lounge of {ReturningAi.title}, both ways, without Telegram."
         places = (
@@ -207,7 +208,7 @@ class OpenIM(Account):
         if all(message.client_id != reply_to for message in self.sandbox.stored):
             raise LookupError(f"there is no message {reply_to[:80]}")
         content = {"text": text, "quoteMessage": {"clientMsgID": reply_to}}
-        return await self.sandbox.say_element(person, there, openim_wire.QUOTE, content)
+        return await self.sandbox.say_element(person, there, QUOTE, content)
 
     def arrived(self) -> Iterator[tuple[str, Json]]:
         revoked = {message.client_id for message in self.sandbox.stored if message.revoked}
@@ -223,19 +224,12 @@ class ReturningAi(Account):
 
     name, provider, title = "club", "returning_ai", "Returning.AI"
     replies = True
-    sandbox: returning_ai.ReturningAiSandbox
+    sandbox: ReturningAiSandbox
 
     def __init__(self, secret: Secret, *, client: httpx.AsyncClient, clock: Clock) -> None:
         general, lounge, ideas = example.CLUB_GENERAL, example.CLUB_LOUNGE, example.CLUB_IDEAS
-        sandbox = returning_ai.ReturningAiSandbox(
-            token=secret(self.name),
-            channels=(
-                returning_ai.Place(general, "general"),
-                returning_ai.Place(lounge, "lounge"),
-                returning_ai.Place(ideas, "Ideas", "forum", (example.CLUB_TOPIC,)),
-            ),
-            client=client,
-        )
+        sandbox = ReturningAiSandbox(token=secret(self.name), client=client)
+        sandbox.channels[lounge] = replace(sandbox.channels[general], id=lounge, name="lounge")
         people = ("Cleo", "Finn")
         topic = Topic("general", "Club general", VIOLET, "name=general")
         both = f"Nothing was said here. Joined with the lounge of {OpenIM.title}, both ways, without Telegram."

@@ -7,13 +7,14 @@ import os
 import queue
 import signal
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -673,6 +674,7 @@ def test_a_second_start_goes_on_where_the_first_stopped(tmp_path: Path) -> None:
         first.post("sms", **{"from": KNOWN_NUMBER}, text="first sms")
         topic = first.topic("sms")
         sms = eventually(lambda: first.written("first sms", DESK, topic), what="the SMS")
+        told = tell_everywhere(first, "before the stop")
         info, pid = first.http.get("/playground/info").json(), first.bot()["pid"]
         assert first.end() == 0
         assert not exists(pid)
@@ -681,6 +683,7 @@ def test_a_second_start_goes_on_where_the_first_stopped(tmp_path: Path) -> None:
         again = second.http.get("/playground/info").json()
         assert (again["telegram"], again["accounts"]) == (info["telegram"], info["accounts"])
         assert second.room("room-42") == ["before the stop"] and second.ticked("send")
+        assert said_in_places(second) == told
         assert second.mark(said) == "👌"
         assert second.say("/whoami") > said
         eventually(lambda: second.written("You are Ann", ANN), what="the answer")
@@ -688,10 +691,32 @@ def test_a_second_start_goes_on_where_the_first_stopped(tmp_path: Path) -> None:
         eventually(lambda: second.written("second sms", DESK, topic), what="the second SMS")
         second.say("late answer", chat=DESK, thread=topic, reply_to=sms["id"])
         eventually(lambda: [t for t in second.room(REPLY_ROOM) if "late answer" in t], what="the reply")
+        tell_everywhere(second, "after the stop")
         assert second.state("deliveries")["balance"]["inbound"]["duplicates"] == 0
         assert second.end() == 0
     with playground(folder, "--reset") as third:
         assert third.room("room-42") == [] and not third.ticked("send")
+        assert not any(said_in_places(third).values())
+
+
+def tell_everywhere(running: Running, text: str) -> dict[str, list[Json]]:
+    """A word from every joined place into its topic and one back; gives what stands in the places then."""
+    for joined in JOINED:
+        tell(running, joined, f"{text}, {joined.place}")
+    return said_in_places(running)
+
+
+def tell(running: Running, joined: Joined, said: str) -> None:
+    topic = running.topic(joined.topic)
+    running.post("say", account=joined.account, conversation=joined.place, person=joined.person, text=said)
+    eventually(lambda: running.written(said, DESK, topic), what=said)
+    running.say(f"answer {said}", chat=DESK, thread=topic)
+    eventually(lambda: running.arrived(f"answer {said}", joined.account, joined.place), what=f"the answer to {said}")
+    eventually(lambda: running.settled(f"answer {said}"), what=f"the end of the answer to {said}")
+
+
+def said_in_places(running: Running) -> dict[str, list[Json]]:
+    return {f"{joined.account}:{joined.place}": running.place(joined.account, joined.place) for joined in JOINED}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -700,6 +725,7 @@ def test_a_playground_that_is_killed_takes_the_bot_with_it_and_starts_again(tmp_
     with playground(folder) as first:
         pid = first.bot()["pid"]
         last = first.say("/whoami")
+        tell_everywhere(first, "before the kill")
         first.end(signal.SIGKILL)
         eventually(lambda: not exists(pid), what="the end of the bot")
     with playground(folder) as second:
@@ -708,6 +734,42 @@ def test_a_playground_that_is_killed_takes_the_bot_with_it_and_starts_again(tmp_
         eventually(
             lambda: [m for m in second.messages(ANN) if (m.get("reply_to") or {}).get("id") == new], what="an answer"
         )
+        tell_everywhere(second, "after the kill")
+        assert second.state("deliveries")["balance"]["inbound"]["duplicates"] == 0
+
+
+FIRST_ROUTES = ("sms", "new-numbers", "echo", "community")
+
+
+def to_first_version(folder: Path) -> None:
+    """Make the folder what the version left that had CINNOX and Echo alone."""
+    world = json.loads((folder / "world.json").read_text())
+    world["accounts"] = {name: world["accounts"][name] for name in ("support", "echo")}
+    world["said"] = [{k: v for k, v in said.items() if k != "status"} for said in world["said"]["echo"]]
+    (folder / "world.json").write_text(json.dumps(world))
+    marker = json.loads((folder / "playground.json").read_text())
+    marker["topics"] = {name: marker["topics"][name] for name in ("sms", "echo", "new_numbers")}
+    (folder / "playground.json").write_text(json.dumps(marker))
+    with closing(sqlite3.connect(folder / "patchbay.sqlite3")) as database, database:
+        database.execute("UPDATE meta SET value = 'yes' WHERE key = 'playground routes'")
+        database.execute("DELETE FROM routes WHERE name NOT IN (?, ?, ?, ?)", FIRST_ROUTES)
+        database.execute("DELETE FROM routes WHERE name = 'community'")  # as if somebody had removed it
+
+
+def test_a_world_of_the_first_version_gets_the_new_providers_and_keeps_what_it_had(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    with playground(folder) as first:
+        first.post("echo", person="Dana", text="from the old days")
+        eventually(lambda: first.written("from the old days", DESK, first.topic("echo")), what="Dana's words")
+        assert first.end() == 0
+    to_first_version(folder)
+    with playground(folder) as second:
+        assert [(one["text"], one["status"]) for one in second.place("echo", LOBBY)] == [("from the old days", 200)]
+        tell_everywhere(second, "after the update")
+        command = [*second.http.get("/playground/info").json()["bot"]["command"], "routes", "list", "--json"]
+        listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=WITHIN_S, check=True)
+        assert {route["name"] for route in json.loads(listed.stdout)} == ROUTES - {"community"}
+        assert second.end() == 0
 
 
 def test_it_runs_from_any_directory_with_an_empty_home_and_writes_only_there(tmp_path: Path) -> None:

@@ -16,19 +16,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from bot.addresses import parse_address
 from bot.playground import example
-from bot.playground.account import Account, webhook_client
-from bot.playground.accounts import make_accounts, route_lines, topics_of
+from bot.playground.account import Account, webhook_client, worst
+from bot.playground.accounts import Cinnox, make_accounts, route_lines, topics_of
+from bot.playground.bodies import Wrong
 from bot.playground.emulator import Emulator
 from bot.playground.folder import LOG, MARKER, PORTS, WORLD, Folder, FolderError
+from bot.playground.hosting import LoopbackServer
 from bot.playground.live import WAITING_MOST, Hub
+from bot.playground.main import said_of
 from bot.playground.process import LOG_BYTES_MOST, Log, environment
 from bot.playground.tour import STEPS, Tour
 from bot.playground.views import message_view, telegram_view
 from bot.playground.web import FILES, PAGE, refusal
 from bot.routing import Incoming, Kind, Router, parse_route
+from bridges.registry import PROVIDERS
 
 # --- who may come in
 
@@ -217,6 +223,129 @@ def test_the_example_routes_can_be_read_and_known_numbers_go_to_their_topics_alo
     assert goes(f"pbx:sms/{example.CALLER}") == [f"telegram:{example.DESK}/{topics['caller']}"]
     assert goes(f"pbx:sms/{example.OTHER_CALLER}") == [f"telegram:{example.DESK}/{topics['new_numbers']}"]
     assert goes(f"telegram:{example.DESK}/{topics['echo']}") == [f"echo:{example.LOBBY}"]
+
+
+def test_topics_that_a_world_has_are_not_opened_again(accounts: dict[str, Account]) -> None:
+    emulator = Emulator()
+    example.make_world(emulator)
+    wanted = topics_of(accounts.values())
+    first = example.open_topics(emulator, wanted[:2], known={})
+    every = example.open_topics(emulator, wanted, known=first)
+    assert set(every) == {topic.key for topic in wanted} and every.items() >= first.items()
+    assert sorted(emulator.chats[example.DESK].topics) == sorted(every.values())
+
+
+def test_every_account_has_a_place_where_somebody_can_speak_and_every_address_can_be_read(
+    accounts: dict[str, Account],
+) -> None:
+    for name, account in accounts.items():
+        assert any(place.people for place in account.places)
+        for place in account.places:
+            assert account.place(place.id) is place
+            assert str(parse_address(account.address(place))) == f"{name}:{place.id}"
+
+
+def test_the_providers_of_the_example_are_those_that_there_are(accounts: dict[str, Account]) -> None:
+    assert {account.provider for account in accounts.values()} == set(PROVIDERS)
+    assert {account.title for account in accounts.values()} == {bridge.title for bridge in PROVIDERS.values()}
+
+
+def test_the_bot_takes_the_settings_of_every_account(accounts: dict[str, Account]) -> None:
+    for account in accounts.values():
+        table = account.settings("http://127.0.0.1:1", hook_secret="hook-secret-0123456789")
+        assert PROVIDERS[account.provider].Settings.model_validate(table).provider == account.provider
+        # The configuration is written in JSON's notation, which is TOML's for these alone.
+        values = [item for value in table.values() for item in (value if isinstance(value, list | tuple) else [value])]
+        assert all(isinstance(value, str | int | float | bool) for value in values)
+
+
+# --- what is said at a provider
+
+
+class Listener:
+    """Where webhooks go: answers with the status that it is told, or not at all."""
+
+    def __init__(self) -> None:
+        self.status = 200
+        self.heard = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.heard += 1
+        await Response(status_code=self.status)(scope, receive, send)
+
+
+@pytest.fixture
+async def listener() -> AsyncIterator[tuple[Listener, LoopbackServer]]:
+    made = Listener()
+    async with LoopbackServer(made) as server:
+        yield made, server
+
+
+SPEAKING = ("im", "club", "echo")
+"""Accounts whose events are posted to an address that somebody enters."""
+
+
+@pytest.mark.parametrize("name", SPEAKING)
+async def test_what_is_said_is_shown_with_the_answer_of_the_bot(
+    accounts: dict[str, Account], listener: tuple[Listener, LoopbackServer], name: str
+) -> None:
+    (bot, server), account = listener, accounts[name]
+    account.post_to(f"{server.url}/hooks")
+    place = account.places[0]
+    said = await account.say({"account": name, "text": "one"})
+    assert (said["status"], said["delivered"], said["conversation"]) == (200, True, place.id)
+    bot.status = 503
+    said = await account.say({"account": name, "text": "two"})
+    assert (said["status"], said["delivered"]) == (503, False)
+    await server.down()
+    with pytest.raises(Wrong, match=r"the bot was not reached.*send it once more") as wrong:
+        await account.say({"account": name, "text": "three"})
+    assert wrong.value.status == 502 and bot.heard == 2
+    (shown,) = [one for one in account.view("")["places"] if one["id"] == place.id]
+    assert [(entry["text"], entry["status"], entry["out"]) for entry in shown["entries"]] == [
+        ("one", 200, True),
+        ("two", 503, True),
+        ("three", 0, True),
+    ]
+
+
+@pytest.mark.parametrize("name", ["support", "pbx"])
+async def test_nobody_can_speak_before_the_bot_has_subscribed(accounts: dict[str, Account], name: str) -> None:
+    with pytest.raises(Wrong, match="subscribe") as wrong:
+        await accounts[name].say({"account": name, "text": "too early"})
+    assert wrong.value.status == 409
+    assert not any(place["entries"] for place in accounts[name].view("")["places"])
+
+
+async def test_an_sms_that_did_not_arrive_is_sent_again_as_the_same_event(
+    accounts: dict[str, Account], listener: tuple[Listener, LoopbackServer]
+) -> None:
+    (bot, server), account = listener, accounts["support"]
+    assert isinstance(account, Cinnox)
+    account.sandbox.subscribed_url = f"{server.url}/hooks"
+    bot.status = 503
+    first = await account.say({"account": "support", "text": "hello"})
+    bot.status = 200
+    again = await account.say({"account": "support", "text": "hello", "id": first["id"]})
+    assert again["id"] == first["id"]
+    view = account.view("")
+    (shown,) = [one for one in view["places"] if one["id"] == f"sms/{example.KNOWN_NUMBER}"]
+    assert [(entry["text"], entry["status"]) for entry in shown["entries"]] == [("hello", 200)]
+    assert [sms["attempts"] for sms in view["sms"]] == [2]
+
+
+@pytest.mark.parametrize(
+    ("answers", "status"), [([], 0), ([200], 200), ([200, 200], 200), ([200, 0], 0), ([200, 503], 503)]
+)
+def test_of_several_webhooks_the_one_that_failed_counts(answers: list[int], status: int) -> None:
+    assert worst(answers) == status
+
+
+def test_what_the_first_version_wrote_down_was_said_at_echo() -> None:
+    said = [{"id": "m1", "text": "a"}, {"id": "", "text": "b"}]
+    assert said_of(said, account="echo") == [{"status": 200, **said[0]}, {"status": 0, **said[1]}]
+    assert said_of(said, account="club") == []
+    assert said_of({"club": [{"id": "", "text": "c", "status": 200}]}, account="club")[0]["status"] == 200
 
 
 # --- what is shown
