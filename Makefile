@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: run test lint bench torture lock clean
+.PHONY: run test lint bench bench-import torture lock clean
 
 run: $(VENV)/.run-ready
 	@$(BIN)/python -m bot playground --port $(PORT)
@@ -20,6 +20,9 @@ lint: $(VENV)/.test-ready
 
 bench: $(VENV)/.test-ready
 	@$(BIN)/python -m tests.benchmarks
+
+bench-import: $(VENV)/.test-ready
+	@$(BIN)/python -m tests.benchmarks.imports
 
 torture: $(VENV)/.test-ready
 	@$(BIN)/python -m tests.torture
