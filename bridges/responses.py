@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -61,6 +62,7 @@ def raise_for_status(response: httpx.Response, *, what: str, detail: str = "") -
     raise Refused(f"{what}: HTTP {status}{said}")
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 SAID_MOST = 200
 _HIDDEN = "•••"
 
@@ -108,4 +110,4 @@ def parsed(response: httpx.Response, wire: type[W], *, what: str) -> W:
 def clean(text: str) -> str:
     """Text fit for every store: no U+0000, lone surrogates replaced by U+FFFD."""
     text = text.replace("\x00", "")
-    return text.encode("utf-8", "replace").decode() if any("\ud800" <= c <= "\udfff" for c in text) else text
+    return _SURROGATE.sub("\ufffd", text)
