@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar, NoReturn
 
 import emoji
@@ -27,26 +26,17 @@ from bridges.responses import clean, quoted
 from bridges.returning_ai import inbound, wire
 from bridges.returning_ai.answers import judge, said_in
 from bridges.returning_ai.guide import instructions
+from bridges.returning_ai.known import Known
 from bridges.returning_ai.polling import NOTHING, Cursor, Item, Seen, gap_hook, hooks_of, seen_in
 from bridges.returning_ai.settings import EXAMPLES, ReturningAiSettings, is_id
+from bridges.returning_ai.tries import Tries, has_words, names_in
 from bridges.signing import Bearer, fingerprint
 
-TRIES_MOST = 1000
-"""Sends that are kept in mind for ``confirm``."""
 WIDER = 10
 """How many times as many messages are asked for where a page does not reach back to what was seen."""
 WHOLE_BELOW = 10
 """A guess: no server gives fewer messages than this at a time while it has more."""
 SHOWN_MOST = 40
-_FORUMS = "forums"
-
-
-@dataclass(frozen=True, slots=True)
-class _Try:
-    """A send that began, and what had been seen of its channel by then; None: nothing."""
-
-    what: str
-    seen: Seen | None
 
 
 class ReturningAiBridge:
@@ -73,7 +63,6 @@ class ReturningAiBridge:
         self._settings = settings
         self._api = f"{settings.base_url}{settings.path_prefix}"
         self._send = httpx.URL(f"{self._api}/messages/send")  # read once: that is a third of making a request
-        self._read = settings.messages_url or f"{self._api}/messages"
         self.capabilities = replace(
             type(self).capabilities,
             text_limit=settings.text_limit,
@@ -81,11 +70,9 @@ class ReturningAiBridge:
         )
         self._secrets = (settings.token.get_secret_value(), settings.hook_secret.get_secret_value())
         self._auth = Bearer(settings.token.get_secret_value())
-        self._ours = {each.casefold() for each in (settings.sender, *settings.sender_ids)}
-        self._forums: frozenset[str] = frozenset()
-        self._learnt: Mapping[str, str] = {}
+        self._known = Known(settings)
         self._seen: dict[str, Seen] = {}
-        self._tries: OrderedDict[str, _Try] = OrderedDict()
+        self._tries = Tries()
 
     @property
     def auth(self) -> httpx.Auth:
@@ -95,20 +82,12 @@ class ReturningAiBridge:
     # What was learnt
 
     def recall(self, memory: Mapping[str, str]) -> None:
-        """See :meth:`bridges.api.Remembers.recall`: the channels that are forums."""
-        known = memory.get(_FORUMS)
-        channels = known.split(" ") if known else []
-        if known is not None and all(is_id(channel) for channel in channels):
-            self._learn(frozenset(channels))
+        """See :meth:`bridges.api.Remembers.recall`: forums, the sender's names, where messages are read."""
+        self._known.recall(memory)
 
     def learnt(self) -> Mapping[str, str]:
         """See :meth:`bridges.api.Remembers.learnt`."""
-        return self._learnt
-
-    def _learn(self, forums: frozenset[str]) -> None:
-        if forums != self._forums:
-            self._forums = forums
-            self._learnt = {_FORUMS: " ".join(sorted(forums))}
+        return self._known.learnt
 
     # Sending
 
@@ -131,10 +110,10 @@ class ReturningAiBridge:
         channel, _, topic = out.conversation.partition("/")
         text = self._text_of(out.message)
         answered = out.message.reply_to
-        if answered is None and not topic and channel in self._forums:
+        if answered is None and not topic and channel in self._known.forums:
             raise self._topic_missing(channel)
         images = self._images_of(out)
-        self._note(out, channel)
+        self._tries.note(out, channel=channel, seen=self._seen.get(channel))
         addresses = []
         for number, (attachment, data) in enumerate(images):
             addresses.append((yield from self._upload(attachment, data, boundary=_boundary(out, number))))
@@ -237,47 +216,22 @@ class ReturningAiBridge:
         if not self._reads:
             raise Refused(f"{what} cannot be asked without reading messages; set poll_seconds or messages_url")
         channel = out.conversation.partition("/")[0]
-        tried = self._tries.get(out.key)
-        wanted = self._what(out, channel)
-        twice = any(each.what == wanted for key, each in self._tries.items() if key != out.key)
         count = self._settings.poll_count
         page = yield from self._page(channel, count=count)
-        seen = NOTHING if tried is None or tried.seen is None else tried.seen
-        newer = [item for item in page if not seen.has(item) and self._has_words(item, out.message)]
-        found = [item for item in newer if self._is_ours(item)]
-        certain = tried is not None and tried.seen is not None and not twice
-        if found and certain:
+        seen = self._tries.seen_before(out, channel=channel)
+        newer = [item for item in page if not (seen or NOTHING).has(item) and has_words(item, out.message)]
+        found = [item for item in newer if any(name.casefold() in self._known.ours for name in names_in(item))]
+        if found and seen is not None:
             id = wire.word(found[0].get("id"))
             return Receipt(ids=(MessageId(id),) if id else ())
         whole = len(page) < min(count, WHOLE_BELOW)
-        if not newer and (whole or (certain and seen.reached_by(page, asked=count))):
+        if not newer and (whole or (seen is not None and seen.reached_by(page, asked=count))):
             return None
         raise Refused(f"{what} cannot be told from its latest {len(page)} messages")
 
     @property
     def _reads(self) -> bool:
         return self._settings.poll_seconds > 0 or bool(self._settings.messages_url)
-
-    def _what(self, out: Outgoing, channel: str) -> str:
-        return fingerprint(channel, _plain(out.message.text), str(len(out.message.attachments)))
-
-    def _note(self, out: Outgoing, channel: str) -> None:
-        if out.key not in self._tries:  # what was seen before the first attempt counts for all of them
-            self._tries[out.key] = _Try(self._what(out, channel), self._seen.get(channel))
-        while len(self._tries) > TRIES_MOST:
-            self._tries.popitem(last=False)
-
-    def _is_ours(self, item: Item) -> bool:
-        who = [wire.word(wire.at_path(item, f"user.{name}")) for name in ("user_id", "email", "username")]
-        return any(each and each.casefold() in self._ours for each in who)
-
-    def _has_words(self, item: Item, message: Message) -> bool:
-        """Whether an item holds the words of a message, and addresses for its images."""
-        text, wanted = item.get("message"), _plain(message.text)
-        if not isinstance(text, str) or not _plain(text).startswith(wanted):
-            return False
-        more = _plain(text).removeprefix(wanted).split()
-        return len(more) == len(message.attachments) and all(wire.is_web_address(each) for each in more)
 
     # Looking
 
@@ -287,14 +241,28 @@ class ReturningAiBridge:
         forums = sum(channel.kind == wire.FORUM for channel in channels)
         line = f"Returning.AI accepts the key: {len(channels)} channels, {forums} of them forums"
         if "@" not in self._settings.sender:
-            return line
+            unknown = self._settings.poll_seconds > 0 and len(self._known.ours) < 2
+            return line + ("; set sender_ids, or what is polled of our own is not known as ours" if unknown else "")
         response = yield self._info_request(self._settings.sender)
         reply = wire.reply_of(response.content)
         said = said_in(reply, hide=self._secrets)
         if response.status_code in (400, 404) and "user" in said.casefold() and "/users/" not in said:
             raise Refused(f"Returning.AI knows no sender {self._settings.sender}: {said}; check sender")
         known = response.is_success and reply is not None and reply.succeeded
+        if known and reply is not None:
+            self._known.learn_names(wire.names_of(reply.data))
         return f"{line}; the sender {'exists' if known else 'could not be checked'}"
+
+    def _ask_who(self) -> Flow[None]:
+        """Learn under which names the sender's own messages may come back. It may fail: then nothing is learnt."""
+        try:
+            response = yield self._info_request(self._settings.sender)
+            self._known.learn_names(wire.names_of(self._judge(response, what="Returning.AI user").data))
+        except Unavailable:
+            return  # asked again at the next look
+        except BridgeError:
+            pass
+        self._known.asked_who = True
 
     def conversations(self) -> Flow[Sequence[Listed]]:
         """See :meth:`bridges.api.Lists.conversations`. A forum's topics cannot be asked for: those configured."""
@@ -317,18 +285,25 @@ class ReturningAiBridge:
         channels = wire.channels_of(self._judge(response, what=what).data)
         if channels is None:
             raise Garbled(f"{what}: the answer has no list of channels; check base_url and path_prefix")
-        self._learn(frozenset(each.id for each in channels if each.kind == wire.FORUM and is_id(each.id)))
+        self._known.learn_forums(frozenset(each.id for each in channels if each.kind == wire.FORUM and is_id(each.id)))
         return channels
 
     def _page(self, channel: str, *, count: int) -> Flow[Sequence[Item]]:
         what = "Returning.AI messages"
-        url = httpx.URL(self._read).copy_merge_params({"channel_id": channel, "count": str(count)})
-        response = yield httpx.Request("GET", url, extensions=dict(HARMLESS))
+        read = self._known.read
+        for address in read:
+            url = httpx.URL(address).copy_merge_params({"channel_id": channel, "count": str(count)})
+            response = yield httpx.Request("GET", url, extensions=dict(HARMLESS))
+            # Where it is read is a guess as long as nobody has said it.
+            if response.status_code not in (404, 405) or address == read[-1]:
+                break
         if response.status_code == 404 and wire.reply_of(response.content) is None:
             raise Refused(f"{what}: HTTP 404, they are not read here; set messages_url, e.g. {wire.MESSAGES_HERE}")
         page = wire.messages_of(self._judge(response, what=what).data)
         if page is None:
             raise Garbled(f"{what}: the answer has no list of messages; check messages_url")
+        if len(read) > 1 and read == self._known.read:
+            self._known.learn_where(address)
         return page
 
     # Receiving
@@ -338,7 +313,7 @@ class ReturningAiBridge:
 
     def decode(self, hook: Hook) -> Sequence[Event]:
         """See :meth:`bridges.api.Bridge.decode`. Every JSON body gives at least one event."""
-        return inbound.decode(hook, self._settings)
+        return inbound.decode(hook, self._settings, ours=self._known.ours)
 
     def instructions(self, url: str) -> str:
         """See :meth:`bridges.api.Instructs.instructions`."""
@@ -351,6 +326,8 @@ class ReturningAiBridge:
 
     def poll(self, cursor: str) -> Flow[Polled]:
         """See :meth:`bridges.api.Polls.poll`. Looks at some of the channels at a time, and at each in its turn."""
+        if not self._known.asked_who:
+            yield from self._ask_who()
         kept = Cursor.from_text(cursor)
         channels: Sequence[str] = self._settings.poll_channels
         if not channels:
@@ -444,8 +421,7 @@ class ReturningAiBridge:
         lines = []
         for item in page[: int(count)]:
             id, at = wire.word(item.get("id")) or "-", wire.word(item.get("timestamp")) or "-"
-            who = [wire.word(wire.at_path(item, f"user.{name}")) for name in ("user_id", "email", "username")]
-            lines.append(f"{id}  {at}  {' '.join(filter(None, who)) or '-'}")
+            lines.append(f"{id}  {at}  {' '.join(names_in(item)) or '-'}")
         return "\n".join(lines) or "there are no messages"
 
     def _info_request(self, id_or_email: str) -> httpx.Request:
@@ -464,10 +440,6 @@ def shortcode(mark: str) -> str:
     if not (len(code) > 2 and code.startswith(":") and code.endswith(":") and code.count(":") == 2 and " " not in code):
         raise Inexpressible("Returning.AI takes reactions by shortcode, and this one has none; example: 👍")
     return code
-
-
-def _plain(text: str) -> str:
-    return " ".join(clean(text).split())
 
 
 def _boundary(out: Outgoing, number: int) -> str:

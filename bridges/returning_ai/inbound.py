@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -41,8 +41,8 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 _AS_DOCUMENTED = FieldPaths()
 
 
-def decode(hook: Hook, settings: ReturningAiSettings) -> Sequence[Event]:
-    """See :meth:`bridges.api.Bridge.decode`."""
+def decode(hook: Hook, settings: ReturningAiSettings, *, ours: Set[str]) -> Sequence[Event]:
+    """See :meth:`bridges.api.Bridge.decode`. ``ours`` are the names of the sender, in small letters."""
     body = parse_json(hook.body)
     at = hook.received_at or _EPOCH
     at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
@@ -52,7 +52,9 @@ def decode(hook: Hook, settings: ReturningAiSettings) -> Sequence[Event]:
     polled = hook.path.removeprefix(POLLED) if hook.path.startswith(POLLED) else ""
     items = body if isinstance(body, list) and body else [body]
     try:
-        return tuple(_Reading(item, settings=settings, polled=polled, received_at=at).event() for item in items)
+        return tuple(
+            _Reading(item, settings=settings, ours=ours, polled=polled, received_at=at).event() for item in items
+        )
     except RecursionError as error:
         raise Garbled("the body is nested too deeply") from error
 
@@ -81,9 +83,12 @@ class _Someone:
 class _Reading:
     """One body, with everything that may hold a field of it."""
 
-    def __init__(self, item: object, *, settings: ReturningAiSettings, polled: str, received_at: datetime) -> None:
+    def __init__(
+        self, item: object, *, settings: ReturningAiSettings, ours: Set[str], polled: str, received_at: datetime
+    ) -> None:
         self._item = item
         self._settings = settings
+        self._ours = ours
         self._polled = polled
         self._paths = _AS_DOCUMENTED if polled else settings.fields
         self._received_at = received_at
@@ -124,7 +129,6 @@ class _Reading:
             return self._unsupported("message without text")
         told = self._value("time")
         at = wire.time_of(told) or self._received_at
-        ours = {each.casefold() for each in (self._settings.sender, *self._settings.sender_ids)}
         # Where nothing of the message's own tells when it was written, the arrival does: equal words may come again.
         when = json.dumps(told, sort_keys=True) if wire.time_of(told) else self._received_at.isoformat()
         who = someone.by(self._settings.match_by)
@@ -139,7 +143,7 @@ class _Reading:
                 reply_to=MessageId(answered) if (answered := self._word("reply_to")) else None,
                 attachments=images,
             ),
-            ours=bool(someone.names & ours),
+            ours=bool(someone.names & self._ours),
             twin=self._twin(channel or "", who, text),
             firm=id is not None,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from bridges.api import AccountSettings, BaseUrl, HookSecret, Token, check_base_url
 from bridges.returning_ai import wire
@@ -65,9 +65,10 @@ class ReturningAiSettings(AccountSettings):
     path_prefix: str = wire.PREFIX
     """Ours, not required: what stands between base_url and ``/messages/send``."""
     sender_ids: tuple[str, ...] = ()
-    """Ours, not required: further names of the sender (user id, user name, e-mail) by which its messages are known."""
+    """Ours, not required: further names of the sender (user id, user name, e-mail) by which its messages are known;
+    empty: what Returning.AI says of it."""
     messages_url: Annotated[str, AfterValidator(_web_address)] = ""
-    """Ours, not required: "Get Messages" in full; empty: ``{base_url}{path_prefix}/messages``, a guess."""
+    """Ours, not required: "Get Messages" in full; empty: ``{path_prefix}/messages`` or ``/v1/messages``, a guess."""
     poll_channels: tuple[str, ...] = ()
     """Ours, not required: channels that are looked at; empty: all of the channels list."""
     poll_count: int = Field(default=50, ge=1, le=500)
@@ -114,12 +115,3 @@ class ReturningAiSettings(AccountSettings):
                 "must be channels with a topic each; example: 66f0c1d2e3a4b5c6d7e8f902/77a1b2c3d4e5f60718293a4b"
             )
         return tuple(dict.fromkeys(value))
-
-    @model_validator(mode="after")
-    def _knows_its_own(self) -> ReturningAiSettings:
-        if self.poll_seconds > 0 and "@" not in self.sender and not self.sender_ids:
-            raise ValueError(
-                "sender_ids must hold the user id or e-mail address of the sender if poll_seconds is set, for polled "
-                "messages name their writer by these only; patchbay account NAME whoami may tell them"
-            )
-        return self

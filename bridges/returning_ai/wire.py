@@ -159,6 +159,19 @@ def channels_of(data: object) -> tuple[Channel, ...] | None:
     return tuple(found)
 
 
+def names_of(data: object) -> tuple[str, ...]:
+    """The names of the user that ``data`` is about, in small letters; none where it is about nobody.
+
+    A guess: the answer of ``users/info`` is not documented.
+    """
+    user = data.get("user") if isinstance(data, dict) else None
+    about = user if isinstance(user, dict) else data
+    if not isinstance(about, dict):
+        return ()
+    keys = ("user_id", "_id", "id", "userId", "username", "userName", "email")
+    return tuple(dict.fromkeys(name.casefold() for key in keys if (name := word(about.get(key)))))
+
+
 def messages_of(data: object) -> tuple[Mapping[str, Any], ...] | None:
     """The messages of ``data`` of "Get Messages", as they are; None where it is not of the known shape."""
     messages = data.get("messages") if isinstance(data, dict) else None

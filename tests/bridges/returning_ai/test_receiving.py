@@ -397,7 +397,7 @@ async def test_many_channels_have_their_turn(serve: Serve, client: httpx.AsyncCl
 
 
 def test_a_channel_that_fails_does_not_keep_the_others_from_their_turn() -> None:
-    bridge = bridge_for(poll_seconds=5, poll_channels=["a", "b"])
+    bridge = bridge_for(poll_seconds=5, poll_channels=["a", "b"], sender_ids=["u1"])
     empty = httpx.Response(200, json={"status": "success", "data": {"total": 0, "messages": []}})
     played = play(bridge.poll(""), empty, httpx.Response(500))
     assert played.error is None
@@ -406,7 +406,7 @@ def test_a_channel_that_fails_does_not_keep_the_others_from_their_turn() -> None
 
 
 def test_a_server_that_is_away_is_asked_once() -> None:
-    bridge = bridge_for(poll_seconds=5, poll_channels=["a", "b", "c"])
+    bridge = bridge_for(poll_seconds=5, poll_channels=["a", "b", "c"], sender_ids=["u1"])
     played = play(bridge.poll(""), Unavailable("gone"))
     assert isinstance(played.error, Unavailable)
 
@@ -459,6 +459,39 @@ async def test_our_own_message_comes_back_both_ways_and_is_never_relayed(
     await side.look()
     assert len(side.hooks) == 2
     assert side.told() == []
+
+
+async def test_what_returning_ai_says_of_the_sender_is_learnt_and_kept(serve: Serve, client: httpx.AsyncClient) -> None:
+    side = Side(serve, client, sandbox=ReturningAiSandbox(client=client))
+    by_id = {**BODY, "user": {"user_id": "66f0b0000000000000000001"}}
+    hook = Hook(body=json.dumps(by_id).encode(), received_at=FIXTURE_TIME)
+    assert not side.bridge.decode(hook)[0].ours  # type: ignore[union-attr]
+    await side.look()
+    assert side.bridge.decode(hook)[0].ours  # type: ignore[union-attr]
+    restarted = bridge_for()
+    restarted.recall(side.bridge.learnt())
+    assert restarted.decode(hook)[0].ours  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("answer", "asks"), [(503, 2), (404, 1), (401, 1), (200, 1)])
+def test_the_sender_is_asked_about_again_only_if_time_may_help(answer: int, asks: int) -> None:
+    bridge = bridge_for(poll_seconds=5, poll_channels=["a"])
+    empty = httpx.Response(200, json={"status": "success", "data": {"total": 0, "messages": []}})
+    first = play(bridge.poll(""), httpx.Response(answer, json={"status": "error"}), empty)
+    second = play(bridge.poll(""), *[httpx.Response(503)] * (asks - 1), empty)
+    asked = [request.url.path for request in (*first.requests, *second.requests)].count("/apis/v1/users/info")
+    assert asked == asks
+
+
+def test_where_messages_are_read_is_found_once_and_kept() -> None:
+    settings = {"messages_url": "", "poll_seconds": 5, "poll_channels": ["a"], "sender_ids": ["u1"]}
+    bridge, restarted = bridge_for(**settings), bridge_for(**settings)
+    empty = httpx.Response(200, json={"status": "success", "data": {"total": 0, "messages": []}})
+    found = play(bridge.poll(""), httpx.Response(404), empty)
+    restarted.recall(bridge.learnt())
+    for each in (bridge, restarted):
+        assert [request.url.path for request in play(each.poll(""), empty).requests] == ["/v1/messages"]
+    assert [request.url.path for request in found.requests] == ["/apis/v1/messages", "/v1/messages"]
 
 
 def test_without_polling_equal_words_are_never_twins() -> None:
