@@ -70,7 +70,7 @@ class Running:
         self.client = client
         self.url = serve(sandbox.app)
         self.clock = Time()
-        sandbox._clock = self.clock
+        sandbox.clock = self.clock
         sandbox._client = client
         self.bridge = bridge_for(self.url, server_line=sandbox.line, **changes)
         self.hooks: list[Hook] = []
