@@ -158,7 +158,7 @@ class NetSapiensBridge:
     def _link_of(self, ref: str) -> Flow[str]:
         """The link of a file that an event named without one: it stands in the stored message."""
         session, _, id = (unquote(part) for part in ref.partition("/"))
-        if session:
+        if wire.session_of(session):
             kept = yield from self._sends.read_session(session)
             url = self._calls.session(kept.user, session, "messages")
             rows = yield from self._calls.rows(url, what="NetSapiens messages of a session", most=wire.PAGE)

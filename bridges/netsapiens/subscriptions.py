@@ -140,9 +140,8 @@ class Subscriptions:
             until = f"until {ends:%Y-%m-%d %H:%M} UTC" if ends else "without end"
             errors = wire.count_of(row.get("error-count")) or 0
             failed = f", {errors} errors" if errors else ""
-            lines.append(
-                f"{_id_of(row)}: {wire.name_of(row.get('model'))} of {users}, {host}, {status}, {until}{failed}"
-            )
+            model = wire.name_of(row.get("model")) or "unknown model"
+            lines.append(f"{_id_of(row)}: {model} of {users}, to {host}, {status}, {until}{failed}")
         return "\n".join(lines) or "no event subscriptions"
 
     def _ours(self, rows: Sequence[Mapping[str, Any]], *, model: wire.Model, url: str) -> list[Mapping[str, Any]]:

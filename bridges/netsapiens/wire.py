@@ -82,7 +82,7 @@ def number_of(value: object) -> str:
     if isinstance(value, bool):
         return ""
     if isinstance(value, float):
-        value = repr(value) if math.isfinite(value) else ""
+        value = repr(value) if math.isfinite(value) and value >= 0 and value.is_integer() else ""
     elif isinstance(value, int):
         value = str(value) if 0 <= value < 10**20 else ""
     if not isinstance(value, str) or len(value) > 64:
