@@ -186,16 +186,21 @@ class ReturningAiBridge:
         )
 
     def _explain(self, refused: Refused, channel: str) -> Flow[NoReturn]:
-        """Raise what a refused send means: that the channel is a forum, if the channels list says so."""
+        """Raise what a refused send means, with the remedy, by its words and by the channels list."""
+        said = str(refused).casefold()
         try:
-            channels = yield from self._channels()
+            channels: Sequence[wire.Channel] = yield from self._channels()
         except BridgeError:
-            raise refused from None
+            channels = ()
         kinds = {each.id: each.kind for each in channels}
         if kinds.get(channel) == wire.FORUM:
             raise self._topic_missing(channel) from refused
+        if "topic" in said:
+            raise Refused(f"{refused}; a forum's address names a topic too, as in {EXAMPLES.split()[2]}") from refused
         if channels and channel not in kinds:
             raise Refused(f"{refused}; the channels list of this key has no {channel}") from refused
+        if "user" in said or "sender" in said:
+            raise Refused(f"{refused}; check sender, the member that messages appear from") from refused
         raise refused
 
     def react(self, conversation: ConversationId, id: MessageId, emoji: str) -> Flow[None]:

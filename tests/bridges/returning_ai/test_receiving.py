@@ -148,6 +148,24 @@ def test_configured_paths_are_read_and_nothing_else() -> None:
     assert decoded({**body, "post": {}}, fields=paths).type == "unsupported"
 
 
+@pytest.mark.parametrize(
+    "writer",
+    [
+        {"user": "Ann"},
+        {"sender": "Ann"},
+        {"author": {"id": "u1", "name": "Ann"}},
+        {"username": "Ann", "userId": 17},
+        {"user": {"name": "Ann"}},
+    ],
+)
+@pytest.mark.parametrize("wrap", ["", "data", "payload", "message", "event"])
+def test_usual_names_are_guessed_wherever_they_stand(writer: dict[str, Any], wrap: str) -> None:
+    inner = {"content": "hello", "channelId": "c1", "sentAt": 1741083072, **writer}
+    event = received({wrap: inner} if wrap else inner)
+    assert (event.message.text, event.conversation.id, event.at.year) == ("hello", "c1", 2025)
+    assert event.message.sender is not None and event.message.sender.name == "Ann"
+
+
 def test_polled_messages_are_read_as_documented_whatever_the_paths() -> None:
     event = received(BODY, path=f"poll/{GENERAL}", fields={"text": "nowhere", "channel": "nowhere"})
     assert (event.message.text, event.conversation.id) == (BODY["message"], GENERAL)
