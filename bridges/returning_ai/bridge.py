@@ -28,7 +28,7 @@ from bridges.returning_ai.answers import judge, said_in
 from bridges.returning_ai.guide import instructions
 from bridges.returning_ai.known import Known
 from bridges.returning_ai.polling import NOTHING, Cursor, Item, Seen, gap_hook, hooks_of, seen_in
-from bridges.returning_ai.settings import EXAMPLES, ReturningAiSettings, is_id
+from bridges.returning_ai.settings import EXAMPLES, TOPIC_EXAMPLE, ReturningAiSettings, is_id
 from bridges.returning_ai.tries import Tries, has_words, names_in
 from bridges.signing import Bearer, fingerprint
 
@@ -196,7 +196,7 @@ class ReturningAiBridge:
         if kinds.get(channel) == wire.FORUM:
             raise self._topic_missing(channel) from refused
         if "topic" in said:
-            raise Refused(f"{refused}; a forum's address names a topic too, as in {EXAMPLES.split()[2]}") from refused
+            raise Refused(f"{refused}; a forum's address names a topic too, as in {TOPIC_EXAMPLE}") from refused
         if channels and channel not in kinds:
             raise Refused(f"{refused}; the channels list of this key has no {channel}") from refused
         if "user" in said or "sender" in said:

@@ -12,7 +12,8 @@ from bridges.returning_ai import wire
 
 ID = re.compile(r"[A-Za-z0-9._~-]{1,100}")
 """What an id may be made of to be part of an address; those in the documents are 24 hexadecimal digits."""
-EXAMPLES = "66f0c1d2e3a4b5c6d7e8f901, or 66f0c1d2e3a4b5c6d7e8f902/77a1b2c3d4e5f60718293a4b for a forum topic"
+TOPIC_EXAMPLE = "66f0c1d2e3a4b5c6d7e8f902/77a1b2c3d4e5f60718293a4b"
+EXAMPLES = f"66f0c1d2e3a4b5c6d7e8f901, or {TOPIC_EXAMPLE} for a forum topic"
 
 
 def is_id(value: str) -> bool:
@@ -111,7 +112,5 @@ class ReturningAiSettings(AccountSettings):
     @classmethod
     def _are_topics(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not all(len(parts := each.split("/")) == 2 and all(is_id(part) for part in parts) for each in value):
-            raise ValueError(
-                "must be channels with a topic each; example: 66f0c1d2e3a4b5c6d7e8f902/77a1b2c3d4e5f60718293a4b"
-            )
+            raise ValueError(f"must be channels with a topic each; example: {TOPIC_EXAMPLE}")
         return tuple(dict.fromkeys(value))
