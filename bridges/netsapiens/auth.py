@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from urllib.parse import urlencode
 
 import httpx
@@ -13,7 +14,7 @@ from bridges.errors import Garbled, Refused, Unauthorized
 from bridges.netsapiens import wire
 from bridges.netsapiens.settings import NetSapiensSettings
 from bridges.responses import parse_json, quoted, raise_for_status
-from bridges.signing import KeptToken
+from bridges.signing import KeptToken, binding
 
 BARE: Mapping[str, bool] = {"bare": True}
 """Request extensions of a call that goes without our credentials: a link to a file carries its own."""
@@ -142,10 +143,19 @@ class PasswordGrant:
             raise Garbled(f"{what}: the answer holds no access_token that could be sent")
         self._access, self._refresh = kept, _kept(fields.get("refresh-token"), until=None) or self._refresh
 
+    @cached_property
+    def _bound_to(self) -> str:
+        """Ties the tokens to the server and the login they were got with; computed on first use, for it is slow."""
+        given = self._settings
+        assert given.client_secret is not None and given.password is not None
+        secrets = (given.client_secret.get_secret_value(), given.password.get_secret_value())
+        return binding(given.base_url, given.client_id, given.username, *secrets)
+
     def recall(self, memory: Mapping[str, str]) -> None:
         """Take what :meth:`to_memory` gave."""
-        if access := KeptToken.from_memory(memory, "token"):
-            self._access, self._refresh = access, KeptToken.from_memory(memory, "refresh_token")
+        if "token" in memory and (access := KeptToken.from_memory(memory, "token", bound_to=self._bound_to)):
+            self._access = access
+            self._refresh = KeptToken.from_memory(memory, "refresh_token", bound_to=self._bound_to)
         if memory.get("oauth") == "legacy":
             self._legacy = True
 
@@ -153,9 +163,9 @@ class PasswordGrant:
         """What is to survive a restart."""
         kept = {"oauth": "legacy"} if self._legacy else {}
         if self._access:
-            kept |= self._access.to_memory("token")
+            kept |= self._access.to_memory("token", bound_to=self._bound_to)
         if self._refresh:
-            kept |= self._refresh.to_memory("refresh_token")
+            kept |= self._refresh.to_memory("refresh_token", bound_to=self._bound_to)
         return kept
 
 

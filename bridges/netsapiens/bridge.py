@@ -56,6 +56,7 @@ class NetSapiensBridge:
         attachments="bytes",
         attachment_bytes=MEDIA_BYTES,
         attachments_most=1,
+        handles=True,
         webhook_proof="path",
     )
 

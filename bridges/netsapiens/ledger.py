@@ -8,7 +8,7 @@ doubt, the doubt is what is told. All times are the server's own: its ``Date`` h
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
@@ -41,7 +41,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self._began: OrderedDict[str, datetime | None] = OrderedDict()
-        self._accepted: deque[tuple[str, str, datetime]] = deque(maxlen=KEPT_MOST)
+        self._accepted: deque[tuple[frozenset[str], str, datetime]] = deque(maxlen=KEPT_MOST)
         self._claimed: OrderedDict[str, str] = OrderedDict()
         self._missed: OrderedDict[str, datetime | None] = OrderedDict()
 
@@ -51,18 +51,18 @@ class Ledger:
             self._began[key] = now
             _bound(self._began)
 
-    def accepted(self, key: str, *, place: str, words: str, now: datetime | None) -> None:
-        """The server took it."""
+    def accepted(self, key: str, *, places: Collection[str], words: str, now: datetime | None) -> None:
+        """The server took it; ``places`` are the names that its conversation goes by."""
         self._began.pop(key, None)
         if now is not None:
-            self._accepted.append((place, words, now))
+            self._accepted.append((frozenset(places), words, now))
 
     def judge(
-        self, key: str, matches: Sequence[Stored], *, place: str, words: str, now: datetime | None
+        self, key: str, matches: Sequence[Stored], *, places: Collection[str], words: str, now: datetime | None
     ) -> tuple[Verdict, Stored | None]:
-        """What became of the send ``key``, given every match in its session, the latest first."""
+        """What became of the send ``key``, given every match in the sessions ``places``, the latest first."""
         free = [match for match in matches if self._claimed.get(match.id, key) == key or not match.id]
-        verdict, found = self._weigh(key, free, place=place, words=words, now=now)
+        verdict, found = self._weigh(key, free, places=places, words=words, now=now)
         if verdict == "arrived" and found is not None:
             self._began.pop(key, None)
             self._missed.pop(key, None)
@@ -74,7 +74,7 @@ class Ledger:
         return verdict, found
 
     def _weigh(
-        self, key: str, matches: Sequence[Stored], *, place: str, words: str, now: datetime | None
+        self, key: str, matches: Sequence[Stored], *, places: Collection[str], words: str, now: datetime | None
     ) -> tuple[Verdict, Stored | None]:
         if not matches:
             return "absent", None
@@ -86,7 +86,7 @@ class Ledger:
             newest = matches[0]
             young = now is not None and newest.at is not None and now - newest.at <= JUST_NOW
             return ("arrived", newest) if len(matches) == 1 and newest.latest and young else ("open", None)
-        known = [at for where, what, at in self._accepted if (where, what) == (place, words)]
+        known = [at for where, what, at in self._accepted if what == words and where.intersection(places)]
         surely_since = [match for match, at in zip(matches, times, strict=True) if at >= since]
         if len(surely_since) > sum(at >= since - SLACK for at in known):
             return "arrived", surely_since[0]

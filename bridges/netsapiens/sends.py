@@ -88,7 +88,8 @@ class Sends:
             if other is None:
                 raise
             session = yield from self._send(other, content, place=place)
-        self._ledger.accepted(out.key, place=out.conversation, words=self._words(content), now=self._calls.server_time)
+        places = {str(out.conversation), session} - {""}
+        self._ledger.accepted(out.key, places=places, words=self._words(content), now=self._calls.server_time)
         return Receipt(handle=session)
 
     def _content_of(self, out: Outgoing) -> Content:
@@ -286,9 +287,9 @@ class Sends:
         target = yield from before_sending(self._target(place, handle=out.handle))
         rows = yield from self._rows_of(target)
         matches, sessions = self._matches(rows, target=target, content=content)
-        now = self._calls.server_time
+        places = {str(out.conversation), *(session for session, _ in rows)}
         verdict, found = self._ledger.judge(
-            out.key, matches, place=out.conversation, words=self._words(content), now=now
+            out.key, matches, places=places, words=self._words(content), now=self._calls.server_time
         )
         if verdict == "arrived" and found is not None:
             ids = (MessageId(found.id),) if found.id else ()

@@ -96,7 +96,15 @@ async def test_tokens_are_kept_across_a_restart(serve: Serve, client: httpx.Asyn
     assert list(world.sandbox.logins.grants) == ["password", "refresh_token"]
 
 
-@pytest.mark.parametrize("change", [{"base_url": "https://other.example"}, {"username": "4102@acme.example"}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"base_url": "https://other.example"},
+        {"username": "4102@acme.example"},
+        {"password": "another"},
+        {"client_secret": "another"},
+    ],
+)
 def test_tokens_of_one_login_are_not_sent_for_another(change: dict[str, str]) -> None:
     bridge = bridge_of(**PASSWORD)
     sent_with(bridge, answer(200, TOKENS), answer(202))

@@ -360,6 +360,24 @@ def test_the_same_words_sent_a_moment_before_do_not_confirm_a_later_send() -> No
     assert is_absent(asked(bridge, once, later_s=10))
 
 
+def test_the_same_words_sent_under_another_address_of_the_session_do_not_confirm() -> None:
+    bridge = bridge_of()
+    heard(bridge, before_s=60)
+    session = {"messagesession-id": OWN, "messagesession-participants": "4100,4101", "user": "4100"}
+    by_id = bridge.deliver(out(f"session/{OWN}", key="k0"))
+    at = FIXTURE_TIME - timedelta(seconds=40)
+    play(by_id, answer(200, []), answer(200, [session]), answer(202, at=at))
+    bridge = asked_after(bridge)
+    assert is_absent(asked(bridge, [row(before_s=40)], later_s=10))
+
+
+def asked_after(bridge: Any) -> Any:
+    """The bridge after a doubtful send, asked for the first time."""
+    sent(bridge, key="k1", fails=True)
+    assert isinstance(asked(bridge, [row(before_s=40)]).error, Unavailable)
+    return bridge
+
+
 def test_the_same_words_twice_confirm_the_second_of_two_sends() -> None:
     bridge = bridge_of()
     heard(bridge, before_s=60)
