@@ -26,17 +26,23 @@ def to_markdown(message: Message) -> str | None:
     pieces: list[str] = []
     at = 0
     for block in _apart([span for span in spans if span.kind in _BLOCKS]):
-        pieces.append(_inline(message.text, spans, start=at, end=block.start))
-        end = block.start + block.length
-        inner = message.text[block.start : end]
-        pieces.append(
-            _fenced(inner, language=block.value or "")
-            if block.kind is SpanKind.PRE
-            else "> " + _inline(message.text, spans, start=block.start, end=end).replace("\n", "\n> ")
-        )
-        at = end
-    pieces.append(_inline(message.text, spans, start=at, end=len(message.text)))
-    return "\n\n".join(filter(None, (piece.strip("\n") for piece in pieces)))
+        pieces.append(_between(message.text, spans, start=at, end=block.start))
+        at = block.start + block.length
+        if block.kind is SpanKind.PRE:
+            pieces.append(_fenced(message.text[block.start : at], language=block.value or ""))
+        else:
+            pieces.append("> " + _inline(message.text, spans, start=block.start, end=at).replace("\n", "\n> "))
+    pieces.append(_between(message.text, spans, start=at, end=len(message.text)))
+    return "\n\n".join(filter(None, pieces))
+
+
+def _between(text: str, spans: Sequence[Span], *, start: int, end: int) -> str:
+    """What stands between two blocks, without the line breaks next to them: a block has its own."""
+    while start < end and start > 0 and text[start] == "\n":
+        start += 1
+    while end > start and end < len(text) and text[end - 1] == "\n":
+        end -= 1
+    return _inline(text, spans, start=start, end=end)
 
 
 def _trimmed(span: Span, text: str) -> Span | None:
@@ -77,7 +83,13 @@ def _inline(text: str, spans: Sequence[Span], *, start: int, end: int) -> str:
     cuts = sorted({start, end, *(cut for first, last, _ in (*atoms, *around) for cut in (first, last))})
     said: list[str] = []
     open_now: list[str] = []
+    space = ""  # what was last, if it was white space: a mark has to touch a word to be seen as one
     for first, last in pairwise(cuts):
+        words = text[first:last]
+        core = words.strip()
+        if not core:
+            space += words
+            continue
         atom = next((span for begin, stop, span in atoms if begin <= first and last <= stop), None)
         wanted = [
             _AROUND[span.kind]
@@ -87,18 +99,25 @@ def _inline(text: str, spans: Sequence[Span], *, start: int, end: int) -> str:
         wanted = list(dict.fromkeys(wanted))
         while open_now != wanted[: len(open_now)]:
             said.append(open_now.pop())
-        for mark in wanted[len(open_now) :]:
-            said.append(mark)
-            open_now.append(mark)
-        words = text[first:last]
+        at = first + len(words) - len(words.lstrip())
+        said.append(_broken(space + words[: at - first]))
+        said.extend(wanted[len(open_now) :])
+        open_now = wanted
+        begins_line = not text[start:at].rpartition("\n")[2].strip()
         if atom is None:
-            said.append(_escaped(words, begins_line=first == start or text[first - 1] == "\n"))
+            said.append(_escaped(core, begins_line=begins_line))
         elif atom.kind is SpanKind.CODE:
-            said.append(_code(words))
+            said.append(_code(core))
         else:
-            said.append(f"[{_escaped(words, begins_line=False)}](<{_address(atom.value or '')}>)")
+            said.append(f"[{_escaped(core, begins_line=False)}](<{_address(atom.value or '')}>)")
+        space = words[len(words.rstrip()) :]
     said.extend(reversed(open_now))
-    return "".join(said)
+    return "".join(said) + _broken(space)
+
+
+def _broken(words: str) -> str:
+    """With line breaks that stay: a bare one would be a space."""
+    return words.replace("\n", "  \n")
 
 
 def _escaped(words: str, *, begins_line: bool) -> str:
@@ -106,7 +125,7 @@ def _escaped(words: str, *, begins_line: bool) -> str:
     # A line of its own begins only behind a line break, or where the stretch itself begins one.
     head, lines = ("", words) if begins_line else _first_line(words)
     lines = _NUMBERED.sub(r"\1\\\2", _LINE_START.sub(r"\1\\\2", lines))
-    return (head + lines).replace("\n", "  \n")
+    return _broken(head + lines)
 
 
 def _first_line(words: str) -> tuple[str, str]:

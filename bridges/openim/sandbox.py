@@ -288,6 +288,8 @@ class OpenIMSandbox(World):
     async def _send(self, request: Request, body: Mapping[str, Any]) -> dict[str, object]:
         operation = request.headers["operationid"]
         self.statuses[operation] = wire.STATUS_SENDING
+        if len(self.statuses) > OPERATIONS_MOST:
+            del self.statuses[next(iter(self.statuses))]
         try:
             message = self.take(body, receiver=body.get("recvID", ""), operation=operation)
         except Refusal:
