@@ -220,6 +220,19 @@ async def test_a_number_that_changes_hands_goes_on_sending(serve: Serve, client:
     assert [each.user for each in world.sandbox.accepted] == ["4100", "4103"]
 
 
+async def test_the_same_phone_in_a_session_of_another_number_is_another_session(
+    serve: Serve, client: httpx.AsyncClient
+) -> None:
+    world = World(serve, client, numbers=[SmsNumber(OURS, "4100"), SmsNumber("15550100998", "4100")])
+    world.sandbox.subscribe("http://127.0.0.1:9/nobody")
+    receipt = await world.deliver(out(f"sms/{PHONE}"))
+    world.clock.pass_by(minutes=1)
+    await world.sandbox.text(PHONE, "15550100998", "to the other number")
+    again = await world.deliver(out(f"sms/{PHONE}", key="k2"))
+    assert world.sandbox.sessions[receipt.handle].sms_number == OURS
+    assert again.handle == receipt.handle
+
+
 async def test_a_number_beyond_the_first_hundred_is_found(serve: Serve, client: httpx.AsyncClient) -> None:
     many = [SmsNumber(str(15550200000 + i), "4101") for i in range(250)]
     world = World(serve, client, numbers=[SmsNumber("1555", "4101"), *many, SmsNumber(OURS, "4102")])
