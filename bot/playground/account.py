@@ -200,9 +200,9 @@ class Account:
                 said["id"] = await self.speak(place, person, text, reply_to=reply_to, id=id)
             except httpx.TransportError:
                 answers.append(0)
-            except LookupError as error:
+            except (LookupError, UnicodeEncodeError) as error:
                 self.said = [one for one in self.said if one is not said]
-                raise Wrong(_why(error), status=409) from error
+                raise refused(error) from error
         said["status"] = status = worst(answers)
         if not status:
             again = "send it once more" if not self.repeats else "send it again with its 'id'"
@@ -262,8 +262,11 @@ def worst(answers: Iterable[int]) -> int:
     return max(found) if found and all(found) else 0
 
 
-def _why(error: LookupError) -> str:
-    return str(error.args[0]) if error.args else "there is no such message or place"
+def refused(error: LookupError | UnicodeEncodeError) -> Wrong:
+    """Why a sandbox would not let somebody speak."""
+    if isinstance(error, UnicodeEncodeError):
+        return Wrong("'text' holds half of a character (a lone surrogate), which cannot be sent")
+    return Wrong(str(error.args[0]) if error.args else "there is no such message or place", status=409)
 
 
 def arrival(number: int, text: str, at: float, **more: Any) -> Json:

@@ -12,8 +12,8 @@ from dataclasses import replace
 import httpx
 
 from bot.playground import example
-from bot.playground.account import Account, Place, Speak, arrival, latest
-from bot.playground.bodies import Json, Wrong, text_of
+from bot.playground.account import Account, Place, Speak, arrival, latest, refused
+from bot.playground.bodies import Json, text_of
 from bot.playground.example import AMBER, GREEN, RED, ROSE, TEAL, VIOLET, Topic
 from bot.playground.tour import Tour
 from bridges.cinnox.sandbox import CinnoxSandbox
@@ -112,8 +112,8 @@ class Cinnox(Account):
                 text_of(body, "text"),
                 id=text_of(body, "id") if "id" in body else "",
             )
-        except LookupError as error:
-            raise Wrong(str(error), status=409) from error
+        except (LookupError, UnicodeEncodeError) as error:
+            raise refused(error) from error
         return {"status": status, "delivered": 200 <= status < 300}
 
 
@@ -251,11 +251,24 @@ class ReturningAi(Account):
         return await self.sandbox.say(person, channel, text, topic=topic, reply_to=reply_to)
 
     def arrived(self) -> Iterator[tuple[str, Json]]:
-        names = {member.user_id: member.username for member in self.sandbox.members}
+        names, marks = {member.user_id: member.username for member in self.sandbox.members}, self._marks()
         for message in latest(self.sandbox.accepted):
             more = {"id": message.id, "person": names[message.user_id], "reply_to": message.reply_to or None}
+            more["marks"] = marks.get(message.id, [])
             conversation = f"{message.channel}/{message.topic}" if message.topic else message.channel
             yield conversation, arrival(message.number, message.text, message.at.timestamp(), **more)
+
+    def spoken(self) -> Iterator[tuple[str, Json]]:
+        marks = self._marks()
+        for conversation, entry in super().spoken():
+            yield conversation, {**entry, "marks": marks.get(entry["id"], [])}
+
+    def _marks(self) -> dict[str, list[str]]:
+        """Reactions by the message that they were put on."""
+        marks: dict[str, list[str]] = {}
+        for reaction in self.sandbox.reactions:
+            marks.setdefault(reaction.message, []).append(reaction.emoji)
+        return marks
 
 
 class Echo(Account):

@@ -260,7 +260,7 @@ class BotProcess:
         self._log.add(re.sub(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]", "·", text))
 
     async def _ask_ready(self, process: asyncio.subprocess.Process) -> None:
-        async with httpx.AsyncClient(timeout=5.0, trust_env=False) as http:
+        async with httpx.AsyncClient(verify=False, timeout=5.0, trust_env=False) as http:
             while process.returncode is None:
                 self._ask.clear()
                 try:

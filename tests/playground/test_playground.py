@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -22,7 +23,7 @@ from starlette.types import Receive, Scope, Send
 from bot.addresses import parse_address
 from bot.playground import example
 from bot.playground.account import Account, webhook_client, worst
-from bot.playground.accounts import Cinnox, make_accounts, route_lines, topics_of
+from bot.playground.accounts import Cinnox, OpenIM, ReturningAi, make_accounts, route_lines, topics_of
 from bot.playground.bodies import Wrong
 from bot.playground.emulator import Emulator
 from bot.playground.folder import LOG, MARKER, PORTS, WORLD, Folder, FolderError
@@ -34,6 +35,9 @@ from bot.playground.tour import STEPS, Tour
 from bot.playground.views import message_view, telegram_view
 from bot.playground.web import FILES, PAGE, refusal
 from bot.routing import Incoming, Kind, Router, parse_route
+from bridges.api import Edits, Outgoing
+from bridges.driver import drive
+from bridges.model import ConversationId, Message
 from bridges.registry import PROVIDERS
 
 # --- who may come in
@@ -105,6 +109,13 @@ def test_every_id_that_the_script_looks_for_is_on_the_page() -> None:
     script = (PAGE / "app.js").read_text(encoding="utf-8")
     wanted = set(re.findall(r'\$\("([\w-]+)"\)', script)) - set(re.findall(r'\bid: "([\w-]+)"', script))
     assert wanted and wanted <= set(re.findall(r'\bid="([\w-]+)"', html))
+
+
+def test_the_page_names_no_provider_because_it_takes_them_from_the_data() -> None:
+    names = {word.lower() for name, bridge in PROVIDERS.items() for word in (name, bridge.title)}
+    for file in ("index.html", "app.js", "style.css"):
+        text = (PAGE / file).read_text(encoding="utf-8").lower()
+        assert [name for name in sorted(names) if re.search(rf"\b{re.escape(name)}\b", text)] == []
 
 
 # --- the folder
@@ -307,6 +318,48 @@ async def test_what_is_said_is_shown_with_the_answer_of_the_bot(
         ("two", 503, True),
         ("three", 0, True),
     ]
+
+
+@pytest.mark.parametrize("name", SPEAKING[:2])
+async def test_half_of_a_character_is_refused_and_not_shown(
+    accounts: dict[str, Account], listener: tuple[Listener, LoopbackServer], name: str
+) -> None:
+    _, server = listener
+    accounts[name].post_to(f"{server.url}/hooks")
+    with pytest.raises(Wrong, match="half of a character") as wrong:
+        await accounts[name].say({"account": name, "text": "\ud83d"})
+    assert wrong.value.status == 400
+    assert not any(place["entries"] for place in accounts[name].view("")["places"])
+
+
+async def test_reactions_are_shown_on_the_message_that_they_were_put_on(
+    accounts: dict[str, Account], listener: tuple[Listener, LoopbackServer]
+) -> None:
+    (_, server), account = listener, accounts["club"]
+    assert isinstance(account, ReturningAi)
+    account.post_to(f"{server.url}/hooks")
+    said = await account.say({"account": "club", "text": "shall we"})
+    await account.sandbox.react("Finn", said["id"], ":thumbsup:")
+    assert [entry["marks"] for entry in account.view("")["places"][0]["entries"]] == [[":thumbsup:"]]
+
+
+async def test_a_message_that_was_taken_back_is_shown_as_gone(
+    accounts: dict[str, Account], listener: tuple[Listener, LoopbackServer]
+) -> None:
+    (_, server), account = listener, accounts["im"]
+    assert isinstance(account, OpenIM)
+    async with LoopbackServer(account.sandbox.app) as im:
+        account.post_to(f"{server.url}/hooks")
+        table = account.settings(im.url, hook_secret="hook-secret-0123456789")
+        bridge = PROVIDERS["openim"](PROVIDERS["openim"].Settings.model_validate(table))
+        place = ConversationId(account.places[0].id)
+        async with httpx.AsyncClient() as client:
+            out = Outgoing(key="key-1", conversation=place, message=Message(text="a slip"))
+            receipt = await drive(bridge.deliver(out), send=client.send, auth=bridge.auth)
+            assert isinstance(bridge, Edits)
+            assert [entry["gone"] for entry in account.view("")["places"][0]["entries"]] == [False]
+            await drive(bridge.delete(place, receipt.ids[0]), send=client.send, auth=bridge.auth)
+    assert [entry["gone"] for entry in account.view("")["places"][0]["entries"]] == [True]
 
 
 @pytest.mark.parametrize("name", ["support", "pbx"])
