@@ -64,7 +64,7 @@ ADMIN_PLATFORM = 10
 
 TEXT, PICTURE, VOICE, VIDEO, FILE, AT_TEXT = 101, 102, 103, 104, 105, 106
 MERGER, CARD, LOCATION, CUSTOM = 107, 108, 109, 110
-TYPING, QUOTE, FACE, ADVANCED, MARKDOWN = 113, 114, 115, 117, 118
+QUOTE, FACE, ADVANCED, MARKDOWN = 114, 115, 117, 118
 NOTIFICATIONS_FROM = 1000
 """From here on they are the server's own notices: members, revocations, read marks."""
 OA_NOTIFICATION = 1400
@@ -85,7 +85,6 @@ STATUS_UNKNOWN, STATUS_SENDING, STATUS_SENT, STATUS_FAILED = 0, 1, 2, 3
 # Error codes (open-im-server pkg/common/servererrs/code.go, tools errs/predefine.go,
 # https://docs.openim.io/restapi/errCode).
 
-CODE_TOO_MANY = 429
 CODE_INTERNAL = 500
 CODE_ARGS = 1001
 CODE_NO_PERMISSION = 1002
@@ -96,7 +95,6 @@ CODE_NOT_IN_GROUP = 1203
 CODE_MSG_REVOKED = 1404
 CODE_TOKEN_NOT_YET = 1504
 CODES_TOKEN = range(1501, 1508)
-CODE_UPLOAD_EXPIRED = 1701
 CODE_NETWORK, CODE_DATA = 90004, 90007
 CODES_BUSINESS = range(20001, 30000)
 """Reserved for what the operator's own before-webhooks answer."""
@@ -137,8 +135,6 @@ AFTER_GROUP = "callbackAfterSendGroupMsgCommand"
 AFTER_SAVED = "callbackAfterMsgSaveDBCommand"
 AFTER_REVOKE = "callbackBeforeAfterMsgCommand"
 """Their name for it, and no mistake of ours."""
-AFTER_SINGLE_READ = "callbackAfterSingleMsgReadCommand"
-AFTER_GROUP_READ = "callbackAfterGroupMsgReadCommand"
 MESSAGE_COMMANDS = frozenset({AFTER_SINGLE, AFTER_GROUP, AFTER_SAVED})
 
 CALLBACK_ANSWER = b'{"actionCode":0,"errCode":0,"errMsg":"","errDlt":"","nextCode":0}'

@@ -262,7 +262,7 @@ def test_what_is_no_text_is_said_in_words(kind: int, content: object, text: str)
         (wire.QUOTE, {"quoteMessage": {"clientMsgID": "c"}}),
         (wire.LOCATION, {"longitude": "2", "latitude": True}),
         (wire.LOCATION, {"longitude": 2, "latitude": 1e300}),
-        (wire.TYPING, {"msgTips": "yes"}),
+        (113, {"msgTips": "yes"}),
         (112, {"x": 1}),
         (-1, {}),
     ],
