@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.torture.processes import Fresh
 from tests.torture.torture import Figures, Plan, torture
-from tests.torture.world import PATHS
+from tests.torture.world import PATHS, PROVIDERS
 
 
 def _arguments() -> argparse.Namespace:
@@ -22,7 +22,7 @@ def _arguments() -> argparse.Namespace:
     add("--kills", type=int, default=50)
     add("--messages", type=int, default=5000)
     add("--policy", choices=("hold", "resend", "both"), default="both", help="default: one after the other")
-    add("--provider", choices=("cinnox", "echo"), default="cinnox")
+    add("--provider", choices=sorted(PROVIDERS), default="cinnox")
     add("--path", choices=tuple(PATHS), default="both")
     add("--seed", type=int, default=1)
     add("--gap", type=float, nargs=2, default=(0.05, 1.5), metavar="SECONDS", help="shortest and longest life")

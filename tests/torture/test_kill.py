@@ -11,7 +11,7 @@ import pytest
 from bot import faultpoints
 from tests.torture.processes import KILLED, Starter
 from tests.torture.torture import Bench, Figures, Plan, bench, finish, torture
-from tests.torture.world import Kind
+from tests.torture.world import ASKABLE, Kind
 
 HIT_WITHIN_S = 20.0
 MORE_EVERY_S = 0.2
@@ -22,6 +22,10 @@ PLANS = {
     "cinnox, hold": Plan(kills=0, messages=0, policy="hold", quiet_s=20),
     "cinnox, resend": Plan(kills=0, messages=0, policy="resend", quiet_s=20),
     "echo, which can be asked": Plan(kills=0, messages=0, policy="hold", provider="echo", quiet_s=20),
+    "NetSapiens, whose sessions can be read": Plan(
+        kills=0, messages=0, policy="hold", provider="netsapiens", quiet_s=20
+    ),
+    "OpenIM, which remembers operations": Plan(kills=0, messages=0, policy="hold", provider="openim", quiet_s=20),
 }
 
 ONCE_A_START = {"start.opened", "start.recovered", "delivery.confirmed", "stop.begun", "stop.drained"}
@@ -80,7 +84,7 @@ async def test_a_kill_at_this_point_breaks_no_promise(point: str, starter: Start
     plans = {
         name: plan
         for name, plan in PLANS.items()
-        if (point in WITH_A_SEND if plan.provider == "echo" else point not in ASKED_ONLY)
+        if (point in WITH_A_SEND if plan.provider in ASKABLE else point not in ASKED_ONLY)
     }
     cases = [(name, hit) for name in plans for hit in (1, 3)]
     results = await asyncio.gather(

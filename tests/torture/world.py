@@ -18,7 +18,7 @@ import json
 import random
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Literal, Protocol, TypeAlias
@@ -31,10 +31,14 @@ from bot.playground.emulator import Emulator
 from bot.playground.hosting import LoopbackServer
 from bridges.cinnox.sandbox import CinnoxSandbox
 from bridges.echo.sandbox import EchoSandbox
+from bridges.netsapiens.sandbox import NetSapiensSandbox
+from bridges.openim.sandbox import Group, OpenIMSandbox
 from bridges.sandboxes import Sandbox
 
 Kind: TypeAlias = Literal["t", "c", "h", "p"]
-ProviderName: TypeAlias = Literal["cinnox", "echo"]
+ProviderName: TypeAlias = Literal["cinnox", "echo", "netsapiens", "openim"]
+ASKABLE: frozenset[ProviderName] = frozenset({"echo", "netsapiens", "openim"})
+"""Those that can be asked what became of a send: nothing sent to them stays in doubt."""
 PATHS: Mapping[str, tuple[Kind, ...]] = {"telegram": ("t", "c"), "hooks": ("h", "p"), "both": ("t", "c", "h", "p")}
 SHARES: Mapping[Kind, int] = {"t": 50, "c": 12, "p": 28, "h": 10}
 """Chats get few: Telegram takes 30 messages a second, and the bot keeps to that."""
@@ -81,6 +85,10 @@ class Provider(Protocol):
         """Where a stream's messages go to (t, c) or come from (h, p), without the account."""
         ...
 
+    def onward(self, k: int) -> str:
+        """Where the messages that come in from p go, without the account."""
+        ...
+
     def target(self, stream: str) -> str:
         """Where the provider's log shows a stream's messages."""
         ...
@@ -113,6 +121,10 @@ class Cinnox:
 
     def _number(self, kind: Kind, k: int) -> int:
         return (85255600000 if kind == "p" else 85255500000) + k
+
+    def onward(self, k: int) -> str:
+        """See :class:`Provider`."""
+        return f"p{k}"
 
     def target(self, stream: str) -> str:
         """See :class:`Provider`."""
@@ -152,6 +164,10 @@ class Echo:
         """See :class:`Provider`: the linked conversation is t<k>, whoever writes; p comes in through q<k>."""
         return f"{ {'t': 't', 'h': 't', 'c': 'c', 'p': 'q'}[kind] }{k}"
 
+    def onward(self, k: int) -> str:
+        """See :class:`Provider`."""
+        return f"p{k}"
+
     def target(self, stream: str) -> str:
         """See :class:`Provider`."""
         return stream
@@ -173,6 +189,120 @@ class Echo:
     def accepted(self) -> Iterable[tuple[str, str]]:
         """See :class:`Provider`."""
         return [(message.conversation, message.text) for message in self.sandbox.accepted]
+
+
+class OpenIM:
+    """Has no key for a send, but remembers what became of each operation: it can be asked."""
+
+    name: ProviderName = "openim"
+
+    def __init__(self) -> None:
+        self.sandbox = OpenIMSandbox()
+        for group in (f"{kind}{k}" for kind in "tcpq" for k in range(STREAMS)):
+            self.sandbox.groups[group] = Group(group, group, ["bea"])
+
+    def settings(self, base_url: str) -> Mapping[str, object]:
+        """See :class:`Provider`."""
+        return self.sandbox.settings(base_url, hook_secret=HOOK_SECRET)
+
+    def address(self, kind: Kind, k: int) -> str:
+        """See :class:`Provider`."""
+        return f"group/{ {'t': 't', 'h': 't', 'c': 'c', 'p': 'q'}[kind] }{k}"
+
+    def onward(self, k: int) -> str:
+        """See :class:`Provider`."""
+        return f"group/p{k}"
+
+    def target(self, stream: str) -> str:
+        """See :class:`Provider`."""
+        return f"group/{stream}"
+
+    def hook(self, kind: Kind, k: int, token: str) -> tuple[bytes, dict[str, str]]:
+        """See :class:`Provider`."""
+        now = int(datetime.now(UTC).timestamp() * 1000)
+        body = {
+            "callbackCommand": "callbackAfterSendGroupMsgCommand",
+            "sendID": "bea",
+            "senderNickname": "Bea",
+            "serverMsgID": f"s-{token}",
+            "clientMsgID": f"c-{token}",
+            "operationID": str(now),
+            "senderPlatformID": 5,
+            "sessionType": 3,
+            "msgFrom": 100,
+            "contentType": 101,
+            "status": 1,
+            "sendTime": now,
+            "createTime": now,
+            "content": json.dumps({"content": f"news {token}"}),
+            "seq": 0,
+            "atUserList": None,
+            "faceURL": "",
+            "ex": "",
+            "groupID": self.address(kind, k).removeprefix("group/"),
+        }
+        return json.dumps(body).encode(), {}
+
+    def accepted(self) -> Iterable[tuple[str, str]]:
+        """See :class:`Provider`."""
+        return [(message.conversation, message.text) for message in self.sandbox.accepted]
+
+
+class NetSapiens:
+    """Returns no id, but a session's messages can be read: it can be asked."""
+
+    name: ProviderName = "netsapiens"
+
+    def __init__(self) -> None:
+        self.sandbox = NetSapiensSandbox()
+
+    def settings(self, base_url: str) -> Mapping[str, object]:
+        """See :class:`Provider`."""
+        return self.sandbox.settings(base_url, hook_secret=HOOK_SECRET)
+
+    def _number(self, kind: str, k: int) -> str:
+        return f"1555010{'tcpq'.index(kind)}{k:03d}"
+
+    def address(self, kind: Kind, k: int) -> str:
+        """See :class:`Provider`."""
+        return f"sms/{self._number({'t': 't', 'h': 't', 'c': 'c', 'p': 'q'}[kind], k)}"
+
+    def onward(self, k: int) -> str:
+        """See :class:`Provider`."""
+        return f"sms/{self._number('p', k)}"
+
+    def target(self, stream: str) -> str:
+        """See :class:`Provider`."""
+        return self._number(stream[0], int(stream[1:]))
+
+    def hook(self, kind: Kind, k: int, token: str) -> tuple[bytes, dict[str, str]]:
+        """See :class:`Provider`."""
+        number = self.address(kind, k).removeprefix("sms/")
+        event = {
+            "id": f"m-{token}",
+            "timestamp": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S"),
+            "type": "sms",
+            "domain": self.sandbox.domain,
+            "direction": "orig",
+            "text": f"news {token}",
+            "from-number": number,
+            "from-user-id": "",
+            "terminating-user-id": f"4100@{self.sandbox.domain}",
+            "dialed": self.sandbox.numbers[0].number,
+        }
+        return json.dumps([event]).encode(), {}
+
+    def accepted(self) -> Iterable[tuple[str, str]]:
+        """See :class:`Provider`."""
+        return [(message.destinations[0], message.text) for message in self.sandbox.accepted]
+
+
+PROVIDERS: Mapping[ProviderName, Callable[[], Provider]] = {
+    "cinnox": Cinnox,
+    "echo": Echo,
+    "netsapiens": NetSapiens,
+    "openim": OpenIM,
+}
 
 
 class Distant:
@@ -202,7 +332,7 @@ class World:
     """Both sides, the people, and the record of what they wrote."""
 
     def __init__(self, provider: ProviderName, *, hook_base: str) -> None:
-        self.provider: Provider = Cinnox() if provider == "cinnox" else Echo()
+        self.provider = PROVIDERS[provider]()
         self.telegram: LoopbackServer
         """Telegram's door, once open."""
         self.emulator = Emulator(token=BOT_TOKEN, calls_kept=100)
@@ -261,7 +391,7 @@ class World:
         rules = []
         for k in range(STREAMS):
             rules.append(f"telegram:{chat_of(k)} <-> {ACCOUNT}:{self.provider.address('t', k)} name=link{k}")
-            rules.append(f"{ACCOUNT}:{self.provider.address('p', k)} -> {ACCOUNT}:p{k} name=on{k}")
+            rules.append(f"{ACCOUNT}:{self.provider.address('p', k)} -> {ACCOUNT}:{self.provider.onward(k)} name=on{k}")
         return "".join(f"[[route]]\nrule = {json.dumps(rule)}\n" for rule in rules)
 
     # --- writing
