@@ -389,7 +389,11 @@ class Confirms(Protocol):
     """A provider that can be asked what became of a send whose outcome is unknown."""
 
     def confirm(self, out: Outgoing) -> Flow[Receipt | None]:
-        """The receipt if it arrived, None if it surely did not; raises ``Unavailable`` if that stays open."""
+        """The receipt if it arrived, None if it surely did not.
+
+        Raises ``Unavailable`` if it can be asked again later, ``Refused`` if asking again would not tell: then the
+        policy for unknown outcomes decides.
+        """
         ...
 
 
