@@ -149,9 +149,12 @@ class Account:
         return {}
 
     def restore(self, snapshot: Json, *, ahead: int) -> None:
-        """Go on from a snapshot; ``ahead``: so many ids may have been given out after it."""
-        snapshot["next"] += ahead
-        self.sandbox.restore(snapshot)
+        """Go on from a snapshot; ``ahead``: so many ids may have been given out after it.
+
+        What a snapshot of an earlier version does not know is as in a new sandbox.
+        """
+        whole = {**self.sandbox.snapshot(), **snapshot}
+        self.sandbox.restore({**whole, "next": whole["next"] + ahead})
 
     # What all have in common
 

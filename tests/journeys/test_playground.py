@@ -744,7 +744,8 @@ FIRST_ROUTES = ("sms", "new-numbers", "echo", "community")
 def to_first_version(folder: Path) -> None:
     """Make the folder what the version left that had CINNOX and Echo alone."""
     world = json.loads((folder / "world.json").read_text())
-    world["accounts"] = {name: world["accounts"][name] for name in ("support", "echo")}
+    cinnox = {name: world["accounts"]["support"][name] for name in ("rooms", "accepted", "received", "next")}
+    world["accounts"] = {"support": {**cinnox, "subscribed_url": None}, "echo": world["accounts"]["echo"]}
     world["said"] = [{k: v for k, v in said.items() if k != "status"} for said in world["said"]["echo"]]
     (folder / "world.json").write_text(json.dumps(world))
     marker = json.loads((folder / "playground.json").read_text())
@@ -759,12 +760,14 @@ def to_first_version(folder: Path) -> None:
 def test_a_world_of_the_first_version_gets_the_new_providers_and_keeps_what_it_had(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     with playground(folder) as first:
+        first.post("sms", **{"from": KNOWN_NUMBER}, text="an old sms")
         first.post("echo", person="Dana", text="from the old days")
         eventually(lambda: first.written("from the old days", DESK, first.topic("echo")), what="Dana's words")
         assert first.end() == 0
     to_first_version(folder)
     with playground(folder) as second:
         assert [(one["text"], one["status"]) for one in second.place("echo", LOBBY)] == [("from the old days", 200)]
+        assert [one["text"] for one in second.place("support", f"sms/{KNOWN_NUMBER}")] == ["an old sms"]
         tell_everywhere(second, "after the update")
         command = [*second.http.get("/playground/info").json()["bot"]["command"], "routes", "list", "--json"]
         listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=WITHIN_S, check=True)
