@@ -7,6 +7,7 @@ import hmac
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 import httpx
 
@@ -66,6 +67,7 @@ class KeptToken:
         return cls(value, at if at.tzinfo else at.replace(tzinfo=UTC))
 
 
+@lru_cache(maxsize=64)
 def binding(*settings: str) -> str:
     """What ties a kept token to the settings it was got with: with another password it is not used any more.
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 import httpx
 
@@ -19,7 +20,7 @@ from bridges.errors import Garbled, Unauthorized
 from bridges.openim import wire
 from bridges.openim.answers import check_answer, code_of, data_of
 from bridges.openim.settings import OpenIMSettings
-from bridges.signing import KeptToken, fingerprint
+from bridges.signing import KeptToken, binding, fingerprint
 
 OPERATION_PREFIX = "patchbay-"
 """Callbacks repeat the operationID of the call that caused them: so ours are known again."""
@@ -45,7 +46,6 @@ class AdminToken:
 
     def __init__(self, settings: OpenIMSettings) -> None:
         self._settings = settings
-        self._of = fingerprint("account", settings.base_url, settings.admin_user)
         self._token: KeptToken | None = None
         self._memory: Mapping[str, str] = {}
         self._now: datetime | None = None
@@ -54,9 +54,9 @@ class AdminToken:
     # What is kept across restarts
 
     def recall(self, memory: Mapping[str, str]) -> None:
-        """Take a token that was kept, if it is for this server and this admin."""
-        token = KeptToken.from_memory(memory)
-        if token is not None and memory.get("token_of") == self._of and token != self._token:
+        """Take a token that was kept, if it was got with these settings."""
+        token = KeptToken.from_memory(memory, bound_to=self._bound_to) if "token" in memory else None
+        if token is not None and token != self._token:
             self._keep(token)
 
     def learnt(self) -> Mapping[str, str]:
@@ -65,7 +65,12 @@ class AdminToken:
 
     def _keep(self, token: KeptToken) -> None:
         self._token = token
-        self._memory = {**token.to_memory(), "token_of": self._of}
+        self._memory = token.to_memory(bound_to=self._bound_to)
+
+    @cached_property
+    def _bound_to(self) -> str:
+        settings = self._settings
+        return binding(settings.base_url, settings.admin_user, settings.secret.get_secret_value())
 
     @property
     def value(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -35,6 +36,9 @@ from bridges.signing import fingerprint
 
 ATTEMPTS_MOST = 12
 """Earlier attempts that are asked about where a message has several parts."""
+LOOK_AGAIN_S = 5.0
+"""After this long a message that is not found is believed not to have arrived."""
+MISSED_MOST = 1000
 PAGES_MOST = 3
 """Pages of stored messages in which one is looked for."""
 
@@ -53,6 +57,8 @@ class Sending:
         self._settings = settings
         self._calls = calls
         self._puppets = puppets
+        self._missed: OrderedDict[str, None] = OrderedDict()
+        """Attempts that were asked about once and not found."""
 
     def send(self, out: Outgoing, *, at: datetime | None = None) -> Flow[Receipt]:
         """Send a message; with ``at`` as one that was written then. Raises any ``BridgeError``."""
@@ -62,7 +68,7 @@ class Sending:
         arrived: Mapping[int, Arrived] = {}
         if len(parts) > 1 and out.attempt > 1:
             # A former attempt may have ended between two parts: those that are there are not sent again.
-            arrived = yield from before_sending(self._arrived(out, place=place, author=author, before=out.attempt))
+            arrived, _ = yield from before_sending(self._arrived(out, place=place, author=author, before=out.attempt))
         yield from before_sending(self._puppets.prepare(author))
         ids: list[MessageId] = []
         for number, part in enumerate(parts):
@@ -148,7 +154,7 @@ class Sending:
         if author.face_url:
             body["senderFaceURL"] = author.face_url
         if at is not None:
-            body["sendTime"] = int(at.timestamp() * 1000)
+            body["sendTime"] = round(at.timestamp() * 1000)
         if settings.push_title or settings.push_text:
             body["offlinePushInfo"] = {"title": settings.push_title, "desc": settings.push_text}
         return body
@@ -223,14 +229,32 @@ class Sending:
     def confirm(self, out: Outgoing) -> Flow[Receipt | None]:
         """The receipt if all of it arrived, None if it surely did not, or not all: the next attempt sends the rest."""
         place, author = Place.of(out.conversation), self._puppets.author(out.message.sender)
-        arrived = yield from self._arrived(out, place=place, author=author, before=out.attempt + 1)
-        parts = _count(out)
-        if len(arrived) < parts:
+        arrived, failed = yield from self._arrived(out, place=place, author=author, before=out.attempt + 1)
+        missing = set(range(_count(out))) - arrived.keys()
+        if missing:
+            self._check_is_time(f"{out.key}/{out.attempt}", surely=missing <= failed)
             return None
-        return Receipt(ids=tuple(id for number in range(parts) for id in _ids(arrived[number])))
+        return Receipt(ids=tuple(id for number in range(_count(out)) for id in _ids(arrived[number])))
 
-    def _arrived(self, out: Outgoing, *, place: Place, author: Author, before: int) -> Flow[dict[int, Arrived]]:
-        """The parts that are over there, of attempts before this number. Raises ``Unavailable`` if one is on its way.
+    def _check_is_time(self, attempt: str, *, surely: bool) -> None:
+        """Raise ``Unavailable`` at the first look that finds nothing, unless the server says that it failed.
+
+        The server notes what became of a send only after it is done, and what it took is stored through a queue: right
+        after a connection was cut, neither may show yet (internal/api/msg.go, internal/msgtransfer).
+        """
+        if not surely and attempt not in self._missed:
+            self._missed[attempt] = None
+            if len(self._missed) > MISSED_MOST:
+                self._missed.popitem(last=False)
+            raise Unavailable("OpenIM does not know the message yet; it is asked once more", retry_after=LOOK_AGAIN_S)
+        self._missed.pop(attempt, None)
+
+    def _arrived(
+        self, out: Outgoing, *, place: Place, author: Author, before: int
+    ) -> Flow[tuple[dict[int, Arrived], set[int]]]:
+        """The parts that are over there, of attempts before this number, and those that the server says failed.
+
+        Raises ``Unavailable`` if one is on its way.
 
         First by the operationIDs of the requests, which is quick and sure as long as the server knows them, a day; then
         among the stored messages by the mark in ``ex``, which also tells their ids.
@@ -239,6 +263,7 @@ class Sending:
         first = max(1, before - ATTEMPTS_MOST) if several else max(1, before - 1)
         turns = _turns_most(author, place=place, line=self._settings.server_line)
         arrived: dict[int, Arrived] = {}
+        failed: set[int] = set()
         for number in range(_count(out)):
             operations = [
                 send_operation(out.key, attempt=attempt, part=number, turn=turn) + again
@@ -250,6 +275,8 @@ class Sending:
                 status = yield from self._calls.status_of(operation)
                 if status == wire.STATUS_SENDING:
                     raise Unavailable("OpenIM is still sending the message")
+                if status == wire.STATUS_FAILED:
+                    failed.add(number)
                 if status == wire.STATUS_SENT:
                     arrived[number] = Arrived()
                     break
@@ -259,7 +286,7 @@ class Sending:
                 if is_marked(found.chatLog.ex, key=out.key, part=number):
                     arrived[number] = Arrived(found.chatLog.clientMsgID)
                     break
-        return arrived
+        return arrived, failed
 
 
 def _count(out: Outgoing) -> int:

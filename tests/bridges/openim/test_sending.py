@@ -149,7 +149,9 @@ async def test_what_one_process_learnt_serves_the_next(serve: Serve, client: htt
     assert world.paths().count(wire.GET_ADMIN_TOKEN) == 1
 
 
-@pytest.mark.parametrize("changes", [{"base_url": "https://other.example"}, {"admin_user": "other"}])
+@pytest.mark.parametrize(
+    "changes", [{"base_url": "https://other.example"}, {"admin_user": "other"}, {"secret": "changed-0123456789"}]
+)
 def test_a_token_of_another_server_or_admin_is_not_used(changes: dict[str, Any]) -> None:
     bridge = bridge_for()
     play(bridge.deliver(out()), token(), sent(), auth=bridge.auth)
@@ -514,7 +516,8 @@ async def test_each_receiver_of_a_broadcast_is_found_again_by_its_own_mark(
     await world.run(world.bridge.broadcast(outs))
     for each in outs:
         assert await world.run(world.bridge.confirm(each)) is not None
-    assert await world.run(world.bridge.confirm(out("news", to="user/bob", key="k-other"))) is None
+    with pytest.raises(Unavailable, match="once more"):
+        await world.run(world.bridge.confirm(out("news", to="user/bob", key="k-other")))
 
 
 async def test_what_cannot_go_together_is_inexpressible(serve: Serve, client: httpx.AsyncClient) -> None:
@@ -568,12 +571,27 @@ async def test_a_send_whose_answer_was_lost_is_confirmed_with_its_id(
     assert len(world.sandbox.accepted) == 1
 
 
-async def test_a_send_that_never_came_is_surely_not_there(serve: Serve, client: httpx.AsyncClient) -> None:
+async def test_a_send_that_never_came_is_surely_not_there_at_the_second_look(
+    serve: Serve, client: httpx.AsyncClient
+) -> None:
     world = Cut(serve, client, OpenIMSandbox())
     world.faults.configure(Mode.CUT_BEFORE, remaining=1)
     with pytest.raises(Unavailable):
         await world.deliver()
+    with pytest.raises(Unavailable) as caught:
+        await world.run(world.bridge.confirm(out()))
+    assert (caught.value.retry_after, caught.value.maybe_sent) == (5.0, False)
     assert await world.run(world.bridge.confirm(out())) is None
+
+
+async def test_a_send_that_shows_only_at_the_second_look_is_not_sent_twice(
+    serve: Serve, client: httpx.AsyncClient
+) -> None:
+    world = Cut(serve, client, OpenIMSandbox())
+    with pytest.raises(Unavailable):
+        await world.run(world.bridge.confirm(out()))
+    receipt = await world.deliver()  # what the queue brings meanwhile
+    assert await world.run(world.bridge.confirm(out())) == receipt
 
 
 async def test_a_send_is_confirmed_by_another_process_than_the_one_that_sent(
@@ -656,6 +674,8 @@ async def test_a_caption_that_was_cut_off_is_sent_alone_the_next_time(serve: Ser
         await drive(world.bridge.deliver(first), send=lose_the_caption, auth=world.bridge.auth, clock=world.clock)
     assert caught.value.maybe_sent
     world.faults.mode = Mode.OK
+    with pytest.raises(Unavailable):
+        await world.run(world.bridge.confirm(first))
     assert await world.run(world.bridge.confirm(first)) is None
     receipt = await world.run(world.bridge.deliver(out("look", attempt=2, **picture)))
     assert [message.text for message in world.sandbox.accepted] == ["a", "look"]
