@@ -330,7 +330,7 @@ def load_settings(
 ) -> Settings:
     """Read, resolve and check the configuration; reads files, raises ``SettingsError`` with all problems."""
     if providers is None:
-        from bridges.registry import PROVIDERS  # every bridge at once: only where nothing else was given
+        from bridges.registry import PROVIDERS
 
         providers = PROVIDERS
     return _Loader(path, environ, providers).load(_read_toml(path))

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
+from collections import UserDict
+from importlib import import_module
 from typing import Protocol, cast
 
 from bridges.api import AccountSettings, Bridge, Capabilities
-from bridges.cinnox.bridge import CinnoxBridge
-from bridges.echo.bridge import EchoBridge
-from bridges.netsapiens.bridge import NetSapiensBridge
-from bridges.openim.bridge import OpenIMBridge
-from bridges.returning_ai.bridge import ReturningAiBridge
 
 
 class BridgeClass(Protocol):
@@ -24,13 +21,25 @@ class BridgeClass(Protocol):
     def __call__(self, settings: AccountSettings) -> Bridge: ...
 
 
-PROVIDERS: dict[str, BridgeClass] = {
-    cast(BridgeClass, bridge).name: cast(BridgeClass, bridge)
-    for bridge in (
-        CinnoxBridge,
-        EchoBridge,
-        NetSapiensBridge,
-        OpenIMBridge,
-        ReturningAiBridge,
-    )
-}
+class Providers(UserDict[str, BridgeClass]):
+    """Bridges by the name of their folder, each imported when it is first asked for: few people have them all."""
+
+    def __init__(self, **classes: str) -> None:
+        super().__init__()
+        self.data = dict(cast(dict[str, BridgeClass], classes))
+
+    def __getitem__(self, name: str) -> BridgeClass:
+        """The class; raises ``KeyError``."""
+        found: object = self.data[name]
+        if isinstance(found, str):
+            found = self.data[name] = cast(BridgeClass, getattr(import_module(f"bridges.{name}.bridge"), found))
+        return cast(BridgeClass, found)
+
+
+PROVIDERS = Providers(
+    cinnox="CinnoxBridge",
+    echo="EchoBridge",
+    netsapiens="NetSapiensBridge",
+    openim="OpenIMBridge",
+    returning_ai="ReturningAiBridge",
+)
