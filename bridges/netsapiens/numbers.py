@@ -47,7 +47,7 @@ class Numbers:
     def find(self) -> Flow[wire.SmsNumber]:
         """What is known of ``from_number``, looked up unless that was done. Raises ``Refused`` if there is none such.
 
-        Where the numbers may not be read at all, it is taken to be the extension's own.
+        Where none can be read, it is taken to be the extension's own: then the send itself is the test.
         """
         if self._known is None:
             self._known = yield from self.look_up()
@@ -59,6 +59,8 @@ class Numbers:
         try:
             numbers = yield from self.all()
         except (Missing, Forbidden):
+            numbers = ()
+        if not numbers:
             return wire.SmsNumber(wanted, self._settings.user, "", None, None)
         for number in numbers:
             if number.number == wanted:
