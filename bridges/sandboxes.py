@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any, Protocol, TypeAlias, cast
 
+import httpx
 from starlette.applications import Starlette
 from starlette.requests import Request
 
@@ -48,6 +49,33 @@ class Feed:
         """Tell one change."""
         for listener in tuple(self._listeners.values()):
             listener({"kind": kind, **fields})
+
+
+CALLBACK_TIMEOUT_S = 5.0
+"""How long a listener may take to answer a webhook."""
+
+
+class Outlet:
+    """The connections through which a sandbox posts its webhooks: those it was given, or its own once it needs them."""
+
+    def __init__(self, client: httpx.AsyncClient | None = None) -> None:
+        self._given = client
+        self._own: httpx.AsyncClient | None = None
+
+    @property
+    def client(self) -> httpx.AsyncClient:
+        """What to post with."""
+        if self._given is not None:
+            return self._given
+        if self._own is None:
+            self._own = httpx.AsyncClient(timeout=CALLBACK_TIMEOUT_S, trust_env=False)
+        return self._own
+
+    async def close(self) -> None:
+        """Close the connections that it opened itself."""
+        if self._own is not None:
+            await self._own.aclose()
+            self._own = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "bridges.registry": ("bridges.api", *(f"bridges.{name}.bridge" for name in PROVIDERS)),
     "bridges.testing": (*SEAM, "httpx", "pydantic"),
     "bridges.matrix": ("bridges.api", "bridges.registry"),
-    "bridges.sandboxes": ("starlette",),
+    "bridges.sandboxes": ("httpx", "starlette"),
     "bridges.faults": ("starlette",),
     **{f"bridges.{name}": (*SEAM, f"bridges.{name}", "httpx", "pydantic") for name in PROVIDERS},
     "bridges.returning_ai": (*SEAM, "bridges.returning_ai", "emoji", "httpx", "pydantic"),

@@ -36,13 +36,12 @@ from bridges.cinnox.happenings import (
     rfc3339,
 )
 from bridges.cinnox.verifier import Reading, reads
-from bridges.sandboxes import CALLS_MOST, Call, Clock, Feed, Listener, Malformed, json_object, only, utc_now
+from bridges.sandboxes import CALLS_MOST, Call, Clock, Feed, Listener, Malformed, Outlet, json_object, only, utc_now
 
 MESSAGES_MOST = 10
 TEXT_MOST = 5000
 ROWS_MOST = 500
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-CALLBACK_TIMEOUT_S = 5.0
 
 CODE_BAD_REQUEST = 400
 CODE_DESTINATION = 3000205
@@ -94,8 +93,7 @@ class CinnoxSandbox:
         self.requests_per_minute = requests_per_minute
         """More in any 60 s are refused with 6451010; None: any number. The documents name 500."""
         self._taken_at: deque[datetime] = deque()
-        self._client = client
-        self._own_client: httpx.AsyncClient | None = None
+        self._outlet = Outlet(client)
         self._clock = clock
         self._records = itertools.count(1)
         self._feed = Feed()
@@ -284,16 +282,7 @@ class CinnoxSandbox:
 
     async def close(self) -> None:
         """Close the connections that it opened itself."""
-        if self._own_client is not None:
-            await self._own_client.aclose()
-            self._own_client = None
-
-    def _connections(self) -> httpx.AsyncClient:
-        if self._client is not None:
-            return self._client
-        if self._own_client is None:
-            self._own_client = httpx.AsyncClient(timeout=CALLBACK_TIMEOUT_S, trust_env=False)
-        return self._own_client
+        await self._outlet.close()
 
     # The API
 
@@ -447,7 +436,7 @@ class CinnoxSandbox:
         return {"total": len(rows), "list": rows[offset : offset + limit]}
 
     async def _post(self, url: str, body: object) -> httpx.Response:
-        return await self._connections().post(url, json=body)
+        return await self._outlet.client.post(url, json=body)
 
 
 def _characters(text: str) -> int:

@@ -18,10 +18,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from bridges.sandboxes import CALLS_MOST, Call, Clock, Feed, Listener, Malformed, json_object, only, utc_now
+from bridges.sandboxes import CALLS_MOST, Call, Clock, Feed, Listener, Malformed, Outlet, json_object, only, utc_now
 
 TEXT_MOST = 4000
-CALLBACK_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +66,7 @@ class EchoSandbox:
         self._keys: dict[str, str] = {}
         self._said: dict[str, dict[str, object]] = {}
         self._numbers = itertools.count(1)
-        self._client = client
-        self._own_client: httpx.AsyncClient | None = None
+        self._outlet = Outlet(client)
         self._clock = clock
         self._feed = Feed()
         self.app = Starlette(
@@ -151,7 +149,7 @@ class EchoSandbox:
         }
         body = json.dumps(event).encode()
         signature = hmac.new(self.signing_secret.encode(), body, hashlib.sha256).hexdigest()
-        answer = await self._connections().post(
+        answer = await self._outlet.client.post(
             self.hook_url,
             content=body,
             headers={"Content-Type": "application/json", "X-Echo-Signature": signature},
@@ -184,16 +182,7 @@ class EchoSandbox:
 
     async def close(self) -> None:
         """Close the connections that it opened itself."""
-        if self._own_client is not None:
-            await self._own_client.aclose()
-            self._own_client = None
-
-    def _connections(self) -> httpx.AsyncClient:
-        if self._client is not None:
-            return self._client
-        if self._own_client is None:
-            self._own_client = httpx.AsyncClient(timeout=CALLBACK_TIMEOUT_S, trust_env=False)
-        return self._own_client
+        await self._outlet.close()
 
     # The API
 

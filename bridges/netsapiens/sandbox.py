@@ -29,10 +29,9 @@ from bridges.netsapiens import sandbox_store as store
 from bridges.netsapiens.sandbox_logins import Caller, Logins
 from bridges.netsapiens.sandbox_store import Numbers, Refusal, Session, SmsNumber, Store, Stored, Style
 from bridges.netsapiens.sandbox_subscriptions import CHANGEABLE, FIELDS, Subscriptions
-from bridges.sandboxes import CALLS_MOST, Call, Clock, Feed, Listener, Malformed, json_object, only, utc_now
+from bridges.sandboxes import CALLS_MOST, Call, Clock, Feed, Listener, Malformed, Outlet, json_object, only, utc_now
 
 API = "/ns-api/v2"
-CALLBACK_TIMEOUT_S = 5.0
 BODY_MOST = 16 << 20
 SHOWN_MOST = 50
 PAGE_MOST = 1000
@@ -108,8 +107,7 @@ class NetSapiensSandbox:
         self._subscriptions = Subscriptions(domain=domain, new_id=self._store.new_id, clock=clock)
         self._link_key = secrets.token_bytes(16)
         self._origin = "http://127.0.0.1"
-        self._client = client
-        self._own_client: httpx.AsyncClient | None = None
+        self._outlet = Outlet(client)
         self._clock = clock
         self._feed = Feed()
         user = f"{API}/domains/{{domain}}/users/{{user}}"
@@ -303,7 +301,7 @@ class NetSapiensSandbox:
 
     async def emit(self, model: str, events: object) -> int:
         """Post this body as it is to whoever subscribed to the model; returns as :meth:`text` does."""
-        return await self._subscriptions.post(model, events, users=(), client=self._connections())
+        return await self._subscriptions.post(model, events, users=(), client=self._outlet.client)
 
     # The same for every sandbox (bridges.sandboxes.Sandbox)
 
@@ -345,16 +343,7 @@ class NetSapiensSandbox:
 
     async def close(self) -> None:
         """Close the connections that it opened itself."""
-        if self._own_client is not None:
-            await self._own_client.aclose()
-            self._own_client = None
-
-    def _connections(self) -> httpx.AsyncClient:
-        if self._client is not None:
-            return self._client
-        if self._own_client is None:
-            self._own_client = httpx.AsyncClient(timeout=CALLBACK_TIMEOUT_S, trust_env=False)
-        return self._own_client
+        await self._outlet.close()
 
     # Requests
 
@@ -667,7 +656,7 @@ class NetSapiensSandbox:
         )
         if message.direction == "orig" or message.from_user != self.extensions[0]:
             self._feed.tell("inbound", session=session.id, **_shown(message))
-        status = await self._subscriptions.post("message", [event], users=users, client=self._connections())
+        status = await self._subscriptions.post("message", [event], users=users, client=self._outlet.client)
         after = await self._tell_session(session, users=users)
         return status or after
 
@@ -676,7 +665,7 @@ class NetSapiensSandbox:
         for user in users:
             if user in session.members:
                 event = store.session_event(session, user=user, domain=self.domain, style=self.style)
-                posted = self._subscriptions.post("messagesession", [event], users=(user,), client=self._connections())
+                posted = self._subscriptions.post("messagesession", [event], users=(user,), client=self._outlet.client)
                 status = await posted or status
         return status
 

@@ -24,11 +24,10 @@ from starlette.routing import Route
 
 from bridges.openim import documented, wire
 from bridges.openim.world import GROUP_ID, Accepted, Group, Issued, Refusal, Stored, User, World, json_of, refuse, shown
-from bridges.sandboxes import CALLS_MOST, Call, Clock, Feed, Listener, utc_now
+from bridges.sandboxes import CALLS_MOST, Call, Clock, Feed, Listener, Outlet, utc_now
 
 __all__ = ["GROUP_ID", "Accepted", "Group", "Issued", "OpenIMSandbox", "Sandbox", "Stored", "User"]
 
-CALLBACK_TIMEOUT_S = 5.0
 OBJECTS_MOST = 200
 OBJECT_BYTES_MOST = 25_000_000
 OPERATIONS_MOST = 500_000
@@ -79,8 +78,7 @@ class OpenIMSandbox(World):
         self._uploads: dict[str, dict[str, Any]] = {}
         self._held: tuple[str, dict[str, object], str] | None = None
         self._hooks = itertools.count(1)
-        self._client = client
-        self._own_client: httpx.AsyncClient | None = None
+        self._outlet = Outlet(client)
         handlers = {
             wire.GET_ADMIN_TOKEN: _plain(self.admin_token),
             wire.SEND_MSG: self._send,
@@ -203,16 +201,7 @@ class OpenIMSandbox(World):
 
     async def close(self) -> None:
         """Close the connections that it opened itself."""
-        if self._own_client is not None:
-            await self._own_client.aclose()
-            self._own_client = None
-
-    def _connections(self) -> httpx.AsyncClient:
-        if self._client is not None:
-            return self._client
-        if self._own_client is None:
-            self._own_client = httpx.AsyncClient(timeout=CALLBACK_TIMEOUT_S, trust_env=False)
-        return self._own_client
+        await self._outlet.close()
 
     # The API
 
@@ -504,9 +493,7 @@ class OpenIMSandbox(World):
             url += f"?key={base64.b64encode(json_of(place).encode()).decode()}"
         headers = {"Content-Type": "application/json; charset=utf-8", "operationID": operation or str(self.millis())}
         try:
-            answer = await self._connections().post(
-                url, content=json_of(body), headers=headers, timeout=CALLBACK_TIMEOUT_S
-            )
+            answer = await self._outlet.client.post(url, content=json_of(body), headers=headers)
             status = answer.status_code
         except httpx.TransportError:
             status = 0  # lost: the server does not try again

@@ -37,9 +37,8 @@ from bridges.returning_ai.community import (
     iso,
 )
 from bridges.returning_ai.community import Place as Place
-from bridges.sandboxes import CALLS_MOST, Call, Clock, Feed, Listener, Malformed, json_object, only, utc_now
+from bridges.sandboxes import CALLS_MOST, Call, Clock, Feed, Listener, Malformed, Outlet, json_object, only, utc_now
 
-CALLBACK_TIMEOUT_S = 5.0
 COUNT_MOST = 1000
 IMAGE_BYTES_MOST = 10 << 20
 IMAGES_KEPT = 20
@@ -91,8 +90,7 @@ class ReturningAiSandbox:
         self.calls: deque[Call] = deque(maxlen=CALLS_MOST)
         self._prefix = prefix
         self._numbers = itertools.count(1)
-        self._client = client
-        self._own_client: httpx.AsyncClient | None = None
+        self._outlet = Outlet(client)
         self._clock = clock
         self._feed = Feed()
         self.app = Starlette(
@@ -223,16 +221,7 @@ class ReturningAiSandbox:
 
     async def close(self) -> None:
         """Close the connections that it opened itself."""
-        if self._own_client is not None:
-            await self._own_client.aclose()
-            self._own_client = None
-
-    def _connections(self) -> httpx.AsyncClient:
-        if self._client is not None:
-            return self._client
-        if self._own_client is None:
-            self._own_client = httpx.AsyncClient(timeout=CALLBACK_TIMEOUT_S, trust_env=False)
-        return self._own_client
+        await self._outlet.close()
 
     # What it keeps
 
@@ -300,7 +289,7 @@ class ReturningAiSandbox:
         if self.hook_url is None:
             raise LookupError("no outgoing webhook is entered; set hook_url")
         try:
-            return (await self._connections().post(self.hook_url, json=body)).status_code
+            return (await self._outlet.client.post(self.hook_url, json=body)).status_code
         except httpx.TransportError:
             return 0
 
