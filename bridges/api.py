@@ -26,6 +26,10 @@ HARMLESS: Mapping[str, bool] = {"harmless": True}
 """Request extensions of a call that may be repeated freely (GET, token, upload): its loss is never ambiguous."""
 
 
+RECEIVED_AT = "received_at"
+"""Extension of every response that a flow is sent: when it came, aware, by our clock."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hook:
     """A webhook as it came in: enough to verify and decode it again years later."""
@@ -76,6 +80,9 @@ class Outgoing:
     message: Message
     attempt: int = 1
     """Counts up with every request that leaves for this message, and never comes again for the same key."""
+    began_at: datetime | None = None
+    """When its request began, by our clock: the one in doubt if it is asked about, also after a restart. None: not
+    known. The server's clock may differ: compare its ``Date`` with ``received_at`` (see :data:`RECEIVED_AT`)."""
     handle: str = ""
     """What the provider was last seen to call this conversation (``Conversation.handle``); empty: not known."""
     answered: Answered | None = None
@@ -324,6 +331,15 @@ class Subscribes(Protocol):
 
     def unsubscribe(self, url: str) -> Flow[Subscription]:
         """End it; already ended is success."""
+        ...
+
+
+@runtime_checkable
+class Inspects(Protocol):
+    """A provider that can be asked how a subscription stands there: it may have been removed, or given up."""
+
+    def subscribed(self, url: str) -> Flow[Subscription | None]:
+        """The subscription that posts to ``url`` as the provider has it now; None: there is none."""
         ...
 
 

@@ -82,6 +82,8 @@ class Attachment(Model):
     duration_s: int | None = None
     account: AccountName | None = None
     """Whose ``ref`` it is: set by the relay when the message comes in."""
+    link: str = ""
+    """An address under which anybody may open it: told where the file itself does not go along. Empty: none."""
 
 
 class Button(Model):

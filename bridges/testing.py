@@ -14,6 +14,7 @@ import httpx
 from pydantic import BaseModel
 
 from bridges.api import (
+    RECEIVED_AT,
     Answered,
     Batches,
     Bridge,
@@ -25,6 +26,7 @@ from bridges.api import (
     Flow,
     Hook,
     Imports,
+    Inspects,
     Listed,
     Lists,
     Operates,
@@ -68,6 +70,7 @@ def play(
         if isinstance(answer, BridgeError):
             raise answer
         answer.request = request
+        answer.extensions[RECEIVED_AT] = FIXTURE_TIME
         return answer
 
     def renew(credentials: Credentials) -> None:
@@ -196,6 +199,8 @@ def read_flow(path: Path) -> RecordedFlow:
 def outgoing_of(data: Mapping[str, Any]) -> Outgoing:
     """An ``Outgoing`` as a fixture writes it: ``files`` in base64."""
     fields = {**data, "message": Message.model_validate(data["message"])}
+    if data.get("began_at"):
+        fields["began_at"] = datetime.fromisoformat(data["began_at"])
     if "files" in data:
         fields["files"] = tuple(base64.b64decode(each) for each in data["files"])
     if data.get("answered"):
@@ -228,6 +233,8 @@ def start(bridge: Bridge, call: Mapping[str, Any]) -> Flow[Any]:
             return bridge.delete(ConversationId(call["conversation"]), MessageId(call["id"]))
         case "react" if isinstance(bridge, Reacts):
             return bridge.react(ConversationId(call["conversation"]), MessageId(call["id"]), call["emoji"])
+        case "subscribed" if isinstance(bridge, Inspects):
+            return bridge.subscribed(call["url"])
         case "subscribe" if isinstance(bridge, Subscribes):
             return bridge.subscribe(call["url"], now=FIXTURE_TIME)
         case "attempt" if isinstance(bridge, Subscribes):

@@ -34,6 +34,7 @@ from bridges.api import (
     Fetches,
     Hook,
     Imports,
+    Inspects,
     Lists,
     Operates,
     Outgoing,
@@ -507,6 +508,7 @@ def test_there_is_a_flow_for_every_kind_of_outcome(name: str) -> None:
         (Imports, "deliver_past"),
         (Lists, "conversations"),
         (Fetches, "fetch"),
+        (Inspects, "subscribed"),
     ):
         if isinstance(bridge, kind):
             wanted |= {(do, "result")}
