@@ -139,7 +139,10 @@ class ProviderAccount:
         if not isinstance(self.bridge, Fetches):
             raise Refused(f"files that come from {self.bridge.title} cannot be sent on")
         flow = self.bridge.fetch(attachment)
-        return await drive(flow, send=self._files.send, auth=self.bridge.auth, deadline_s=self._deadline_s)
+        keeper = None if self._store is None else self
+        return await drive(
+            flow, send=self._files.send, auth=self.bridge.auth, deadline_s=self._deadline_s, keeper=keeper
+        )
 
     async def probe(self) -> str:
         """See :meth:`Account.probe`."""
@@ -147,11 +150,13 @@ class ProviderAccount:
 
     async def run(self, flow: Flow[T]) -> T:
         """Run one of the bridge's flows with its connections and credentials; what it learns is written down."""
+        keeper = None if self._store is None else self
         try:
-            return await drive(flow, send=self._http.send, auth=self.bridge.auth, deadline_s=self._deadline_s)
+            return await drive(
+                flow, send=self._http.send, auth=self.bridge.auth, deadline_s=self._deadline_s, keeper=keeper
+            )
         finally:
-            if self._remembers is not None and self._remembers.learnt() is not self._known:
-                await self._write_down(self._remembers)
+            await self.keep()
             self._pace.keep_to(self.bridge.capabilities.requests_per_minute)
 
     # --- what the bridge learns
@@ -172,10 +177,24 @@ class ProviderAccount:
                 self._pace.keep_to(self.bridge.capabilities.requests_per_minute)
             self._known = self._remembers.learnt()
 
-    async def _write_down(self, bridge: Remembers) -> None:
-        if self._store is None:
+    async def look(self) -> None:
+        """Take what another process wrote down meanwhile; see :class:`bridges.driver.Keeper`."""
+        if self._store is None or self._remembers is None:
             return
-        name, before, learnt = self.name, self._known, bridge.learnt()
+        name = self.name
+        try:
+            memory = (await self._store.read(lambda tx: tx.accounts.get(name))).memory or {}
+        except StoreError:
+            return  # then with what is known here
+        self.recall(memory)
+
+    async def keep(self) -> None:
+        """Write down what the bridge learnt, if it is something else than before; raises nothing."""
+        if self._store is None or self._remembers is None:
+            return
+        name, before, learnt = self.name, self._known, self._remembers.learnt()
+        if learnt is before:
+            return
         self._known = learnt
         try:
             await self._store.write(lambda tx: tx.accounts.remember(name, learnt))

@@ -278,19 +278,21 @@ class _Dispatcher:
             await self.resolve_crashed(lease)
             return
         point("delivery.begun")
+        outs: list[Outgoing] = []
         try:
-            receipt = await self.account.deliver([await self._outgoing(row) for row in lease.rows])
+            outs = [await self._outgoing(row) for row in lease.rows]
+            receipt = await self.account.deliver(outs)
         except asyncio.CancelledError:
             raise  # the row stays `sending`: unknown, resolved at the next start
         except StoreError:
             # What the message answers could not be looked up, so nothing has left.
             await self._failed(lease, Unavailable(_UNREAD))
         except Exception as error:
-            await self._failed(lease, error)
+            await self._failed(lease, error, outs=outs)
         else:
             point("delivery.answered")
             self.engine._meters.request(self.account.name, "sent")
-            await self._sent(lease, receipt)
+            await self._sent(lease, receipt, out=outs[0])
 
     async def _outgoing(self, row: Delivery) -> Outgoing:
         message = Message.model_validate_json(row.payload)
@@ -309,6 +311,7 @@ class _Dispatcher:
             message=message,
             # One found `sending` has had its request counted when it began.
             attempt=row.starts + (row.state == "queued"),
+            began_at=_utc(row.started_at if row.state == "sending" else self.engine._clock()),
             handle=about.handle,
             answered=about.answered,
             files=files,
@@ -340,12 +343,12 @@ class _Dispatcher:
         text = "\n".join([*filter(None, [message.text]), *lines])
         return message.model_copy(update={"attachments": tuple(kept), "text": text}), tuple(files)
 
-    async def _sent(self, lease: Lease, receipt: Receipt) -> None:
+    async def _sent(self, lease: Lease, receipt: Receipt, *, out: Outgoing) -> None:
         outcomes = [
             Outcome(row.id, "sent", remote_ids=_share(receipt.ids, index, len(lease.rows)))
             for index, row in enumerate(lease.rows)
         ]
-        await self._settle(lease, outcomes, handle=receipt.handle)
+        await self._settle(lease, outcomes, handle=(out.handle, receipt.handle))
         now = self.engine._clock()
         for row in lease.rows:
             self.engine._meters.delivered(self.account.name, now - row.created_at)
@@ -354,7 +357,7 @@ class _Dispatcher:
             extra={"action": "deliver", "account": self.account.name, "outbox": [row.id for row in lease.rows]},
         )
 
-    async def _failed(self, lease: Lease, error: Exception) -> None:
+    async def _failed(self, lease: Lease, error: Exception, *, outs: Sequence[Outgoing] = ()) -> None:
         engine, account, now = self.engine, self.account, self.engine._clock()
         if isinstance(error, Unavailable) and error.retry_after is not None:
             account.pace.refused(account.pace_key(ConversationId(lease.conversation)), error.retry_after, now)
@@ -379,7 +382,7 @@ class _Dispatcher:
             },
         )
         if isinstance(decision, Confirm):
-            await self._confirm(lease, error)
+            await self._confirm(lease, error, out=outs[0] if outs else None)
         else:
             await self._apply(lease, decision, error)
 
@@ -393,11 +396,12 @@ class _Dispatcher:
             **self._circumstances(head, now=now, attempts=head.attempts + (head.state == "queued")),
         )
 
-    async def _confirm(self, lease: Lease, error: Exception) -> None:
+    async def _confirm(self, lease: Lease, error: Exception, *, out: Outgoing | None = None) -> None:
         """Ask the provider what became of it; a provider that is away is asked again later."""
         head = lease.rows[0]
         try:
-            receipt = await self.account.confirm(await self._outgoing(head))
+            out = out or await self._outgoing(head)
+            receipt = await self.account.confirm(out)
         except Exception as raised:
             failure = Unavailable(_UNREAD) if isinstance(raised, StoreError) else raised
             now = self.engine._clock()
@@ -416,7 +420,7 @@ class _Dispatcher:
             return
         point("delivery.confirmed")
         if receipt is not None:
-            await self._sent(lease, receipt)
+            await self._sent(lease, receipt, out=out)
         else:
             absent = self._decide(lease, error, now=self.engine._clock(), confirmed_absent=True)
             await self._apply(lease, absent, error)
@@ -468,16 +472,23 @@ class _Dispatcher:
     # --- settling
 
     async def _settle(
-        self, lease: Lease, outcomes: Sequence[Outcome], *, pause: str | None = None, handle: str = ""
+        self,
+        lease: Lease,
+        outcomes: Sequence[Outcome],
+        *,
+        pause: str | None = None,
+        handle: tuple[str, str] = ("", ""),
     ) -> None:
-        """Write it down, however long the store takes: the answer is known only here until then."""
+        """Write it down, however long the store takes: the answer is known only here until then.
+
+        ``handle``: what the send took the conversation to be called, and what it learnt.
+        """
+        before, learnt = handle
 
         def unit(tx: Tx) -> bool:
             now = self.engine._clock()
-            if handle:
-                tx.conversations.touch(
-                    lease.account, lease.conversation, kind="direct", title="", now=now, handle=handle
-                )
+            if learnt and learnt != before:
+                tx.conversations.learn_handle(lease.account, lease.conversation, learnt, before=before, now=now)
             return self._settle_in(tx, lease, outcomes, now=now, pause=pause)
 
         settled = await self._write(unit)
@@ -536,6 +547,10 @@ class _About:
     answered: Answered | None = None
 
 
+def _utc(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
 def _about(tx: Tx, row: Delivery) -> _About:
     answered = None
     if row.reply_to is not None:
@@ -546,7 +561,7 @@ def _about(tx: Tx, row: Delivery) -> _About:
                 id=MessageId(remote_id),
                 text=origin.text,
                 sender=Person(id=PersonId(origin.sender_id), name=origin.sender_name),
-                at=datetime.fromtimestamp(origin.at, UTC),
+                at=_utc(origin.at),
             )
     return _About(tx.conversations.handle(row.account, row.conversation), answered)
 

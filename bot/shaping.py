@@ -465,7 +465,7 @@ def _carried(
             kept.append(attachment)
             continue
         note = attachment_note(attachment)
-        url = links.get(attachment.ref)
+        url = links.get(attachment.ref) or attachment.link
         lines.append(f"{note} {url}" if url else note)
         instead = "a link stands in the text" if url else "a note stands in the text"
         notes.append(f"{note} did not go along, {reason}; {instead}")

@@ -65,6 +65,11 @@ class Conversations:
         ).fetchone()
         return str(row[0]) if row else ""
 
+    def learn_handle(self, account: str, conversation: str, handle: str, *, before: str, now: float) -> None:
+        """Keep what a send learnt, unless something newer than ``before``, which it began with, came in meanwhile."""
+        if self.handle(account, conversation) in ("", before):
+            self.touch(account, conversation, kind="direct", title="", now=now, handle=handle)
+
     def latest(self, account: str, *, limit: int = 1000) -> Sequence[tuple[str, str]]:
         """The conversations of an account with their titles, the latest first."""
         rows = self._db.execute(

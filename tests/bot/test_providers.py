@@ -235,3 +235,55 @@ async def test_a_pace_that_is_learnt_is_kept_to_from_then_on(side: Side) -> None
     for _ in range(6):
         account.pace.took("", 0.0)
     assert taken() > 0.0
+
+
+async def test_what_came_in_while_a_send_was_under_way_stays_the_conversations_name(
+    side: Side, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await side.comes("club", id="m1", text="hi", handle="s-1")
+
+    async def slow(outs: Sequence[Any]) -> Receipt:
+        await side.comes("club", id="m2", text="here I am", handle="s-2")
+        return Receipt(handle="s-1b")
+
+    monkeypatch.setattr(side.accounts["club"], "deliver", slow)
+    row = await side.sends(Message(text="one"))
+    assert row.state == "sent"
+    assert await side.store.read(lambda tx: tx.conversations.handle("club", "lobby")) == "s-2"
+
+
+async def test_a_question_about_a_send_tells_when_its_request_began_also_after_a_restart(
+    side: Side, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, asked = side.clock.at, []
+
+    async def lost(outs: Sequence[Any]) -> Receipt:
+        side.clock.at += 40
+        raise Unavailable("no answer", maybe_sent=True)
+
+    async def confirm(out: Any) -> Receipt | None:
+        asked.append(out)
+        raise Unavailable("ask again later", retry_after=1000.0)
+
+    monkeypatch.setattr(side.accounts["club"], "deliver", lost)
+    monkeypatch.setattr(side.accounts["club"], "confirm", confirm)
+    side.accounts["club"].can_confirm = True
+    side.engine._dispatchers["club"].account.can_confirm = True
+
+    def unit(tx: Tx) -> int:
+        return tx.outbox.add(NewDelivery("club", "lobby", '{"text":"one"}', began, began + 3600, "hold"))
+
+    await side.store.write(unit)
+    await until(lambda: bool(asked))
+    await side.engine.stop(grace_s=0)
+    again = DeliveryEngine(
+        store=side.store,
+        accounts=side.accounts,  # type: ignore[arg-type]
+        observer=Feedback(side.relay),
+        clock=side.clock,
+    )
+    await again.start()
+    await until(lambda: len(asked) > 1)
+    await again.stop(grace_s=0)
+    assert [out.began_at.timestamp() for out in asked] == [began, began]
+    assert [out.attempt for out in asked] == [1, 1]

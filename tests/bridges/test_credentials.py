@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from bridges.api import HARMLESS, Credentials, Flow
+from bridges.api import HARMLESS, RECEIVED_AT, Credentials, Flow
 from bridges.driver import drive
 from bridges.errors import BridgeError, Garbled, Refused, Unauthorized, Unavailable
 from bridges.signing import KeptToken, binding
@@ -213,3 +213,81 @@ def test_a_kept_token_is_not_used_with_other_settings_than_it_was_got_with() -> 
 def test_a_token_whose_end_makes_no_sense_is_kept_without_one() -> None:
     assert KeptToken.from_memory({"token": "x", "token_expires_at": "soon"}) == KeptToken("x")
     assert KeptToken.from_memory({"token": "x", "token_expires_at": "2026-01-02T03:04:05"}) == KeptToken("x", NOW)
+
+
+class Shared:
+    """What two processes keep their token in."""
+
+    def __init__(self) -> None:
+        self.token: KeptToken | None = None
+        self.looks = 0
+
+
+class Keeping:
+    """Keeps one process's credentials there."""
+
+    def __init__(self, shared: Shared, tokens: Tokens) -> None:
+        self.shared, self.tokens = shared, tokens
+
+    async def look(self) -> None:
+        self.shared.looks += 1
+        await asyncio.sleep(0)
+        if self.shared.token is not None:
+            self.tokens.token = self.shared.token
+
+    async def keep(self) -> None:
+        await asyncio.sleep(0)
+        self.shared.token = self.tokens.token
+
+
+async def test_what_another_process_renewed_is_used_and_not_renewed_again() -> None:
+    provider, shared = Provider(), Shared()
+    shared.token = KeptToken("t1")
+    tokens = Tokens(KeptToken("old"))
+    keeper = Keeping(shared, tokens)
+    assert await drive(sending("a"), send=provider, auth=tokens, clock=lambda: NOW, keeper=keeper) == 200
+    assert provider.renewals == 0
+
+
+async def test_what_another_process_left_may_be_out_of_date_too() -> None:
+    provider, shared = Provider(), Shared()
+    shared.token = KeptToken("also old")
+    tokens = Tokens(KeptToken("old"))
+    keeper = Keeping(shared, tokens)
+    assert await drive(sending("a"), send=provider, auth=tokens, clock=lambda: NOW, keeper=keeper) == 200
+    assert provider.renewals == 1
+    assert shared.token == KeptToken("t1", NOW + timedelta(hours=1))
+
+
+class OneAtATime(Provider):
+    """Each new token ends the one before."""
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.url == TOKEN_URL:
+            self.good = f"t{self.renewals + 1}"
+        return await super().__call__(request)
+
+
+async def test_two_processes_whose_renewals_end_each_others_tokens_both_get_through() -> None:
+    provider, shared = OneAtATime(), Shared()
+    both = [Tokens(), Tokens()]
+    keepers = [Keeping(shared, tokens) for tokens in both]
+
+    async def one(n: int, text: str) -> int:
+        return await drive(sending(text), send=provider, auth=both[n], clock=lambda: NOW, keeper=keepers[n])
+
+    for _ in range(20):
+        provider.good = "ended by the server"
+        assert set(await asyncio.gather(*(one(n, "a") for n in (0, 1) for _ in range(5)))) == {200}
+
+
+async def test_a_flow_knows_when_each_answer_came() -> None:
+    def asking() -> Flow[datetime]:
+        response = yield httpx.Request("GET", SEND_URL)
+        at: datetime = response.extensions[RECEIVED_AT]
+        return at
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200)
+
+    assert await drive(asking(), send=answer, clock=lambda: NOW) == NOW
