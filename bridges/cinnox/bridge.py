@@ -38,7 +38,8 @@ from bridges.signing import Bearer
 EXAMPLES = "a room such as room-42, or sms/85255501234 for the sender of an SMS"
 CONVERSATION_MOST = 256
 PAGE = 100
-PAGES_MOST = 10
+PAGES_MOST = 3
+"""Pages of one look-up, which do not wait for their turn beside the messages."""
 _SMS_PEER = re.compile(r"[A-Za-z0-9._~%-]{1,200}")
 _NOSNIFF = (("X-Content-Type-Options", "nosniff"),)
 
@@ -86,6 +87,13 @@ class CinnoxSettings(AccountSettings):
     def _is_an_id(cls, value: str) -> str:
         if not value.isprintable() or " " in value:
             raise ValueError("must not hold spaces or control characters")
+        return value
+
+    @field_validator("app_id")
+    @classmethod
+    def _is_a_segment(cls, value: str) -> str:
+        if not value.strip("."):
+            raise ValueError("must not be dots alone, for it is part of a path")
         return value
 
     @field_validator("reply_room")
@@ -230,7 +238,9 @@ class CinnoxBridge:
 
     def _said(self, reply: wire.Reply, *, texts: Sequence[str]) -> str:
         secrets = (self._settings.token.get_secret_value(), self._settings.hook_secret.get_secret_value())
-        return quoted(reply.message, hide=(*secrets, *texts))
+        said = quoted(reply.message, hide=(*secrets, *texts))
+        words = said.casefold().replace("_", " ")
+        return f"{said}; check app_id" if "app id" in words or "appid" in words else said
 
     def probe(self) -> Flow[str]:
         """See :meth:`bridges.api.Bridge.probe`: one row of the staff list."""
@@ -249,6 +259,8 @@ class CinnoxBridge:
         body = parse_json(hook.body)
         received_at = aware(hook.received_at)
         items = body if isinstance(body, list) and body else [body]
+        if len(items) > wire.EVENTS_MOST:
+            raise Garbled(f"the body holds {len(items)} events; at most {wire.EVENTS_MOST} are read at once")
         try:
             return tuple(event_of(item, received_at=received_at) for item in items)
         except RecursionError as error:
@@ -386,10 +398,14 @@ class CinnoxBridge:
     def _staff(self, arguments: Sequence[str]) -> Flow[str]:
         query = {"fullName": " ".join(arguments)} if arguments else {}
         rows = yield from self._rows("contacts/staffcontact-list", what="CINNOX staff list", query=query)
-        return lookups.lines(rows, lookups.staff_line, none="CINNOX lists nobody of that name" if query else "")
+        none = "CINNOX lists nobody of that name" if query else ""
+        return lookups.lines(rows, lookups.staff_line, none=none, cut_at=_cut_at(rows))
 
     def _ids(self, arguments: Sequence[str]) -> Flow[str]:
-        path = f"staff/{quote(arguments[0], safe='')}/cli/sender_id"
+        eid = arguments[0]
+        if not eid.strip("."):
+            raise Refused(f"{eid!r} is no EID; example: eid-1 (patchbay account NAME staff lists them)")
+        path = f"staff/{quote(eid, safe='')}/cli/sender_id"
         response = yield httpx.Request("GET", f"{self._app}/{path}", extensions=dict(HARMLESS))
         rows = self._rows_in(response, what="CINNOX sender IDs")
         return lookups.lines(rows, lookups.sender_line)
@@ -398,11 +414,11 @@ class CinnoxBridge:
         rows = yield from self._rows("data/enquiry-detail", what="CINNOX enquiries")
         wanted = arguments[0].casefold() if arguments else ""
         chosen = [row for row in rows if not wanted or lookups.status_of(row) == wanted]
-        return lookups.lines(chosen, lookups.enquiry_line)
+        return lookups.lines(chosen, lookups.enquiry_line, cut_at=_cut_at(rows))
 
     def _sms_records(self, arguments: Sequence[str]) -> Flow[str]:
         rows = yield from self._rows("data/sms-detail", what="CINNOX SMS records")
-        return lookups.lines(rows, lookups.sms_line)
+        return lookups.lines(rows, lookups.sms_line, cut_at=_cut_at(rows))
 
     def _rows(
         self, path: str, *, what: str, query: Mapping[str, str] | None = None
@@ -424,6 +440,11 @@ class CinnoxBridge:
         if rows is None:
             raise Garbled(f"{what}: the answer holds no list")
         return rows
+
+
+def _cut_at(rows: Sequence[object]) -> int:
+    """How many rows were looked at where that was not all of them, as far as one can know; else 0."""
+    return len(rows) if len(rows) >= PAGE * PAGES_MOST else 0
 
 
 def _title(event: wire.EventName) -> str:

@@ -55,7 +55,7 @@ def event_of(item: object, *, received_at: datetime) -> Event:
     sender = _printable(wire.number_of(payload.get("senderNumber")) or "") or "unknown"
     record = _record_id(payload)
     return Received(
-        key=record or _fingerprint(payload),
+        key=record or _fingerprint(payload, received_at=received_at),
         at=at,
         id=MessageId(record) if record else None,
         conversation=Conversation(id=_peer(sender), kind="direct", title=f"SMS {sender}"),
@@ -158,9 +158,11 @@ def _record_id(payload: Mapping[str, object]) -> str | None:
     return record if 0 < len(record) <= 200 else None
 
 
-def _fingerprint(payload: Mapping[str, object]) -> str:
+def _fingerprint(payload: Mapping[str, object], *, received_at: datetime) -> str:
     fields = ("id", "senderNumber", "recipientNumber", "receiveTime", "content")
-    return fingerprint(*(json.dumps(payload.get(field), sort_keys=True) for field in fields))
+    # Without a time of its own the minute of arrival tells it apart: the same person may write the same words again.
+    minute = [] if wire.time_of(payload.get("receiveTime")) else [received_at.isoformat(timespec="minutes")]
+    return fingerprint(*(json.dumps(payload.get(field), sort_keys=True) for field in fields), *minute)
 
 
 def _unsupported(item: object, *, name: str, at: datetime) -> Unsupported:

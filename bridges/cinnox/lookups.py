@@ -14,11 +14,13 @@ SHOWN_MOST = 100
 ROOM_MOST = 256
 
 
-def lines(rows: Sequence[Row], line: Callable[[Row], str], *, none: str = "") -> str:
-    """A line for each row, up to a bound that is told."""
+def lines(rows: Sequence[Row], line: Callable[[Row], str], *, none: str = "", cut_at: int = 0) -> str:
+    """A line for each row, up to a bound that is told; so is ``cut_at``, the rows after which nobody looked further."""
     shown = [line(row) for row in rows[:SHOWN_MOST]]
     if len(rows) > SHOWN_MOST:
         shown.append(f"… and {len(rows) - SHOWN_MOST} more")
+    if cut_at:
+        shown.append(f"… only the first {cut_at} that CINNOX lists were looked at, there may be more")
     return "\n".join(shown) or none or "CINNOX lists nothing here"
 
 

@@ -14,6 +14,8 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, StrictBool, StrictInt
 
+EVENTS_MOST = 1000
+"""Ours: events in one body. Those documented hold one."""
 MESSAGES_MOST = 10
 TEXT_MOST = 5000
 """Characters in one message; of which unit is not documented, so both code points and UTF-16 units are counted."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, get_args
 
@@ -16,12 +19,13 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from bridges.api import Hook
+from bridges.cinnox import wire
 from bridges.cinnox.bridge import CinnoxBridge, CinnoxSettings
 from bridges.cinnox.sandbox import CinnoxSandbox
 from bridges.cinnox.verifier import Reading, reads
 from bridges.cinnox.wire import CHALLENGE_MODES, ChallengeMode
 from bridges.driver import drive
-from bridges.errors import Refused, Unavailable
+from bridges.errors import Garbled, Refused, Unavailable
 from bridges.model import ConversationId, Received
 from bridges.testing import FIXTURE_TIME, play, read_hook
 
@@ -353,6 +357,28 @@ def test_without_an_id_only_the_very_same_event_has_the_same_key() -> None:
     assert len({key(), *others}) == 5
 
 
+@pytest.mark.parametrize("told", [{}, {"receiveTime": "yesterday"}, {"receiveTime": None}])
+def test_without_an_id_and_a_time_the_minute_of_arrival_tells_messages_apart(told: dict[str, object]) -> None:
+    fields = {name: value for name, value in EVENT.items() if name not in ("id", "receiveTime")} | told
+
+    def key(later_s: float) -> str:
+        hook = hook_of(fields)
+        at = FIXTURE_TIME.replace(second=0) + timedelta(seconds=later_s)
+        return bridge_for().decode(replace(hook, received_at=at))[0].key
+
+    assert key(0) == key(59)
+    assert len({key(0), key(60), key(120)}) == 3
+
+
+def test_more_events_than_can_be_read_at_once_are_garbled_and_as_many_as_can_are_quick() -> None:
+    most = wire.EVENTS_MOST
+    with pytest.raises(Garbled, match=f"{most + 1} events; at most {most}"):
+        bridge_for().decode(hook_of([EVENT] * (most + 1)))
+    began = time.process_time()
+    assert len(bridge_for().decode(hook_of([EVENT] * most))) == most
+    assert time.process_time() - began < 1
+
+
 @pytest.mark.parametrize(
     ("number", "sender"),
     [
@@ -431,6 +457,18 @@ def test_the_reply_room_cannot_be_an_sms_peer() -> None:
 def test_an_app_id_cannot_leave_its_place_in_the_path() -> None:
     request = next(bridge_for(app_id="../admin?x=1#y").probe())
     assert request.url.raw_path.startswith(b"/v1/api/apps/..%2Fadmin%3Fx%3D1%23y/contacts/")
+
+
+@pytest.mark.parametrize("app_id", [".", ".."])
+def test_an_app_id_of_dots_alone_is_refused(app_id: str) -> None:
+    with pytest.raises(ValueError, match="dots alone"):
+        bridge_for(app_id=app_id)
+
+
+async def test_a_wrong_app_id_is_named_by_its_setting(serve: Serve, client: httpx.AsyncClient) -> None:
+    bridge = bridge_for(serve(CinnoxSandbox().app), app_id="nope")
+    with pytest.raises(Refused, match="invalid app id; check app_id"):
+        await drive(bridge.probe(), send=client.send, auth=bridge.auth)
 
 
 # The sandbox is strict

@@ -334,6 +334,22 @@ async def test_an_eid_cannot_leave_its_place_in_the_path(side: Side) -> None:
     assert request.url.raw_path.endswith(b"/staff/..%2F..%2Fx%3Fy/cli/sender_id")
 
 
+@pytest.mark.parametrize("eid", ["", ".", ".."])
+async def test_an_eid_of_dots_alone_is_refused_before_anything_leaves(eid: str, side: Side) -> None:
+    lookup = next(each for each in side.bridge.operations() if each.name == "sender-ids")
+    with pytest.raises(Refused, match="is no EID; example"):
+        await side.run(lookup.run((eid,)))
+    assert not side.sandbox.calls
+
+
+async def test_a_look_up_takes_a_few_requests_and_says_where_it_ended(serve: Serve, client: httpx.AsyncClient) -> None:
+    side = Side(serve, client, staff=[Staff(f"eid-{number}", f"Agent {number}") for number in range(450)])
+    lookup = next(each for each in side.bridge.operations() if each.name == "staff")
+    lines = (await side.run(lookup.run(()))).splitlines()
+    assert lines[-1] == "… only the first 300 that CINNOX lists were looked at, there may be more"
+    assert len(side.sandbox.calls) == 3
+
+
 @pytest.mark.parametrize("result", [[{"id": "eid-1"}], {"list": [{"id": "eid-1"}]}, {"staffs": [{"id": "eid-1"}, 17]}])
 def test_rows_are_found_whatever_holds_them(result: object) -> None:
     assert wire.rows_of(result) == ({"id": "eid-1"},)
