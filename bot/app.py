@@ -188,7 +188,9 @@ class App:
         self.renewals = Renewals(
             store=store, accounts=self.providers, urls=hook_urls(settings), relay=self.relay, clock=clock
         )
-        self.pollings = pollings(accounts=self.providers, store=store, intake=self.intake, clock=clock)
+        self.pollings = pollings(
+            accounts=self.providers, store=store, intake=self.intake, relay=self.relay, clock=clock
+        )
         token = settings.web.metrics_token
         self.web = Web(
             intake=self.intake,

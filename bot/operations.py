@@ -16,7 +16,7 @@ from bridges.model import Message
 _ENDLESS = "…"
 _SHOWN_MOST = 40
 # What moves a cursor or turns the direction of writing has no place among words that somebody else chose.
-_CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+_CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
 
 class OperationError(ValueError):

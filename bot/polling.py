@@ -10,16 +10,19 @@ from collections.abc import Callable, Mapping
 
 from bot.accounts import ProviderAccount
 from bot.intake import Intake
-from bot.store import Store, StoreError
+from bot.relay import Relay
+from bot.store import Store, StoreError, Tx
 from bot.store.inbox import Arrived
 from bridges.api import Hook, Polls
-from bridges.errors import BridgeError, Unavailable
+from bridges.errors import BridgeError, Refused, Unauthorized, Unavailable
 
 logger = logging.getLogger(__name__)
 
 TROUBLE_LEAST_S = 5.0
 TROUBLE_MOST_S = 300.0
 """The first wait after a look that failed; each further one is twice as long, up to this."""
+TOLD_AFTER = 5
+"""So many looks in a row have to fail before the owners are told, unless it is one that only they can mend."""
 
 
 class Polling:
@@ -32,6 +35,7 @@ class Polling:
         account: ProviderAccount,
         store: Store,
         intake: Intake,
+        relay: Relay,
         clock: Callable[[], float] = time.time,
     ) -> None:
         bridge = account.bridge
@@ -40,9 +44,11 @@ class Polling:
         self._account = account
         self._store = store
         self._intake = intake
+        self._relay = relay
         self._clock = clock
         self._key = f"poll cursor:{account.name}"
         self._trouble_s = 0.0
+        self._failures = 0
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -72,14 +78,46 @@ class Polling:
             if not self._trouble_s:
                 logger.warning("polling does not work", extra={"action": "poll", "account": name, "error": str(error)})
             self._trouble_s = min(max(2 * self._trouble_s, TROUBLE_LEAST_S), TROUBLE_MOST_S)
+            await self._failed(error)
             return max(self._trouble_s, wait_s or 0.0, self._bridge.poll_every_s)
         except Exception as error:
             logger.error("polling met a bug of ours", exc_info=error, extra={"action": "poll", "account": name})
             return TROUBLE_MOST_S
         if self._trouble_s:
             logger.info("polling works again", extra={"action": "poll", "account": name})
-        self._trouble_s = 0.0
+            await self._works_again()
+        self._trouble_s, self._failures = 0.0, 0
         return self._bridge.poll_every_s
+
+    async def _failed(self, error: BridgeError | StoreError) -> None:
+        """Keep the reason for ``/status``; tell the owners, once, what only they can mend or what lasts."""
+        self._failures += 1
+        name, now = self._account.name, self._clock()
+        theirs = isinstance(error, Unauthorized | Refused)
+        if isinstance(error, StoreError) or not (theirs or self._failures == TOLD_AFTER):
+            return
+        reason = str(error)
+
+        def unit(tx: Tx) -> None:
+            tx.meta.set(trouble_key(name), reason)
+            text = (
+                f"Nothing is fetched from {name} at present: {reason}\nIt is tried again; /status shows how it stands."
+            )
+            self._relay.tell_owners(tx, text, now=now, once=trouble_key(name))
+
+        with contextlib.suppress(StoreError):
+            await self._store.write(unit)
+
+    async def _works_again(self) -> None:
+        name, now = self._account.name, self._clock()
+
+        def unit(tx: Tx) -> None:
+            tx.meta.set(trouble_key(name), "")
+            if tx.notices.forget(trouble_key(name)):
+                self._relay.tell_owners(tx, f"Messages are fetched from {name} again.", now=now)
+
+        with contextlib.suppress(StoreError):
+            await self._store.write(unit)
 
     async def _look(self) -> None:
         before = await self._store.read(lambda tx: tx.meta.get(self._key)) or ""
@@ -99,12 +137,22 @@ class Polling:
         )
 
 
+def trouble_key(account: str) -> str:
+    """Where the store keeps why polling does not work; empty or missing: it works."""
+    return f"polling:{account}"
+
+
 def pollings(
-    *, accounts: Mapping[str, ProviderAccount], store: Store, intake: Intake, clock: Callable[[], float] = time.time
+    *,
+    accounts: Mapping[str, ProviderAccount],
+    store: Store,
+    intake: Intake,
+    relay: Relay,
+    clock: Callable[[], float] = time.time,
 ) -> list[Polling]:
     """One for each account that is to be polled."""
     return [
-        Polling(account=account, store=store, intake=intake, clock=clock)
+        Polling(account=account, store=store, intake=intake, relay=relay, clock=clock)
         for account in accounts.values()
         if isinstance(account.bridge, Polls) and account.bridge.poll_every_s > 0
     ]

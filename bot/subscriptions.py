@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from bot.accounts import ProviderAccount
 from bot.relay import Relay
 from bot.store import Store, StoreError, Tx
-from bridges.api import Remembers, Subscribes, Subscription
+from bridges.api import Inspects, Remembers, Subscribes, Subscription
 from bridges.errors import BridgeError, Refused
 
 logger = logging.getLogger(__name__)
@@ -25,6 +25,10 @@ LOOK_S = 300.0
 """Seconds between two looks at what may have to be renewed; also before a renewal that failed is tried again."""
 AHEAD_MOST_S = 86_400.0
 """A subscription is renewed when a quarter of its time is left, and a day before its end at the latest."""
+
+
+INSPECT_S = 900.0
+"""Seconds between two questions to a provider whether it still has a subscription."""
 
 
 class NotSubscribed(Exception):
@@ -103,6 +107,19 @@ async def end(
     return ended
 
 
+async def missing(account: ProviderAccount, url: str) -> str | None:
+    """What is wrong with the subscription at the provider, in words; None if it is there, or cannot be asked about.
+
+    Raises ``BridgeError``.
+    """
+    if not isinstance(account.bridge, Inspects):
+        return None
+    found = await account.run(account.bridge.subscribed(url))
+    if found is None:
+        return f"{account.bridge.title} does not have it"
+    return None if found.active else found.detail or "it is not active"
+
+
 async def _remember(store: Store, name: str, memory: Mapping[str, str]) -> None:
     await store.write(lambda tx: tx.accounts.remember(name, memory))
 
@@ -145,6 +162,7 @@ class Renewals:
         self._urls = urls
         self._relay = relay
         self._clock = clock
+        self._inspected_at: dict[str, float] = {}
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         store.on_wake(self._woken)
@@ -185,7 +203,10 @@ class Renewals:
         known = await self._store.read(lambda tx: {name: standing(tx, name) for name in names})
         wait_s = LOOK_S
         for name, stands in known.items():
-            if stands is None or stands.renew_at is None:
+            if stands is None or not stands.active:
+                continue
+            await self._inspect(name, stands)
+            if stands.renew_at is None:
                 continue
             left_s = stands.renew_at - self._clock()
             if left_s > 0:
@@ -193,6 +214,29 @@ class Renewals:
             else:
                 await self._renew(name, stands)
         return wait_s
+
+    async def _inspect(self, name: str, stands: Standing) -> None:
+        """Ask now and then whether the provider still has it; make it again if not, and say so."""
+        now, account = self._clock(), self._accounts[name]
+        if now - self._inspected_at.get(name, float("-inf")) < INSPECT_S:
+            return
+        self._inspected_at[name] = now
+        try:
+            gone = await missing(account, self._urls[name])
+        except BridgeError as error:
+            logger.info("a subscription could not be looked at", extra={"account": name, "error": str(error)})
+            return
+        if gone is None:
+            return
+        logger.warning("a subscription is gone", extra={"action": "renew", "account": name, "reason": gone})
+        try:
+            await make(self._store, account, self._urls[name], now=self._clock, elsewhere=False)
+        except NotSubscribed as error:
+            done = f"and could not be made again: {error}\nIt is tried again; at once: patchbay subscribe {name}"
+        else:
+            done = "and was made again. What was said there meanwhile may be missing here."
+        text = f"The subscription of {name} ({stands.event}) did not work any more ({gone}), {done}"
+        await self._store.write(lambda tx: self._relay.tell_owners(tx, text, now=now, once=f"{now // 86_400}:{text}"))
 
     async def _renew(self, name: str, stands: Standing) -> None:
         notice = f"subscription:{name}"

@@ -15,7 +15,7 @@ from bot.cli.common import Problem, opened, print_json, print_table, remembering
 from bot.operations import title_of
 from bot.relay import rule_of
 from bot.settings import Settings, hook_url
-from bot.subscriptions import NotSubscribed, Standing, end, make, standing
+from bot.subscriptions import NotSubscribed, Standing, end, make, missing, standing
 from bridges.api import Subscribes, Subscription
 from bridges.errors import BridgeError
 
@@ -54,7 +54,10 @@ async def _check(settings: Settings) -> list[tuple[str, bool, str, str]]:
     for account, (good, words) in zip(accounts.values(), probes, strict=True):
         rows.append((f"account {account.name}", good, title_of(account), words))
         if isinstance(account, ProviderAccount) and isinstance(account.bridge, Subscribes):
-            good, words = _subscription_words(account.name, standings[account.name], now=time.time())
+            stands = standings[account.name]
+            good, words = _subscription_words(account.name, stands, now=time.time())
+            if good and stands is not None and stands.active:
+                good, words = await _inspected(settings, account, words)
             rows.append((f"subscription {account.name}", good, title_of(account), words))
     for account in accounts.values():
         await account.close()
@@ -110,6 +113,20 @@ def _subscription_words(name: str, stands: Standing | None, *, now: float) -> tu
         f"{stands.event}: ran out at {when(stands.expires_at)}, so nothing comes in from there;"
         f" start the bot, which renews it, or: patchbay subscribe {name}"
     )
+
+
+async def _inspected(settings: Settings, account: Account, words: str) -> tuple[bool, str]:
+    """What the provider says of a subscription that was made from here."""
+    url = hook_url(settings, account.name)
+    if not isinstance(account, ProviderAccount) or url is None:
+        return True, words
+    try:
+        gone = await missing(account, url)
+    except BridgeError as error:
+        return True, f"{words}; it could not be looked at there: {error}"
+    if gone is None:
+        return True, words
+    return False, f"{gone}, so nothing comes in from there; patchbay subscribe {account.name} makes it again"
 
 
 def _subscribing(settings: Settings, name: str) -> tuple[ProviderAccount, str]:

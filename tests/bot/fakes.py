@@ -14,6 +14,7 @@ import httpx
 
 from bot.accounts import ProviderAccount
 from bot.store.sqlite import SqliteStore
+from bot.telegram.outbound import CAPABILITIES
 from bridges.api import AccountSettings, Capabilities, Flow, Hook, Outgoing, Polled, Subscription
 from bridges.errors import BridgeError
 from bridges.model import (
@@ -52,7 +53,9 @@ class FakeBridge:
         self.receipt = Receipt()
         self.error: BridgeError | None = None
         self.memory: Mapping[str, str] = {}
-        self.subscribed: list[datetime] = []
+        self.made: list[datetime] = []
+        """When it was subscribed."""
+        self.gone = False
         self.lasts = timedelta(hours=1)
         self.items: list[dict[str, Any]] = []
         """What a poll brings: those after the cursor, which counts them."""
@@ -103,10 +106,18 @@ class FakeBridge:
         """Subscribe for a while."""
 
         def done() -> Subscription:
-            self.subscribed.append(now)
+            self.made.append(now)
             return Subscription(event="messages", url=url, active=True, expires_at=now + self.lasts)
 
         return self._flow(done)
+
+    def subscribed(self, url: str) -> Flow[Subscription | None]:
+        """As it was made, unless it is gone."""
+
+        def found() -> Subscription | None:
+            return None if self.gone else Subscription(event="messages", url=url, active=True)
+
+        return self._flow(found)
 
     def subscribe(self, url: str, *, now: datetime) -> Flow[Subscription]:
         """The one attempt."""
@@ -147,6 +158,15 @@ def event_of(data: Mapping[str, Any]) -> Event:
 def fake_account(bridge: FakeBridge, name: str = "club") -> ProviderAccount:
     """An account of it."""
     return ProviderAccount(name, bridge)
+
+
+class Telegram:
+    """Telegram as far as telling the owners needs it."""
+
+    name, provider, capabilities = "telegram", "telegram", CAPABILITIES
+
+    def check(self, conversation: str) -> None:
+        """Any chat."""
 
 
 class Clock:

@@ -9,12 +9,12 @@ import pytest
 
 from bot.accounts import ProviderAccount
 from bot.intake import Intake
-from bot.polling import TROUBLE_LEAST_S, TROUBLE_MOST_S, Polling, pollings
+from bot.polling import TROUBLE_LEAST_S, TROUBLE_MOST_S, Polling, pollings, trouble_key
 from bot.relay import Policy, Relay
 from bot.store import StoreUnavailable
 from bot.store.sqlite import SqliteStore
-from bridges.errors import Garbled, Unavailable
-from tests.bot.fakes import Clock, FakeBridge, fake_account, opened
+from bridges.errors import Garbled, Unauthorized, Unavailable
+from tests.bot.fakes import Clock, FakeBridge, Telegram, fake_account, opened
 
 
 @pytest.fixture
@@ -26,14 +26,14 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
 def polling(store: SqliteStore, bridge: FakeBridge) -> Polling:
     account, clock = fake_account(bridge), Clock()
     accounts = {"club": account}
-    relay = Relay(accounts=accounts, policy=Policy(3600, "hold", "resend"))  # type: ignore[arg-type]
+    relay = Relay(accounts={"telegram": Telegram(), **accounts}, policy=Policy(3600, "hold", "resend", (1001,)))  # type: ignore[dict-item]
     intake = Intake(store=store, accounts=accounts, relay=relay, clock=clock)  # type: ignore[arg-type]
-    return Polling(account=account, store=store, intake=intake, clock=clock)
+    return Polling(account=account, store=store, intake=intake, relay=relay, clock=clock)
 
 
 async def kept(store: SqliteStore) -> dict[str, int]:
     counters = await store.read(lambda tx: tx.counters.all())
-    return {name: n for (_, name), n in counters.items()}
+    return {name: n for (account, name), n in counters.items() if account == "club"}
 
 
 def item(n: int) -> dict[str, object]:
@@ -96,6 +96,37 @@ async def test_trouble_is_waited_out_longer_each_time_and_as_long_as_the_provide
     assert await watch.turn() == TROUBLE_LEAST_S
 
 
+async def told(store: SqliteStore) -> list[str]:
+    return [row.payload for row in await store.read(lambda tx: tx.outbox.list())]
+
+
+async def test_what_only_an_owner_can_mend_is_told_at_once_and_once_and_that_it_works_again(store: SqliteStore) -> None:
+    bridge = FakeBridge()
+    watch = polling(store, bridge)
+    bridge.error = Unauthorized("the key may not read messages")
+    await watch.turn()
+    await watch.turn()
+    (text,) = await told(store)
+    assert "Nothing is fetched from club" in text and "may not read messages" in text
+    assert await store.read(lambda tx: tx.meta.get(trouble_key("club"))) == "the key may not read messages"
+    bridge.error = None
+    await watch.turn()
+    assert "fetched from club again" in (await told(store))[1]
+    assert await store.read(lambda tx: tx.meta.get(trouble_key("club"))) == ""
+
+
+async def test_a_provider_that_is_away_is_told_only_when_it_lasts(store: SqliteStore) -> None:
+    bridge = FakeBridge()
+    watch = polling(store, bridge)
+    bridge.error = Unavailable("away")
+    for _ in range(4):
+        await watch.turn()
+    assert await told(store) == []
+    for _ in range(3):
+        await watch.turn()
+    assert len(await told(store)) == 1
+
+
 async def test_a_bug_in_a_bridge_does_not_end_polling(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -112,4 +143,4 @@ async def test_only_accounts_that_are_to_be_polled_are(store: SqliteStore) -> No
     accounts: dict[str, ProviderAccount] = {"a": fake_account(quiet, "a"), "b": fake_account(busy, "b")}
     relay = Relay(accounts=accounts, policy=Policy(3600, "hold", "resend"))  # type: ignore[arg-type]
     intake = Intake(store=store, accounts=accounts, relay=relay, clock=Clock())  # type: ignore[arg-type]
-    assert len(pollings(accounts=accounts, store=store, intake=intake)) == 1
+    assert len(pollings(accounts=accounts, store=store, intake=intake, relay=relay)) == 1

@@ -10,21 +10,11 @@ import pytest
 
 from bot.relay import Policy, Relay
 from bot.store.sqlite import SqliteStore
-from bot.subscriptions import LOOK_S, NotSubscribed, Renewals, end, make, standing
-from bot.telegram.outbound import CAPABILITIES
+from bot.subscriptions import INSPECT_S, LOOK_S, NotSubscribed, Renewals, end, make, standing
 from bridges.errors import Refused, Unauthorized, Unavailable
-from tests.bot.fakes import Clock, FakeBridge, fake_account, opened
+from tests.bot.fakes import Clock, FakeBridge, Telegram, fake_account, opened
 
 URL = "https://bridge.example/hooks/club/secret-of-the-path"
-
-
-class Telegram:
-    """Telegram as far as telling the owners needs it."""
-
-    name, provider, capabilities = "telegram", "telegram", CAPABILITIES
-
-    def check(self, conversation: str) -> None:
-        """Any chat."""
 
 
 @pytest.fixture
@@ -62,12 +52,12 @@ async def test_it_is_renewed_when_a_quarter_of_its_time_is_left_and_not_before(s
     watch = renewals(store, bridge, clock)
     clock.at += 2699
     assert await watch.turn() == pytest.approx(1)
-    assert len(bridge.subscribed) == 1
+    assert len(bridge.made) == 1
     clock.at += 1
     assert await watch.turn() == LOOK_S
-    assert bridge.subscribed[1] == datetime.fromtimestamp(clock.at, UTC)
+    assert bridge.made[1] == datetime.fromtimestamp(clock.at, UTC)
     assert await watch.turn() == LOOK_S
-    assert len(bridge.subscribed) == 2
+    assert len(bridge.made) == 2
 
 
 async def test_a_long_one_is_renewed_a_day_before_its_end(store: SqliteStore) -> None:
@@ -85,7 +75,7 @@ async def test_one_that_was_ended_or_has_no_end_is_left_alone(store: SqliteStore
     await end(store, account, URL, now=clock)
     clock.at += 10**6
     assert await renewals(store, bridge, clock).turn() == LOOK_S
-    assert len(bridge.subscribed) == 1
+    assert len(bridge.made) == 1
 
 
 @pytest.mark.parametrize("error", [Refused("no"), Unavailable("away"), Unauthorized("wrong key")])
@@ -103,7 +93,7 @@ async def test_a_renewal_that_fails_is_told_to_the_owners_once_and_tried_again(
     assert "ends soon" in text and str(error) in text and "patchbay subscribe club" in text
     bridge.error = None
     await watch.turn()
-    assert len(bridge.subscribed) == 2
+    assert len(bridge.made) == 2
     bridge.error = error
     clock.at += 4000
     await watch.turn()
@@ -116,3 +106,30 @@ async def test_a_refusal_is_a_line_with_the_remedy(store: SqliteStore) -> None:
     with pytest.raises(NotSubscribed, match=r"could not be verified; check that .patchbay run. is up"):
         await make(store, fake_account(bridge), URL, elsewhere=False)
     assert await store.read(lambda tx: standing(tx, "club")) is None
+
+
+async def test_one_that_is_gone_at_the_provider_is_made_again_and_that_is_told(store: SqliteStore) -> None:
+    bridge, clock = FakeBridge(), Clock()
+    bridge.lasts = timedelta(days=30)
+    await make(store, fake_account(bridge), URL, now=clock, elsewhere=True)
+    watch = renewals(store, bridge, clock)
+    await watch.turn()
+    assert len(bridge.made) == 1 and await told(store) == []
+    bridge.gone = True
+    clock.at += INSPECT_S - 1
+    await watch.turn()
+    assert len(bridge.made) == 1
+    clock.at += 1
+    await watch.turn()
+    assert len(bridge.made) == 2
+    (text,) = await told(store)
+    assert "Fake does not have it" in text and "made again" in text
+
+
+async def test_a_provider_that_cannot_be_asked_just_now_changes_nothing(store: SqliteStore) -> None:
+    bridge, clock = FakeBridge(), Clock()
+    bridge.lasts = timedelta(days=30)
+    await make(store, fake_account(bridge), URL, now=clock, elsewhere=True)
+    bridge.error = Unavailable("away")
+    assert await renewals(store, bridge, clock).turn() == LOOK_S
+    assert await told(store) == []

@@ -200,7 +200,7 @@ async def test_a_reply_goes_once_to_where_it_answers_also_where_a_rule_goes_ther
     world.club.conversations.append("cellar")
     await world.club.say("cellar", "Maria", "anybody down there?")
     asked = await ops.hears("anybody down there?")
-    ops.say("on my way down", reply_to=asked["message_id"])
+    await ops.marked(ops.say("on my way down", reply_to=asked["message_id"]), SENT)
     await world.settled()
     assert [m.text for m in world.club.accepted if "on my way down" in m.text] == ["on my way down"]
     assert [text for text in world.pushed("room-42") if "on my way down" in text] == ["Ann: on my way down"]

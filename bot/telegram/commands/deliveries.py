@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from bot import decisions
 from bot.feedback import card_buttons
+from bot.polling import trouble_key
 from bot.store import Tx
 from bot.store.outbox import Delivery
 from bot.telegram.access import Role
@@ -32,6 +33,8 @@ def status(call: Call, tx: Tx) -> Answer:
         failing = next((row for row in tx.outbox.list(states=("queued",), account=name, limit=20) if row.error), None)
         if failing is not None:
             lines.append(f"  last error: {failing.error}")
+        if trouble := tx.meta.get(trouble_key(name)):
+            lines.append(f"  nothing is fetched: {trouble}")
     return Reply("\n".join(lines))
 
 
