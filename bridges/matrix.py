@@ -48,7 +48,7 @@ _DECLARED: Sequence[tuple[str, Callable[[Capabilities], str]]] = (
     ("past messages with their time", lambda can: _yes(can.history)),
     ("same key again has no second effect", lambda can: _yes(can.idempotent)),
     ("ids of sent messages", lambda can: _yes(can.receipt_ids)),
-    ("requests a minute", lambda can: str(can.requests_per_minute or "not stated")),
+    ("requests a minute, by its documents", lambda can: str(can.requests_per_minute or "not stated")),
     ("webhooks", lambda can: _yes(can.receives)),
     ("proof of webhooks", lambda can: "–" if not can.receives else can.webhook_proof),
 )
