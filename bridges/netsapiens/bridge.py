@@ -30,6 +30,7 @@ from bridges.netsapiens import wire
 from bridges.netsapiens.auth import BARE, FixedBearer, PasswordGrant
 from bridges.netsapiens.calls import Calls, Forbidden, Missing
 from bridges.netsapiens.events import MEDIA_REF, Reader
+from bridges.netsapiens.hidden import Hidden
 from bridges.netsapiens.numbers import Numbers
 from bridges.netsapiens.operations import Operations
 from bridges.netsapiens.places import place_of
@@ -74,7 +75,8 @@ class NetSapiensBridge:
         self._account = fingerprint(
             settings.base_url, settings.domain, settings.user, settings.auth, settings.client_id, login
         )[:12]
-        self._calls = Calls(settings)
+        hidden = Hidden(settings.secrets())
+        self._calls = Calls(settings, hidden=hidden)
         self._numbers = Numbers(settings, calls=self._calls)
         self._sends = Sends(settings, calls=self._calls, numbers=self._numbers, zone=zone)
         self._subscriptions = Subscriptions(settings, calls=self._calls, zone=zone)
@@ -86,7 +88,7 @@ class NetSapiensBridge:
             subscriptions=self._subscriptions,
         )
         self._reader = Reader(settings, zone)
-        self._grant = PasswordGrant(settings) if settings.auth == "password" else None
+        self._grant = PasswordGrant(settings, hidden=hidden) if settings.auth == "password" else None
         key = settings.api_key if settings.auth == "api_key" else settings.token
         self._key = None if self._grant or key is None else FixedBearer(key.get_secret_value())
         self._learnt: Mapping[str, str] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -13,6 +13,7 @@ import httpx
 from bridges.api import HARMLESS, Flow
 from bridges.errors import Garbled, Refused, Unavailable
 from bridges.netsapiens import wire
+from bridges.netsapiens.hidden import Hidden
 from bridges.netsapiens.settings import NetSapiensSettings
 from bridges.responses import parse_json, quoted, raise_for_status, retry_after
 
@@ -35,8 +36,9 @@ class Forbidden(Refused):
 class Calls:
     """Builds the requests of one account and judges the answers."""
 
-    def __init__(self, settings: NetSapiensSettings) -> None:
+    def __init__(self, settings: NetSapiensSettings, *, hidden: Hidden) -> None:
         self._settings = settings
+        self._hidden = hidden
         self.root = f"{settings.base_url}{wire.API}"
         self.server_time: datetime | None = None
         """The ``Date`` of the latest answer: the server's clock, as far as it is known."""
@@ -101,14 +103,8 @@ class Calls:
     def judge(self, response: httpx.Response, *, what: str, hide: Sequence[str] = (), sending: bool = False) -> object:
         """The body of a success; raises the error that anything else means, a failure inside a 200 included."""
         self._hear(response)
-        secrets = (*self._settings.secrets(), *hide)
-        said = quoted(wire.said_by(response), hide=secrets)
-        route = wire.route_missing(response)
-        if route or response.status_code == 404:
-            raise Missing(f"{what}: HTTP {response.status_code}{said and f': {said}'}", route=route)
-        if response.status_code == 403:
-            raise Forbidden(f"{what}: HTTP 403{said and f': {said}'}")
-        raise_for_status(response, what=what, detail=said)
+        if not response.is_success:
+            self._raise(response, what=what, said=self._quoted(wire.said_by(response), hide=hide))
         if not response.content.strip():
             return None
         try:
@@ -117,11 +113,24 @@ class Calls:
             raise Garbled(f"{what}: the answer is not JSON") from error
         if failure := wire.failure_in(body, sending=sending):
             code, words = failure
-            line = quoted(words, hide=secrets)
+            line = self._quoted(words, hide=hide)
             if 400 <= code < 600 and code not in (403, 404):
                 raise_for_status(httpx.Response(code, headers=_waiting(response)), what=what, detail=line)
             raise Refused(f"{what}: the server answered {code or 'with a failure'}{line and f': {line}'}")
         return body
+
+    def _raise(self, response: httpx.Response, *, what: str, said: str) -> NoReturn:
+        status = response.status_code
+        route = wire.route_missing(response)
+        if route or status == 404:
+            raise Missing(f"{what}: HTTP {status}{said and f': {said}'}", route=route)
+        if status == 403:
+            raise Forbidden(f"{what}: HTTP 403{said and f': {said}'}")
+        raise_for_status(response, what=what, detail=said)
+        raise Garbled(f"{what}: HTTP {status}, which is no answer")
+
+    def _quoted(self, said: object, *, hide: Sequence[str]) -> str:
+        return quoted(said, hide=self._hidden.forms(*hide))
 
     def _hear(self, response: httpx.Response) -> None:
         try:

@@ -107,7 +107,7 @@ class NetSapiensSandbox:
         self._subscriptions = Subscriptions(domain=domain, new_id=self._store.new_id, clock=clock)
         self._link_key = secrets.token_bytes(16)
         self._origin = "http://127.0.0.1"
-        self._outlet = Outlet(client)
+        self.outlet = Outlet(client)
         self._clock = clock
         self._feed = Feed()
         user = f"{API}/domains/{{domain}}/users/{{user}}"
@@ -301,7 +301,7 @@ class NetSapiensSandbox:
 
     async def emit(self, model: str, events: object) -> int:
         """Post this body as it is to whoever subscribed to the model; returns as :meth:`text` does."""
-        return await self._subscriptions.post(model, events, users=(), client=self._outlet.client)
+        return await self._subscriptions.post(model, events, users=(), client=self.outlet.client)
 
     # The same for every sandbox (bridges.sandboxes.Sandbox)
 
@@ -343,7 +343,7 @@ class NetSapiensSandbox:
 
     async def close(self) -> None:
         """Close the connections that it opened itself."""
-        await self._outlet.close()
+        await self.outlet.close()
 
     # Requests
 
@@ -656,7 +656,7 @@ class NetSapiensSandbox:
         )
         if message.direction == "orig" or message.from_user != self.extensions[0]:
             self._feed.tell("inbound", session=session.id, **_shown(message))
-        status = await self._subscriptions.post("message", [event], users=users, client=self._outlet.client)
+        status = await self._subscriptions.post("message", [event], users=users, client=self.outlet.client)
         after = await self._tell_session(session, users=users)
         return status or after
 
@@ -665,7 +665,7 @@ class NetSapiensSandbox:
         for user in users:
             if user in session.members:
                 event = store.session_event(session, user=user, domain=self.domain, style=self.style)
-                posted = self._subscriptions.post("messagesession", [event], users=(user,), client=self._outlet.client)
+                posted = self._subscriptions.post("messagesession", [event], users=(user,), client=self.outlet.client)
                 status = await posted or status
         return status
 

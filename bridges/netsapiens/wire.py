@@ -51,6 +51,9 @@ _SCIENTIFIC = re.compile(r"[0-9]+(?:\.[0-9]+)?[eE]\+?[0-9]{1,2}")
 _FRACTIONLESS = re.compile(r"([0-9]+)\.0+")
 _SEPARATORS = str.maketrans("", "", " -().")
 _ROUTE_WORDS = ("no route", "route not found", "no such route", "unknown route", "no endpoint")
+_NO_FAILURE = frozenset({"", "0", "0.0", "no", "none", "false", "null", "ok", "success", "accepted"})
+_DEPTH_MOST = 3
+_NOTICE_BYTES = 4096
 _SAYS_NOTHING = frozenset({"", "not found", "404 not found", "404", "none"})
 
 
@@ -219,22 +222,61 @@ def rows_of(body: object) -> list[dict[str, Any]]:
 def failure_in(body: object, *, sending: bool) -> tuple[int, object] | None:
     """A failure that an answer of 2xx holds: its code (0: none is given) and words; None where there is none.
 
-    Some servers answer 200 to what they did not do. ``status`` is read of sends only: other records have one.
+    Some servers answer 200 to what they did not do, in whatever types. ``status`` is read of sends only: other records
+    have one.
     """
     if not isinstance(body, dict):
         return None
     fields = fields_of(body)
-    code = fields.get("code")
-    words = pick(fields, "errormessage", "error-message", "message", "error")
-    if isinstance(code, int) and not isinstance(code, bool) and code >= 400:
+    code = _code_of(fields.get("code"))
+    words = pick(fields, "errormessage", "error-message", "message", "error-description", "error", "errors")
+    if code >= 400:
         return code, words
-    for name in ("error", "errormessage", "error-message"):
-        value = fields.get(name)
-        if value not in (None, "", 0, [], {}) and name_of(value).lower() not in ("no", "none", "false", "null"):
-            return 0, pick(fields, "errormessage", "error-message", "error", "message")
+    accepted = 200 <= code < 300 or _said_done(fields.get("message")) or _said_done(fields.get("status"))
+    for name in ("error", "errors", "errormessage", "error-message", "error-description"):
+        if _is_failure(fields.get(name), accepted=accepted):
+            return 0, pick(fields, "errormessage", "error-message", "error-description", name, "message")
+    if flag_of(fields.get("success")) is False:
+        return 0, words
     if sending and name_of(fields.get("status")).lower() in ("failed", "failure", "error"):
         return 0, words
     return None
+
+
+def code_inside(response: httpx.Response) -> int:
+    """The ``code`` that the body of an answer holds; 0 where there is none, and in a body too long to be a notice."""
+    if len(response.content) > _NOTICE_BYTES or not response.content.lstrip().startswith(b"{"):
+        return 0
+    try:
+        body = parse_json(response.content)
+    except Garbled:
+        return 0
+    return _code_of(fields_of(body).get("code"))
+
+
+def _code_of(value: object) -> int:
+    digits = name_of(value)
+    if whole := _FRACTIONLESS.fullmatch(digits):
+        digits = whole[1]
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 10 else 0
+
+
+def _said_done(value: object) -> bool:
+    return name_of(value).lower() in ("accepted", "ok", "success")
+
+
+def _is_failure(value: object, *, accepted: bool, depth: int = 0) -> bool:
+    """Whether the value of a field named for errors tells one; a list or object without any word in it does so only
+    where nothing says that the request was accepted."""
+    if isinstance(value, dict | list):
+        inside = list(value.values()) if isinstance(value, dict) else value
+        if depth == _DEPTH_MOST:
+            return bool(inside)
+        told = any(_is_failure(each, accepted=accepted, depth=depth + 1) for each in inside)
+        return told or (bool(inside) and not accepted)
+    if isinstance(value, bool):
+        return value
+    return name_of(value).lower() not in _NO_FAILURE
 
 
 def said_by(response: httpx.Response) -> object:
@@ -245,7 +287,9 @@ def said_by(response: httpx.Response) -> object:
         return None
     if isinstance(body, list) and body:
         body = body[0]
-    return pick(fields_of(body), "message", "errormessage", "error") if isinstance(body, dict) else None
+    if not isinstance(body, dict):
+        return None
+    return pick(fields_of(body), "message", "errormessage", "error-description", "error")
 
 
 def route_missing(response: httpx.Response) -> bool:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from bridges.api import Credentials
 from bridges.driver import drive
-from bridges.errors import Refused, Unauthorized, Unavailable
+from bridges.errors import BridgeError, Refused, Unauthorized, Unavailable
 from bridges.netsapiens.bridge import NetSapiensBridge
 from bridges.netsapiens.settings import NetSapiensSettings
 from bridges.testing import FIXTURE_TIME, play
@@ -28,7 +28,7 @@ def credentials(bridge: NetSapiensBridge) -> Credentials:
     return bridge.auth
 
 
-def sent_with(bridge: NetSapiensBridge, *answers: httpx.Response) -> Any:
+def sent_with(bridge: NetSapiensBridge, *answers: httpx.Response | BridgeError) -> Any:
     return play(bridge.deliver(out("chat/4101", handle=HANDLE)), *answers, auth=bridge.auth)
 
 
@@ -146,9 +146,92 @@ def test_a_second_401_is_not_answered_with_a_third_try() -> None:
 def test_a_refresh_that_found_nobody_is_tried_again_with_the_same_token() -> None:
     bridge = bridge_of(**PASSWORD)
     sent_with(bridge, answer(200, TOKENS), answer(202))
-    assert isinstance(sent_with(bridge, answer(401), answer(503)).error, Unavailable)
+    assert isinstance(sent_with(bridge, answer(401), Unavailable("away")).error, Unavailable)
     played = sent_with(bridge, answer(401), answer(200, NEXT), answer(202))
     assert b"eeee5555ffff6666" in played.requests[1].content
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        answer(400),
+        answer(401),
+        answer(429),
+        answer(500, {"code": 500, "message": "invalid refresh token"}),
+        answer(502),
+        httpx.Response(200, text="<html>"),
+        answer(200, {"status": "failed", "message": "invalid refresh token"}),
+        answer(200, {"code": "400", "message": "invalid"}),
+        answer(200, {"error_description": "invalid refresh token"}),
+        answer(200, []),
+        answer(302),
+    ],
+    ids=["400", "401", "429", "500", "502", "no JSON", "status", "code", "description", "nothing", "redirect"],
+)
+def test_whatever_is_answered_to_a_refresh_the_password_follows_at_once(refusal: httpx.Response) -> None:
+    bridge = bridge_of(**PASSWORD)
+    sent_with(bridge, answer(200, TOKENS), answer(202))
+    played = sent_with(bridge, answer(401), refusal, answer(200, NEXT), answer(202))
+    assert played.error is None
+    assert b"pw-sample" in played.requests[2].content
+
+
+def test_a_refresh_token_that_failed_is_forgotten_also_across_a_restart() -> None:
+    bridge = bridge_of(**PASSWORD)
+    sent_with(bridge, answer(200, TOKENS), answer(202))
+    assert isinstance(sent_with(bridge, answer(401), answer(500), answer(500)).error, Unavailable)
+    again = bridge_of(**PASSWORD)
+    again.recall(bridge.learnt())
+    played = sent_with(again, answer(401), answer(200, NEXT), answer(202))
+    assert b"pw-sample" in played.requests[1].content
+
+
+@pytest.mark.parametrize("code", [401, "401", 401.0])
+def test_an_expired_token_told_inside_a_200_is_renewed(code: object) -> None:
+    bridge = bridge_of(**PASSWORD)
+    expired = {"code": code, "message": "the access token provided has expired"}
+    played = sent_with(bridge, answer(200, TOKENS), answer(200, expired), answer(200, NEXT), answer(202))
+    assert played.error is None
+    assert played.requests[3].headers["authorization"] == "Bearer cccc3333dddd4444"
+
+
+@pytest.mark.parametrize(("code", "error"), [(500, Unavailable), (429, Unavailable), (400, Unauthorized)])
+def test_a_code_inside_a_200_says_whether_to_come_back_with_the_password(code: int, error: type[Exception]) -> None:
+    body = {"code": code, "message": "no"}
+    assert isinstance(sent_with(bridge_of(**PASSWORD), answer(200, body)).error, error)
+
+
+@pytest.mark.parametrize(
+    "token", ["aaaa1111bbbb2222", "eeee5555ffff6666", "cc+c3333/dddd4444", "cc%2Bc3333%2Fdddd4444"]
+)
+@pytest.mark.parametrize("status", [200, 400, 401, 500])
+def test_a_token_that_was_fetched_stands_in_no_error(token: str, status: int) -> None:
+    bridge = bridge_of(**PASSWORD)
+    following = {**NEXT, "access_token": "cc+c3333/dddd4444"}
+    sent_with(bridge, answer(200, TOKENS), answer(202))
+    again = bridge_of(**PASSWORD)
+    again.recall(bridge.learnt())
+    said = answer(status, {"code": 400, "message": f"token {token} is not valid"})
+    answers = (answer(401), answer(200, following), said)
+    played = sent_with(again, *answers)
+    assert played.error is not None
+    assert token not in str(played.error)
+    assert "is not valid" in str(played.error)
+
+
+def test_a_token_that_comes_with_a_refusal_stands_in_no_error() -> None:
+    body = {**TOKENS, "error": "aaaa1111bbbb2222 is not for you"}
+    error = sent_with(bridge_of(**PASSWORD), answer(200, body)).error
+    assert isinstance(error, Unauthorized)
+    assert "aaaa1111" not in str(error)
+
+
+def test_a_key_that_comes_back_percent_encoded_is_hidden_too() -> None:
+    bridge = bridge_of(api_key="nss_a+b/c=sample")
+    played = play(
+        bridge.deliver(out("chat/4101", handle=HANDLE)), answer(400, {"message": "key nss_a%2bb%2fc%3dsample"})
+    )
+    assert str(played.error) == "NetSapiens send: HTTP 400: key •••"
 
 
 def test_a_token_that_tells_no_end_is_used_until_it_is_refused() -> None:
@@ -189,6 +272,24 @@ def test_the_legacy_end_of_a_token_is_a_point_in_time() -> None:
 )
 def test_an_answer_without_a_token_that_can_be_sent_is_tried_again_later(body: object) -> None:
     assert isinstance(sent_with(bridge_of(**PASSWORD), answer(200, body)).error, Unavailable)
+
+
+@pytest.mark.parametrize(("life_s", "left_s"), [(60, 6), (10, 1), (600, 60), (7200, 60)])
+def test_a_token_is_renewed_when_a_tenth_of_its_life_is_left_and_a_minute_at_most(life_s: int, left_s: int) -> None:
+    bridge = bridge_of(**PASSWORD)
+    sent_with(bridge, answer(200, {**TOKENS, "expires_in": life_s}), answer(202))
+    again = bridge_of(**PASSWORD)
+    again.recall(bridge.learnt())
+    for each in (bridge, again):
+        assert not credentials(each).stale(FIXTURE_TIME + timedelta(seconds=life_s - left_s - 1))
+        assert credentials(each).stale(FIXTURE_TIME + timedelta(seconds=life_s - left_s))
+
+
+def test_an_end_that_is_past_already_by_our_clock_is_no_end() -> None:
+    bridge = bridge_of(**PASSWORD)
+    ended = int(FIXTURE_TIME.timestamp()) - 600
+    sent_with(bridge, answer(200, {"access_token": "aaaa1111bbbb2222", "expires": ended}), answer(202))
+    assert not credentials(bridge).stale(FIXTURE_TIME)
 
 
 @pytest.mark.parametrize("expires", [10**18, "9" * 19, -5, "soon", [], {}, True])

@@ -186,6 +186,67 @@ async def test_a_session_of_extensions_is_answered_with_a_chat_to_all_of_them(
     assert (accepted.type, set(accepted.destinations)) == ("chat", {"4101", "4102"})
 
 
+# What a 200 holds
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"code": 400, "message": "invalid from-number"},
+        {"code": "400", "message": "invalid from-number"},
+        {"code": 400.0, "message": "invalid from-number"},
+        {"code": "400.0"},
+        {"success": False, "message": "not sent"},
+        {"success": "false"},
+        {"errors": ["not sent"]},
+        {"errors": [{"message": "not sent"}]},
+        {"errors": {"destination": "unknown"}},
+        {"errors": [{}]},
+        {"error": "not sent"},
+        {"error": True},
+        {"error": 17},
+        {"error": {"message": "not sent"}},
+        {"ERROR": "not sent"},
+        {"errorMessage": "not sent"},
+        {"code": 202, "error": "not sent"},
+        {"status": "Failed"},
+    ],
+)
+def test_a_failure_inside_a_200_is_a_failure_in_whatever_type(body: dict[str, Any]) -> None:
+    played = play(bridge_of().deliver(out("chat/4101", handle=OWN)), answer(200, body))
+    assert isinstance(played.error, Refused)
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    [
+        {"error": "0"},
+        {"error": 0},
+        {"error": None},
+        {"error": False},
+        {"error": "False"},
+        {"error": "None"},
+        {"error": []},
+        {"error": {}},
+        {"error": {"code": 0, "message": ""}},
+        {"errors": []},
+        {"errors": [None]},
+        {"errors": [{}]},
+        {"errorMessage": "OK"},
+        {"errorMessage": "Success"},
+        {"error_message": ""},
+        {"success": True},
+        {"success": "true"},
+        {"success": 1},
+        {"status": "sent"},
+    ],
+)
+def test_an_accepted_message_is_not_undone_by_a_field_that_says_nothing(harmless: dict[str, Any]) -> None:
+    body = {"code": 202, "message": "Accepted", **harmless}
+    played = play(bridge_of().deliver(out("chat/4101", handle=OWN)), answer(202, body))
+    assert played.error is None
+
+
 # Numbers
 
 
