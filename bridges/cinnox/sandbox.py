@@ -93,7 +93,7 @@ class CinnoxSandbox:
         self.requests_per_minute = requests_per_minute
         """More in any 60 s are refused with 6451010; None: any number. The documents name 500."""
         self._taken_at: deque[datetime] = deque()
-        self._outlet = Outlet(client)
+        self.outlet = Outlet(client)
         self._clock = clock
         self._records = itertools.count(1)
         self._feed = Feed()
@@ -282,7 +282,7 @@ class CinnoxSandbox:
 
     async def close(self) -> None:
         """Close the connections that it opened itself."""
-        await self._outlet.close()
+        await self.outlet.close()
 
     # The API
 
@@ -436,7 +436,7 @@ class CinnoxSandbox:
         return {"total": len(rows), "list": rows[offset : offset + limit]}
 
     async def _post(self, url: str, body: object) -> httpx.Response:
-        return await self._outlet.client.post(url, json=body)
+        return await self.outlet.client.post(url, json=body)
 
 
 def _characters(text: str) -> int:

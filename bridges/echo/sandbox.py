@@ -66,7 +66,7 @@ class EchoSandbox:
         self._keys: dict[str, str] = {}
         self._said: dict[str, dict[str, object]] = {}
         self._numbers = itertools.count(1)
-        self._outlet = Outlet(client)
+        self.outlet = Outlet(client)
         self._clock = clock
         self._feed = Feed()
         self.app = Starlette(
@@ -149,7 +149,7 @@ class EchoSandbox:
         }
         body = json.dumps(event).encode()
         signature = hmac.new(self.signing_secret.encode(), body, hashlib.sha256).hexdigest()
-        answer = await self._outlet.client.post(
+        answer = await self.outlet.client.post(
             self.hook_url,
             content=body,
             headers={"Content-Type": "application/json", "X-Echo-Signature": signature},
@@ -182,7 +182,7 @@ class EchoSandbox:
 
     async def close(self) -> None:
         """Close the connections that it opened itself."""
-        await self._outlet.close()
+        await self.outlet.close()
 
     # The API
 

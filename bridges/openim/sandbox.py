@@ -78,7 +78,7 @@ class OpenIMSandbox(World):
         self._uploads: dict[str, dict[str, Any]] = {}
         self._held: tuple[str, dict[str, object], str] | None = None
         self._hooks = itertools.count(1)
-        self._outlet = Outlet(client)
+        self.outlet = Outlet(client)
         handlers = {
             wire.GET_ADMIN_TOKEN: _plain(self.admin_token),
             wire.SEND_MSG: self._send,
@@ -201,7 +201,7 @@ class OpenIMSandbox(World):
 
     async def close(self) -> None:
         """Close the connections that it opened itself."""
-        await self._outlet.close()
+        await self.outlet.close()
 
     # The API
 
@@ -493,7 +493,7 @@ class OpenIMSandbox(World):
             url += f"?key={base64.b64encode(json_of(place).encode()).decode()}"
         headers = {"Content-Type": "application/json; charset=utf-8", "operationID": operation or str(self.millis())}
         try:
-            answer = await self._outlet.client.post(url, content=json_of(body), headers=headers)
+            answer = await self.outlet.client.post(url, content=json_of(body), headers=headers)
             status = answer.status_code
         except httpx.TransportError:
             status = 0  # lost: the server does not try again

@@ -90,7 +90,7 @@ class ReturningAiSandbox:
         self.calls: deque[Call] = deque(maxlen=CALLS_MOST)
         self._prefix = prefix
         self._numbers = itertools.count(1)
-        self._outlet = Outlet(client)
+        self.outlet = Outlet(client)
         self._clock = clock
         self._feed = Feed()
         self.app = Starlette(
@@ -221,7 +221,7 @@ class ReturningAiSandbox:
 
     async def close(self) -> None:
         """Close the connections that it opened itself."""
-        await self._outlet.close()
+        await self.outlet.close()
 
     # What it keeps
 
@@ -289,7 +289,7 @@ class ReturningAiSandbox:
         if self.hook_url is None:
             raise LookupError("no outgoing webhook is entered; set hook_url")
         try:
-            return (await self._outlet.client.post(self.hook_url, json=body)).status_code
+            return (await self.outlet.client.post(self.hook_url, json=body)).status_code
         except httpx.TransportError:
             return 0
 

@@ -20,6 +20,7 @@ from bridges.model import ConversationId, Event, Message, Person, PersonId
 from bridges.openim.bridge import OpenIMBridge
 from bridges.openim.sandbox import GROUP_ID, OpenIMSandbox
 from bridges.openim.settings import OpenIMSettings
+from bridges.sandboxes import Outlet
 from bridges.testing import FIXTURE_TIME
 
 SECRET = "hook-secret-0123456789"
@@ -71,7 +72,7 @@ class Running:
         self.url = serve(sandbox.app)
         self.clock = Time()
         sandbox.clock = self.clock
-        sandbox._client = client
+        sandbox.outlet = Outlet(client)
         self.bridge = bridge_for(self.url, server_line=sandbox.line, **changes)
         self.hooks: list[Hook] = []
         listener = Starlette(routes=[Route("/hooks/im/{secret}/{rest:path}", self._take, methods=["POST"])])
