@@ -10,13 +10,20 @@ def instructions(url: str, settings: ReturningAiSettings) -> str:
     configured = [
         f'    {name} = "{path}"' for name in FieldPaths.model_fields if (path := getattr(settings.fields, name))
     ]
-    paths = ["4. The account reads these fields of the body:", *configured] if configured else _GUESSED
+    guessed = [line.replace("NAME", _account_in(url)) for line in _GUESSED]
+    paths = ["4. The account reads these fields of the body:", *configured] if configured else guessed
     polled = (
         f"Polling is on as well: every {settings.poll_seconds:g} s. Each message comes once, whichever way is first."
         if settings.poll_seconds > 0
         else "Without webhooks, set poll_seconds of the account, and the messages are fetched instead."
     )
     return "\n".join((*_ENTER, f"     {url}", *_TRY, *paths, polled))
+
+
+def _account_in(url: str) -> str:
+    """The account's name, which stands before the secret at the end of the URL; ``NAME`` where it does not."""
+    *_, hooks, account, _secret = ["", "", *url.split("/")]
+    return account if hooks == "hooks" and account else "NAME"
 
 
 _ENTER = (

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import emoji
 
@@ -51,6 +51,8 @@ def decode(hook: Hook, settings: ReturningAiSettings, *, ours: Set[str]) -> Sequ
     # "Get Messages" is documented, so the paths that were configured for webhooks are not meant for it.
     polled = hook.path.removeprefix(POLLED) if hook.path.startswith(POLLED) else ""
     items = body if isinstance(body, list) and body else [body]
+    if len(items) > wire.ITEMS_MOST:
+        raise Garbled(f"the body holds {len(items)} messages; at most {wire.ITEMS_MOST} are read at once")
     try:
         return tuple(
             _Reading(item, settings=settings, ours=ours, polled=polled, received_at=at).event() for item in items
@@ -129,8 +131,10 @@ class _Reading:
             return self._unsupported("message without text")
         told = self._value("time")
         at = wire.time_of(told) or self._received_at
-        # Where nothing of the message's own tells when it was written, the arrival does: equal words may come again.
-        when = json.dumps(told, sort_keys=True) if wire.time_of(told) else self._received_at.isoformat()
+        # Where nothing of the message's own tells when it was written, the event's id or the arrival does: equal words
+        # may come again.
+        arrived = self._event_id() or self._received_at.isoformat()
+        when = json.dumps(told, sort_keys=True) if wire.time_of(told) else arrived
         who = someone.by(self._settings.match_by)
         return Received(
             key=f"message:{id}" if id else fingerprint("message", place.id, who, text, when),
@@ -219,6 +223,7 @@ class _Reading:
                     name=wire.word(about.get("name")) or "",
                     media_type=media_type if "/" in media_type else "",
                     size=size if known_size else None,
+                    link=url if url.startswith("https://") else "",
                 )
 
     def _event_name(self) -> str:
@@ -236,13 +241,25 @@ class _Reading:
         path: str = getattr(self._paths, field)
         if path:
             return wire.at_path(self._item, path)
-        if self._home is not None and (value := _guessed(field, self._home)) is not None:
-            return value
+        foreign = _MESSAGE_IDS if field == "id" else _GUESSES[field]
+        if self._home is not None:
+            paths = foreign if self._home_is_event() else _GUESSES[field]
+            if (value := _guessed(field, self._home, paths=paths)) is not None:
+                return value
         for other in self._others:
-            names = wire.FOREIGN_IDS if field == "id" else wire.GUESSES[field]
-            if (value := _guessed(field, other, names=names)) is not None:
+            if (value := _guessed(field, other, paths=foreign)) is not None:
                 return value
         return None
+
+    def _home_is_event(self) -> bool:
+        """Whether the object that holds the text names an event, so that its ``id`` may be the event's."""
+        home = self._home if self._home is not None and not self._polled else {}
+        return any(isinstance(home.get(name), str) for name in wire.EVENT_NAMES)
+
+    def _event_id(self) -> str | None:
+        if self._home is None or not self._home_is_event():
+            return None
+        return next((id for name in wire.OWN_IDS if (id := wire.word(self._home.get(name)))), None)
 
     def _unsupported(self, name: str) -> Unsupported:
         key = fingerprint("unsupported", json.dumps(self._item, sort_keys=True))
@@ -258,11 +275,22 @@ def _mappings(item: object) -> Iterator[Mapping[str, Any]]:
         level = [each[name] for each in objects for name in wire.WRAPPERS if name in each]
 
 
-def _guessed(
-    field: str, holder: Mapping[str, Any], *, kind: type | None = None, names: Sequence[str] | None = None
-) -> object:
-    for path in wire.GUESSES[field] if names is None else names:
-        value = wire.at_path(holder, path)
+_Paths: TypeAlias = Sequence[tuple[str, str]]
+# Taken apart once, the first step by itself: most bodies hold none of them, and that is told by one look each.
+_GUESSES: Mapping[str, _Paths] = {
+    field: tuple((path.partition(".")[0], path.partition(".")[2]) for path in paths)
+    for field, paths in wire.GUESSES.items()
+}
+_MESSAGE_IDS: _Paths = tuple((name, "") for name in wire.MESSAGE_IDS)
+
+
+def _guessed(field: str, holder: Mapping[str, Any], *, kind: type | None = None, paths: _Paths | None = None) -> object:
+    for first, rest in _GUESSES[field] if paths is None else paths:
+        value = holder.get(first)
+        if value is None:
+            continue
+        if rest:
+            value = wire.at_path(value, rest)
         listed = field == "images" and isinstance(value, list)
         plain = isinstance(value, str | int | float) and value != ""
         if listed or (isinstance(value, kind) if kind is not None else plain):

@@ -22,6 +22,8 @@ def is_id(value: str) -> bool:
 
 
 def _web_address(value: str) -> str:
+    if any(segment and not segment.strip(".") for segment in value.split("/")):
+        raise ValueError("must hold no part of dots alone")
     return check_base_url(value) if value else value
 
 
@@ -97,7 +99,8 @@ class ReturningAiSettings(AccountSettings):
     @field_validator("path_prefix")
     @classmethod
     def _is_a_prefix(cls, value: str) -> str:
-        if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)*", value.rstrip("/")):
+        # Dots alone would lead to another place than the one that is written there.
+        if not re.fullmatch(r"(/(?!\.+(/|$))[A-Za-z0-9._~-]+)*", value.rstrip("/")):
             raise ValueError("must be a path that begins with a slash; example: /apis/v1")
         return value.rstrip("/")
 

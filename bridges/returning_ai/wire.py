@@ -23,6 +23,8 @@ from bridges.errors import Garbled
 from bridges.responses import clean, parse_json
 
 PREFIX = "/apis/v1"
+ITEMS_MOST = 1000
+"""Ours: messages in one body. How many a webhook holds is not documented."""
 MESSAGES_HERE = "https://api.returning.ai/v1/messages"
 """Where "Get Messages" is documented."""
 FORUM = "forum"
@@ -32,7 +34,7 @@ WRAPPERS = ("data", "payload", "message", "event", "body")
 """A guess: what an outgoing webhook may wrap its message in."""
 
 GUESSES: Mapping[str, tuple[str, ...]] = {
-    "id": ("id", "_id", "messageId", "message_id"),
+    "id": ("messageId", "message_id", "id", "_id"),
     "text": ("message", "content", "text"),
     "user_id": (
         *("user.user_id", "user.id", "user._id", "user_id", "userId"),
@@ -56,8 +58,12 @@ GUESSES: Mapping[str, tuple[str, ...]] = {
 which has ``id``, ``message``, ``user.user_id``, ``user.email``, ``channel.channel_id``, ``channel.name`` and
 ``timestamp``, and on the requests of send, reply and react."""
 
-FOREIGN_IDS = ("messageId", "message_id")
-"""The only names of a message's id that are believed outside the object that holds its text."""
+MESSAGE_IDS = ("messageId", "message_id")
+"""The only names of a message's id that are believed outside the object that holds its text, and in one that names an
+event: there ``id`` is the event's."""
+OWN_IDS = ("id", "_id")
+EVENT_NAMES = ("event", "eventType", "event_type", "eventName")
+"""Names of an event's name; not ``type``, which may as well be that of a message."""
 
 NOT_NEW = frozenset(
     (
@@ -188,9 +194,12 @@ def url_of_upload(content: bytes) -> str | None:
     return url if is_web_address(url) else None
 
 
+_WEB_ADDRESS = re.compile(r"https?://[!-~]{1,2000}")
+
+
 def is_web_address(value: object) -> bool:
     """Whether it is an address of the web that can stand in a line of text."""
-    return isinstance(value, str) and bool(re.fullmatch(r"https?://[!-~]{1,2000}", value))
+    return isinstance(value, str) and _WEB_ADDRESS.fullmatch(value) is not None
 
 
 def at_path(body: object, path: str) -> object:

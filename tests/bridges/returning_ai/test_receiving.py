@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -292,6 +293,55 @@ def test_reactions_are_emoji_and_taken_back_there_are_none_left() -> None:
     assert isinstance(added, Reacted) and (added.id, added.reactions) == ("m1", ("👍",))
     assert isinstance(removed, Reacted) and removed.reactions == ()
     assert added.key != removed.key
+
+
+@pytest.mark.parametrize("name", ["messageId", "message_id"])
+def test_a_message_id_goes_before_another_id_beside_it(name: str) -> None:
+    event = received({**BODY, "id": "evt-1", name: "m1"})
+    assert (event.key, event.id, event.firm) == ("message:m1", "m1", True)
+
+
+@pytest.mark.parametrize("name", ["event", "eventType", "event_type", "eventName"])
+def test_where_a_body_names_an_event_its_id_is_the_events(name: str) -> None:
+    event = received({**BODY, name: "new_message_posted", "id": "evt-1"})
+    assert (event.id, event.firm) == (None, False)
+    assert received({**BODY, name: "new_message_posted", "messageId": "m1"}).id == "m1"
+    assert received({name: "new_message_posted", "id": "evt-1", "data": {**BODY, "id": "m2"}}).id == "m2"
+    assert received({**BODY, name: "new_message_posted", "id": "m3"}, fields={"id": "id"}).id == "m3"
+
+
+def test_without_a_message_id_and_a_time_the_events_id_tells_messages_apart() -> None:
+    def key(id: str, *, later_s: float = 0) -> str:
+        body = {"event": "posted", "id": id, "message": "ok", "user_id": "u1", "channel_id": "c1"}
+        at = FIXTURE_TIME + timedelta(seconds=later_s)
+        return bridge_for().decode(Hook(body=json.dumps(body).encode(), received_at=at))[0].key
+
+    assert key("evt-1") == key("evt-1", later_s=90)
+    assert key("evt-1") != key("evt-2")
+
+
+def test_more_messages_than_can_be_read_at_once_are_garbled() -> None:
+    most = wire.ITEMS_MOST
+    with pytest.raises(Garbled, match=f"{most + 1} messages; at most {most}"):
+        bridge_for().decode(Hook(body=json.dumps([{}] * (most + 1)).encode(), received_at=FIXTURE_TIME))
+
+
+_FULL: dict[str, Any] = {name: {} for name in ("user", "sender", "author", "channel", "forumTopic")}
+_DEEP = {**_FULL, **{one: {**_FULL, **dict.fromkeys(wire.WRAPPERS, _FULL)} for one in wire.WRAPPERS}}
+
+
+@pytest.mark.parametrize("item", [{}, BODY, {**BODY, "user": {"name": "x " * 300}}, _DEEP])
+def test_as_many_messages_as_can_be_read_at_once_are_read_quickly(item: dict[str, Any]) -> None:
+    hook = Hook(body=json.dumps([item] * wire.ITEMS_MOST).encode(), received_at=FIXTURE_TIME)
+    began = time.process_time()
+    assert len(bridge_for().decode(hook)) == wire.ITEMS_MOST
+    assert time.process_time() - began < 1
+
+
+def test_the_address_of_an_image_goes_along_where_anybody_may_open_it_safely() -> None:
+    images = ["https://files.example/a.png", "http://files.example/b.png"]
+    attachments = received({**BODY, "images": images}).message.attachments
+    assert [(each.ref, each.link) for each in attachments] == [(images[0], images[0]), (images[1], "")]
 
 
 def test_images_that_are_no_web_addresses_are_left_out() -> None:

@@ -315,6 +315,9 @@ async def test_whoami_tells_the_names_that_sender_ids_needs(side: Side) -> None:
         ({"sender": " bridge"}, "without blanks"),
         ({"path_prefix": "apis/v1"}, "begins with a slash"),
         ({"path_prefix": "/apis/v1?x=1"}, "begins with a slash"),
+        ({"path_prefix": "/apis/.."}, "begins with a slash"),
+        ({"path_prefix": "/./v1"}, "begins with a slash"),
+        ({"messages_url": "https://api.example/v1/../messages"}, "dots alone"),
         ({"messages_url": "http://api.example/v1/messages"}, "must be https"),
         ({"poll_seconds": -1}, "greater than or equal to 0"),
         ({"poll_channels": ["general chat"]}, "ids of channels"),
@@ -350,8 +353,9 @@ def test_the_instructions_name_the_url_the_events_and_the_fields_setting() -> No
     url = f"https://bridge.example/hooks/club/{SECRET}"
     told = bridge_for().instructions(url)
     assert url in told
-    for words in ("Outgoing webhooks", "New message posted anywhere", "[accounts.NAME.fields]", "poll_seconds"):
+    for words in ("Outgoing webhooks", "New message posted anywhere", "[accounts.club.fields]", "poll_seconds"):
         assert words in told
+    assert "NAME" not in told
 
 
 def test_the_instructions_show_the_paths_that_are_configured() -> None:
