@@ -280,11 +280,14 @@ class Relay:
 
 
 def _owned(message: Message, account: str) -> Message:
-    """The message with files that know whose they are."""
-    if not message.attachments:
-        return message
-    owned = [each.model_copy(update={"account": each.account or AccountName(account)}) for each in message.attachments]
-    return message.model_copy(update={"attachments": tuple(owned)})
+    """The message with an author and files that know whose they are."""
+    owner = AccountName(account)
+    changed: dict[str, object] = {}
+    if message.sender is not None:
+        changed["sender"] = message.sender.model_copy(update={"account": owner})
+    if message.attachments:
+        changed["attachments"] = tuple(each.model_copy(update={"account": owner}) for each in message.attachments)
+    return message.model_copy(update=changed) if changed else message
 
 
 def explain(resolution: Resolution) -> str:

@@ -32,6 +32,8 @@ class Person(Model):
     name: str
     kind: Literal["member", "agent", "bot", "system"] = "member"
     avatar: str | None = None
+    account: AccountName | None = None
+    """Where they wrote, for ids are one account's only: set by the relay when the message comes in."""
 
 
 class Conversation(Model):
