@@ -294,7 +294,9 @@ class _Dispatcher:
             self.engine._meters.request(self.account.name, "sent")
             await self._sent(lease, receipt, out=outs[0])
 
-    async def _outgoing(self, row: Delivery) -> Outgoing:
+    async def _outgoing(self, row: Delivery, *, asked: bool = False) -> Outgoing:
+        """A row as it is given to the account. ``asked``: only to ask what became of it, so that its files are named
+        as they were and their bytes left out where they are not to be had any more."""
         message = Message.model_validate_json(row.payload)
         about = _About()
         files: tuple[bytes, ...] = ()
@@ -304,7 +306,10 @@ class _Dispatcher:
         if row.reply_to is not None:
             message = message.model_copy(update={"reply_to": about.answered.id if about.answered else None})
         if message.attachments and self.account.capabilities.attachments == "bytes":
+            whole = message
             message, files = await self._with_files(message)
+            if asked and message.attachments != whole.attachments:
+                message, files = whole, ()
         return Outgoing(
             key=f"{self.engine._instance}-{row.id}",
             conversation=ConversationId(row.conversation),
@@ -400,7 +405,7 @@ class _Dispatcher:
         """Ask the provider what became of it; a provider that is away is asked again later."""
         head = lease.rows[0]
         try:
-            out = out or await self._outgoing(head)
+            out = out or await self._outgoing(head, asked=True)
             receipt = await self.account.confirm(out)
         except Exception as raised:
             failure = Unavailable(_UNREAD) if isinstance(raised, StoreError) else raised

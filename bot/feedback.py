@@ -97,7 +97,10 @@ class Feedback:
             self._relay.tell(tx, _place(origin), text, now=now, reply_to=origin.id, buttons=buttons)
         else:
             self._relay.tell_owners(
-                tx, text + "\n/held lists what waits for a decision.", now=now, once=self._say(f"held:{row.address}")
+                tx,
+                f"{text}\n/held lists what waits for a decision; this is said once until a message arrives there again.",
+                now=now,
+                once=self._say(f"held:{row.address}"),
             )
 
     def _say_waiting(self, tx: Tx, row: Delivery, reason: str, *, now: float) -> None:

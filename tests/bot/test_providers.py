@@ -287,3 +287,38 @@ async def test_a_question_about_a_send_tells_when_its_request_began_also_after_a
     await again.stop(grace_s=0)
     assert [out.began_at.timestamp() for out in asked] == [began, began]
     assert [out.attempt for out in asked] == [1, 1]
+
+
+async def test_a_question_about_a_message_names_its_files_also_when_they_are_gone(
+    side: Side, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files(side, Refused("gone"), monkeypatch)
+    asked: list[Any] = []
+
+    async def confirm(out: Any) -> Receipt | None:
+        asked.append(out)
+        return Receipt()
+
+    monkeypatch.setattr(side.accounts["club"], "confirm", confirm)
+    side.accounts["club"].can_confirm = True
+    await side.engine.stop(grace_s=1)
+
+    def begun(tx: Tx) -> int:
+        payload = Message(text="look", attachments=(picture(),)).model_dump_json(exclude_defaults=True)
+        now = side.clock()
+        id = tx.outbox.add(NewDelivery("club", "lobby", payload, now, now + 3600, "hold"))
+        (lease,) = tx.outbox.claim("club", owner="killed", now=now, lease_s=60, limit=1)
+        assert tx.outbox.begin(lease, now=now)
+        return id
+
+    id = await side.store.write(begun)
+    again = DeliveryEngine(
+        store=side.store,
+        accounts=side.accounts,  # type: ignore[arg-type]
+        observer=Feedback(side.relay),
+        clock=side.clock,
+    )
+    await again.start()
+    assert (await side.settled(id)).state == "sent"
+    await again.stop(grace_s=1)
+    assert [(out.message.text, out.message.attachments, out.files) for out in asked] == [("look", (picture(),), ())]
