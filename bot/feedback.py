@@ -98,7 +98,7 @@ class Feedback:
         else:
             self._relay.tell_owners(
                 tx,
-                f"{text}\n/held lists what waits for a decision; this is said once until a message arrives there again.",
+                f"{text}\n/held lists what waits for a decision; this is said once until a message arrives there.",
                 now=now,
                 once=self._say(f"held:{row.address}"),
             )
