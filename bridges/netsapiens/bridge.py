@@ -141,17 +141,17 @@ class NetSapiensBridge:
         try:
             parts = urlsplit(url)
             host, scheme = (parts.hostname or "").lower(), parts.scheme
+            place = (host, parts.port or wire.PORTS.get(scheme))
             request = httpx.Request("GET", url, extensions={**HARMLESS, **BARE})
         except (ValueError, httpx.InvalidURL) as error:
             raise Refused(f"{what}: its link is not a valid URL") from error
-        own = (urlsplit(self._settings.base_url).hostname or "").lower()
-        if host not in (own, *self._settings.media_hosts):
-            raise Refused(
-                f"{what}: its link leads to another host than base_url; if that is the provider's, "
-                "put it into media_hosts"
-            )
         if scheme != "https" and not (scheme == "http" and is_loopback(host)):
             raise Refused(f"{what}: its link is not https")
+        if place not in self._settings.media_places():
+            raise Refused(
+                f"{what}: its link leads to another host or port than base_url; if that is the provider's, "
+                "put it into media_hosts, as HOST or HOST:PORT"
+            )
         response = yield request
         if response.status_code == 401:
             raise Refused(f"{what}: its link is no longer good (HTTP 401)")
@@ -167,7 +167,7 @@ class NetSapiensBridge:
             rows = yield from self._calls.rows(url, what="NetSapiens messages of a session", most=wire.PAGE)
             for row in rows:
                 link = row.get("file-access-url")
-                if isinstance(link, str) and link.strip() and (not id or wire.name_of(row.get("id")) == id):
+                if isinstance(link, str) and link.strip() and (not id or wire.id_of(row.get("id")) == id):
                     return link.strip()
         raise Refused("NetSapiens file: the server gave no link to it")
 

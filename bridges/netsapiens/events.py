@@ -24,13 +24,15 @@ from bridges.model import (
     Unsupported,
 )
 from bridges.netsapiens import wire
-from bridges.netsapiens.places import conversation_of
+from bridges.netsapiens.places import Handle, conversation_of
 from bridges.netsapiens.settings import NetSapiensSettings
 from bridges.responses import clean, parse_json
 from bridges.signing import fingerprint
 
 MEDIA_REF = "message:"
 """Begins the ``ref`` of a file whose link is still to be read from its message: session and message id follow."""
+ITEMS_MOST = 1000
+"""Objects in one post; more cannot be meant, and are not worth the time that decoding them takes."""
 _NAME_MOST = 64
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _SESSION_MARKS = (
@@ -60,6 +62,8 @@ class Reader:
         (https://docs.ns-api.com/docs/event-subscriptions-1, 2026-11).
         """
         body = parse_json(hook.body)
+        if isinstance(body, list) and len(body) > ITEMS_MOST:
+            raise Garbled(f"the body holds {len(body)} items, more than {ITEMS_MOST}")
         received_at = hook.received_at or _EPOCH
         received_at = received_at if received_at.tzinfo else received_at.replace(tzinfo=UTC)
         try:
@@ -97,14 +101,16 @@ class Reader:
         if sides is None:
             return _unsupported(item, name=f"{type} between others", at=at)
         session = wire.session_of(wire.pick(fields, "messagesession-id", "session-id"))
-        id = wire.name_of(fields.get("id"))[:200]
+        id = wire.id_of(fields.get("id"))
         text = wire.text_of(fields.get("text"))
         attachments = _attachments_of(fields, type=type, session=session, id=id)
         if not text and not attachments:
             return _unsupported(item, name=f"{type} without content", at=at)
-        conversation = conversation_of(kind, remotes=sides.remotes, session=session)
+        handle = self._handle_of(session, kind=kind, number=sides.number, owner=sides.owner)
+        conversation = conversation_of(kind, remotes=sides.remotes, session=session, handle=handle)
+        when = self._when(fields.get("timestamp"), received_at=received_at)
         return Received(
-            key=id or _content_key("message", conversation, sides.sender, text, str(fields.get("timestamp"))),
+            key=id or _content_key("message", conversation, sides.sender, text, when),
             at=at,
             id=MessageId(id) if id else None,
             conversation=conversation,
@@ -133,12 +139,22 @@ class Reader:
         if self._is_ours(fields, direction=direction):
             remotes = dict.fromkeys((*dialed, *ended, *members))
             own = {sender, *inner}
+            called: tuple[str, ...] = (wire.number_of(raw),)
+            owners = wire.users_of(wire.pick(fields, "from-user-id", "from-uid", "user"), domain=domain)
         else:
             remotes = dict.fromkeys((sender, *members, *(dialed if len(dialed) > 1 else ())))
             called = (*(dialed if len(dialed) == 1 else ()), *(ended if len(ended) == 1 else ()))
             own = {*called, *inner} - {sender}
+            owners = wire.users_of(wire.pick(fields, "terminating-user-id", "term-uid", "user"), domain=domain)
         others = tuple(remote for remote in remotes if remote and remote not in own)
-        return _Sides(sender, others, ours=self._is_ours(fields, direction=direction))
+        named = (wire.number_of(wire.pick(fields, "messagesession-sms-number", "smsani")), *called)
+        return _Sides(
+            sender,
+            others,
+            ours=self._is_ours(fields, direction=direction),
+            number=next(filter(None, named), ""),
+            owner=owners[0] if len(owners) == 1 else "",
+        )
 
     def _sides_of_chat(self, fields: Mapping[str, Any], *, direction: str) -> _Sides | None:
         domain = self.settings.domain
@@ -150,9 +166,9 @@ class Reader:
         owner = wire.users_of(fields.get("user"), domain=domain)
         everybody = tuple(dict.fromkeys(filter(None, (sender, *ended, *members, *owner))))
         others = tuple(user for user in everybody if user != self.settings.user)
-        # A subscription to the whole domain posts the chats of everybody. Ours are those that we take part in;
-        # where only the writer is told, it was written to us.
-        if len(others) > 1 and self.settings.user not in everybody:
+        # A subscription to the whole domain posts the chats of everybody. Ours are those that name us: where nobody
+        # but the writer is told, it may have been written to anybody.
+        if self.settings.user not in everybody:
             return None
         return _Sides(sender[:_NAME_MOST], others, ours=self._is_ours(fields, direction=direction))
 
@@ -166,7 +182,25 @@ class Reader:
         number = wire.number_of(wire.pick(fields, "from-number", "from-num"))
         return bool(number) and number == self.settings.from_number
 
+    def _when(self, raw: object, *, received_at: datetime) -> str:
+        """What tells a message without an id from the same words at another time: its time as it was written, and
+        where that is none, the minute of its arrival."""
+        written = str(raw)
+        if wire.time_of(raw, zone=self.zone) is not None:
+            return written
+        return f"{written} {received_at.astimezone(UTC):%Y-%m-%d %H:%M}"
+
+    def _handle_of(self, session: str, *, kind: wire.Kind, number: str, owner: str) -> str:
+        if kind == "chat":
+            return session
+        return Handle(session, number, owner).written(usual=self.settings)
+
     # A session
+
+    def _is_told_of_us(self, session: wire.Session, fields: Mapping[str, Any]) -> bool:
+        """Whether this is our own view of a chat: each member has one, and a domain is told of all of them."""
+        owner = wire.user_of(fields.get("user"), domain=self.settings.domain)
+        return owner == self.settings.user if owner else self.settings.user in session.participants
 
     def _session_event(self, item: object, fields: Mapping[str, Any], *, received_at: datetime) -> Event:
         """A session changed: it is an inbound message only if the last word was theirs and is unread."""
@@ -179,7 +213,7 @@ class Reader:
         theirs = sender in session.remotes and sender not in (self.settings.user, session.sms_number, session.user)
         if not theirs or session.last_status != "unread":
             return _unsupported(item, name="messagesession", at=at)
-        if session.kind == "chat" and session.user != self.settings.user:
+        if session.kind == "chat" and not self._is_told_of_us(session, fields):
             return _unsupported(item, name="chat between others", at=at)
         media_type = wire.name_of(wire.pick(fields, "messagesession-last-media-type", "last-mesg-media-type"))
         attachments: tuple[Attachment, ...] = ()
@@ -188,11 +222,19 @@ class Reader:
             attachments = (_attachment(media_type, ref=f"{MEDIA_REF}{quote(session.id, safe='')}/", size=size),)
         if not session.last_text and not attachments:
             return _unsupported(item, name="messagesession", at=at)
+        owner = wire.user_of(fields.get("user"), domain=self.settings.domain)
+        handle = self._handle_of(session.id, kind=session.kind, number=session.sms_number, owner=owner)
         conversation = conversation_of(
-            session.kind, remotes=session.remotes, session=session.id, title=session.name, group=session.group
+            session.kind,
+            remotes=session.remotes,
+            session=session.id,
+            title=session.name,
+            group=session.group,
+            handle=handle,
         )
+        when = self._when(session.last_raw_at, received_at=received_at)
         return Received(
-            key=_content_key("session", conversation, sender, session.last_text, f"{session.id} {session.last_raw_at}"),
+            key=_content_key("session", conversation, sender, session.last_text, f"{session.id} {when}"),
             at=at,
             conversation=conversation,
             message=Message(text=session.last_text, attachments=attachments, sender=_person(sender)),
@@ -207,6 +249,10 @@ class _Sides:
     remotes: tuple[str, ...]
     """Everybody but us."""
     ours: bool
+    number: str = ""
+    """Our number, of an SMS; empty: not told."""
+    owner: str = ""
+    """The extension that has it; empty: not told."""
 
 
 def _person(sender: str) -> Person:

@@ -53,9 +53,9 @@ class Numbers:
             self._known = yield from self.look_up()
         return self._known
 
-    def look_up(self) -> Flow[wire.SmsNumber]:
-        """As :meth:`find`, from the server in any case."""
-        wanted, domain = self._settings.from_number, self._settings.domain
+    def look_up(self, wanted: str = "") -> Flow[wire.SmsNumber]:
+        """As :meth:`find`, from the server in any case; ``wanted`` is another number than ``from_number``."""
+        wanted, domain = wanted or self._settings.from_number, self._settings.domain
         try:
             numbers = yield from self.all()
         except (Missing, Forbidden):
@@ -71,8 +71,9 @@ class Numbers:
         )
 
     def keep(self, number: wire.SmsNumber) -> None:
-        """Take this for what is known."""
-        self._known = number
+        """Take this for what is known, if it is about ``from_number``."""
+        if number.number == self._settings.from_number:
+            self._known = number
 
     def sender_of(self, number: wire.SmsNumber) -> str:
         """The extension to send as. A queue cannot send, so for its number it is the configured one."""

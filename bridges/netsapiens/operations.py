@@ -10,7 +10,7 @@ from bridges.errors import Refused
 from bridges.netsapiens import wire
 from bridges.netsapiens.calls import Calls, Forbidden, Missing
 from bridges.netsapiens.numbers import Numbers
-from bridges.netsapiens.places import conversation_of
+from bridges.netsapiens.places import Handle, conversation_of
 from bridges.netsapiens.sends import Sends
 from bridges.netsapiens.settings import NetSapiensSettings
 from bridges.netsapiens.subscriptions import Subscriptions
@@ -93,9 +93,15 @@ class Operations:
                 session=session.id,
                 title=session.name,
                 group=len(session.remotes) > 1,
+                handle=self._handle_of(session),
             )
             listed.setdefault(conversation.id, Listed(conversation, _shortened(session.last_text)))
         return tuple(listed.values())
+
+    def _handle_of(self, session: wire.Session) -> str:
+        if session.kind == "chat":
+            return session.id
+        return Handle(session.id, session.sms_number, session.user).written(usual=self._settings)
 
     def _is_ours(self, session: wire.Session) -> bool:
         texting = session.kind == "sms" and session.sms_number in ("", self._settings.from_number)

@@ -9,6 +9,7 @@ from typing import Literal
 from bridges.errors import Refused
 from bridges.model import Conversation, ConversationId
 from bridges.netsapiens import wire
+from bridges.netsapiens.settings import NetSapiensSettings
 from bridges.signing import fingerprint
 
 EXAMPLES = (
@@ -25,6 +26,38 @@ class Place:
 
     kind: Literal["chat", "sms", "session"]
     names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """What is known of a conversation on the server: what the bot keeps of it between two messages.
+
+    It is written as the id of the session alone, or as ``SESSION/NUMBER/EXTENSION`` where people wrote to another
+    number than the account's own: an answer has to leave from that one. Any of the three may be empty.
+    """
+
+    session: str = ""
+    number: str = ""
+    """Our number in it."""
+    owner: str = ""
+    """The extension that has the number, and the session."""
+
+    @classmethod
+    def of(cls, text: str) -> Handle:
+        """Read what :meth:`written` wrote; what makes no sense is left aside."""
+        session, _, rest = text.partition("/")
+        number, _, owner = rest.partition("/")
+        return cls(
+            wire.session_of(session),
+            number if wire.NUMBER.fullmatch(number) else "",
+            owner if wire.EXTENSION.fullmatch(owner) and owner.strip(".") else "",
+        )
+
+    def written(self, *, usual: NetSapiensSettings) -> str:
+        """As text; ``usual`` are the settings whose number and extension need no mention."""
+        number = "" if self.number == usual.from_number else self.number
+        another = bool(number) or (not self.number and self.owner not in ("", usual.user))
+        return f"{self.session}/{number}/{self.owner}" if another else self.session
 
 
 def place_of(conversation: ConversationId) -> Place:
@@ -57,7 +90,13 @@ def place_of(conversation: ConversationId) -> Place:
 
 
 def conversation_of(
-    kind: wire.Kind, *, remotes: Sequence[str], session: str, title: str = "", group: bool = False
+    kind: wire.Kind,
+    *,
+    remotes: Sequence[str],
+    session: str,
+    title: str = "",
+    group: bool = False,
+    handle: str | None = None,
 ) -> Conversation:
     """The conversation with these others.
 
@@ -78,7 +117,10 @@ def conversation_of(
     shown = title or f"{'SMS' if kind == 'sms' else 'Chat'} {', '.join(sorted(remotes))}".strip()
     several = group or len(remotes) > 1
     return Conversation(
-        id=ConversationId(id), kind="group" if several else "direct", title=_short(shown), handle=session
+        id=ConversationId(id),
+        kind="group" if several else "direct",
+        title=_short(shown),
+        handle=session if handle is None else handle,
     )
 
 

@@ -13,10 +13,10 @@ from bridges.api import Flow, Outgoing
 from bridges.errors import BridgeError, Inexpressible, Refused, Unavailable
 from bridges.model import Attachment, MessageId, Receipt
 from bridges.netsapiens import wire
-from bridges.netsapiens.calls import Calls, Missing, before_sending
+from bridges.netsapiens.calls import Calls, Forbidden, Missing, before_sending
 from bridges.netsapiens.ledger import SETTLE, Ledger, Stored
 from bridges.netsapiens.numbers import Numbers
-from bridges.netsapiens.places import Place, place_of, session_id_for
+from bridges.netsapiens.places import Handle, Place, place_of, session_id_for
 from bridges.netsapiens.settings import NetSapiensSettings
 from bridges.responses import clean
 from bridges.signing import fingerprint
@@ -76,8 +76,9 @@ class Sends:
         """See :meth:`bridges.api.Bridge.deliver`."""
         place = place_of(out.conversation)
         content = self._content_of(out)
-        target = yield from before_sending(self._target(place, handle=out.handle))
+        target = yield from before_sending(self._target(place, handle=Handle.of(out.handle)))
         self._ledger.begin(out.key, now=self._calls.server_time)
+        sent = target
         try:
             session = yield from self._send(target, content, place=place)
         except Inexpressible:
@@ -87,10 +88,16 @@ class Sends:
             other = yield from before_sending(self._with_new_owner(target))
             if other is None:
                 raise
+            sent = other
             session = yield from self._send(other, content, place=place)
         places = {str(out.conversation), session} - {""}
         self._ledger.accepted(out.key, places=places, words=self._words(content), now=self._calls.server_time)
-        return Receipt(handle=session)
+        return Receipt(handle=self._handle_of(sent, session))
+
+    def _handle_of(self, target: Target, session: str) -> str:
+        if target.number is None:
+            return session
+        return Handle(session, target.number.number, target.user).written(usual=self._settings)
 
     def _content_of(self, out: Outgoing) -> Content:
         """Text and file as NetSapiens takes them; raises ``Inexpressible`` for anything that does not go."""
@@ -117,19 +124,32 @@ class Sends:
 
     # Where it goes
 
-    def _target(self, place: Place, *, handle: str) -> Flow[Target]:
+    def _target(self, place: Place, *, handle: Handle) -> Flow[Target]:
         if place.kind == "session":
-            return (yield from self._target_of_session(place.names[0]))
-        session = wire.session_of(handle)
+            return (yield from self._target_of_session(place.names[0], handle=handle))
         if place.kind == "chat":
-            return Target("chat", self._settings.user, place.names, session=session)
+            return Target("chat", self._settings.user, place.names, session=handle.session)
+        if handle.number not in ("", self._settings.from_number):
+            return (yield from self._target_of_other_number(place, handle=handle))
         self._need_number()
         if self._settings.send_as == "user":
             number = wire.SmsNumber(self._settings.from_number, self._settings.user, "user", None, None)
-            return Target("sms", self._settings.user, place.names, number, session)
+            return Target("sms", self._settings.user, place.names, number, handle.session)
         looked_up = self._numbers.known is None
         number = yield from self._numbers.find()
-        return Target("sms", self._numbers.sender_of(number), place.names, number, session, looked_up)
+        return Target("sms", self._numbers.sender_of(number), place.names, number, handle.session, looked_up)
+
+    def _target_of_other_number(self, place: Place, *, handle: Handle) -> Flow[Target]:
+        """An answer to what was written to another number of the domain leaves from that one, as its owner."""
+        user, looked_up = handle.owner, False
+        number = wire.SmsNumber(handle.number, user, "", None, None)
+        if self._settings.send_as == "user":
+            user = self._settings.user
+        elif not user:
+            looked_up = True
+            number = yield from self._numbers.look_up(handle.number)
+            user = self._numbers.sender_of(number)
+        return Target("sms", user, place.names, number, handle.session, looked_up)
 
     def _need_number(self) -> None:
         if not self._settings.from_number:
@@ -138,23 +158,36 @@ class Sends:
                 "from_number setting (accounts.<name>.from_number)"
             )
 
-    def _target_of_session(self, id: str) -> Flow[Target]:
-        session = yield from self.read_session(id)
+    def _target_of_session(self, id: str, *, handle: Handle) -> Flow[Target]:
+        owner = handle.owner if handle.session == id else ""
+        session = yield from self.read_session(id, owner=owner)
         if not session.remotes:
             raise Refused(f"NetSapiens session {id}: nobody else is in it, so there is nobody to write to")
         if session.kind == "chat":
             return Target("chat", session.user, session.remotes, session=id)
-        ours = session.sms_number or self._settings.from_number
+        ours = session.sms_number or handle.number or self._settings.from_number
         if not ours:
             self._need_number()
         known = self._numbers.known
         number = known if known and known.number == ours else wire.SmsNumber(ours, session.user, "", None, None)
         return Target("sms", session.user, session.remotes, number, id)
 
-    def read_session(self, id: str) -> Flow[wire.Session]:
-        """A session as one of our extensions has it; raises ``Refused`` where none of them has."""
+    def read_session(self, id: str, *, owner: str = "") -> Flow[wire.Session]:
+        """A session as one of our extensions has it, ``owner`` before all others if it is known to be that one's.
+
+        Raises ``Refused`` where none of them has it.
+        """
+        tried: list[str] = []
+        if owner:
+            tried.append(owner)
+            try:
+                session = yield from self._session_for(owner, id)
+            except Forbidden:
+                session = None
+            if session is not None:
+                return session
         for user in (yield from self._own_users()):
-            session = yield from self._session_for(user, id)
+            session = None if user in tried else (yield from self._session_for(user, id))
             if session is not None:
                 return session
         raise Refused(
@@ -188,10 +221,8 @@ class Sends:
         """The target with the number's present owner; None if that is nobody else."""
         if target.number is None or target.looked_up or self._settings.send_as == "user":
             return None
-        if target.number.number != self._settings.from_number:
-            return None
         try:
-            number = yield from self._numbers.look_up()
+            number = yield from self._numbers.look_up(target.number.number)
         except BridgeError:
             return None  # the refusal stands
         self._numbers.keep(number)
@@ -284,7 +315,7 @@ class Sends:
         """See :meth:`bridges.api.Confirms.confirm`. Raises ``Refused`` where looking again would not tell either."""
         place = place_of(out.conversation)
         content = self._content_of(out)
-        target = yield from before_sending(self._target(place, handle=out.handle))
+        target = yield from before_sending(self._target(place, handle=Handle.of(out.handle)))
         rows = yield from self._rows_of(target)
         matches, sessions = self._matches(rows, target=target, content=content)
         places = {str(out.conversation), *(session for session, _ in rows)}
@@ -293,7 +324,7 @@ class Sends:
         )
         if verdict == "arrived" and found is not None:
             ids = (MessageId(found.id),) if found.id else ()
-            return Receipt(ids=ids, handle=sessions[matches.index(found)])
+            return Receipt(ids=ids, handle=self._handle_of(target, sessions[matches.index(found)]))
         if verdict == "absent":
             return None
         if verdict == "too early":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
@@ -23,6 +25,8 @@ def check_password(value: SecretStr) -> SecretStr:
 
 
 Password = Annotated[SecretStr, AfterValidator(check_password)]
+
+_HOST = re.compile(rf"{wire.DOMAIN.pattern}(?::[0-9]{{1,5}})?")
 
 _NEEDED = {
     "api_key": ("api_key",),
@@ -60,7 +64,8 @@ class NetSapiensSettings(AccountSettings):
     media_bytes: int = Field(default=MEDIA_BYTES, ge=1, le=100_000_000)
     """Ours, not required: bytes of one file; no limit is documented."""
     media_hosts: tuple[str, ...] = ()
-    """Ours, not required: further hosts that files of messages are fetched from, beside that of ``base_url``."""
+    """Ours, not required: where files of messages are fetched from beside host and port of ``base_url``: hosts, with
+    their port where it is another than 443."""
     time_zone: str = "UTC"
     """Ours, not required: the zone of the server's times, which say none."""
     subscription_models: tuple[wire.Model, ...] = ("message",)
@@ -118,8 +123,10 @@ class NetSapiensSettings(AccountSettings):
     @field_validator("media_hosts")
     @classmethod
     def _are_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(host and wire.DOMAIN.fullmatch(host) for host in value):
-            raise ValueError("must be names of hosts without https:// and path, such as core1.pbx.example")
+        if not all(_HOST.fullmatch(host) for host in value):
+            raise ValueError(
+                "must be names of hosts without https:// and path, such as core1.pbx.example or core1.pbx.example:8443"
+            )
         return tuple(host.lower() for host in value)
 
     @field_validator("time_zone")
@@ -146,6 +153,15 @@ class NetSapiensSettings(AccountSettings):
                 keys = " and ".join(filter(None, (", ".join(needed[:-1]), needed[-1])))
                 raise ValueError(f'{key}: is needed with auth = "{self.auth}"; give {keys}')
         return self
+
+    def media_places(self) -> frozenset[tuple[str, int | None]]:
+        """Hosts and ports that files are fetched from."""
+        own = urlsplit(self.base_url)
+        places = {((own.hostname or "").lower(), own.port or wire.PORTS.get(own.scheme))}
+        for each in self.media_hosts:
+            host, _, port = each.partition(":")
+            places.add((host, int(port) if port else wire.PORTS["https"]))
+        return frozenset(places)
 
     def secrets(self) -> tuple[str, ...]:
         """Everything that must not be repeated in words of ours."""

@@ -31,11 +31,15 @@ PAGE = 100
 """Rows of one page: the documented default, said in every request, since lists are cut at it without a word."""
 PAGE_MOST = 1000
 
+PORTS = {"https": 443, "http": 80}
+
 EXTENSION = re.compile(r"[A-Za-z0-9._-]{1,16}")
 DOMAIN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 NUMBER = re.compile(r"[0-9]{1,20}")
 SESSION = re.compile(r"[A-Za-z0-9._~@:+=-]{1,128}")
 """Ids of sessions as servers give them. Those that we make are 32 of ``A-Za-z0-9_``, the documented alphabet."""
+
+ID_MOST = 200
 
 Kind: TypeAlias = Literal["chat", "sms"]
 Model: TypeAlias = Literal["message", "messagesession"]
@@ -115,6 +119,21 @@ def name_of(value: object) -> str:
         return ""
     text = str(value)[:400] if not isinstance(value, int) or abs(value) < 10**64 else ""
     return "".join(c for c in clean(text) if c.isprintable()).strip()
+
+
+def id_of(value: object) -> str:
+    """The id of a message; empty where there is none, or one that lost digits on its way.
+
+    ``1.5550100123e+10`` holds all of its digits, ``1.70000e+12`` does not. A number with a point that ends in zeros may
+    have lost them to them.
+    """
+    if isinstance(value, float) and value % 1000 == 0:
+        return ""
+    text = name_of(value)
+    if _SCIENTIFIC.fullmatch(text):
+        mantissa, _, exponent = text.lower().partition("e")
+        return _plain(text) if len(mantissa.partition(".")[2]) >= int(exponent) else ""
+    return text[:ID_MOST]
 
 
 def session_of(value: object) -> str:

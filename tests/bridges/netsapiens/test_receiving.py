@@ -5,6 +5,9 @@ from __future__ import annotations
 import copy
 import json
 import random
+import time
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +165,68 @@ def test_two_messages_without_an_id_differ_by_their_time() -> None:
     assert (first.twin, first.firm, second.firm) == (second.twin, False, False)
 
 
+def arrived(body: object, *, after_s: float = 0, path: str = "message") -> str:
+    """The key of a message that arrived so long after ``FIXTURE_TIME``."""
+    at = FIXTURE_TIME + timedelta(seconds=after_s)
+    (event,) = bridge_of().decode(replace(hook_of(body, path=path), received_at=at))
+    assert isinstance(event, Received)
+    return event.key
+
+
+@pytest.mark.parametrize("timestamp", [None, "never", "0000-00-00 00:00:00", 0])
+def test_the_same_words_without_id_and_time_are_told_apart_by_the_minute_of_their_arrival(timestamp: object) -> None:
+    body = sms_event(id=None, timestamp=timestamp)
+    assert arrived(body) == arrived(body, after_s=50)
+    assert arrived(body) != arrived(body, after_s=61)
+
+
+def test_the_same_session_without_a_time_is_told_apart_by_the_minute_too() -> None:
+    session = {
+        "user": "4100",
+        "messagesession-id": "c1" * 16,
+        "messagesession-remote": PHONE,
+        "messagesession-sms-number": OURS,
+        "messagesession-last-message": "ok",
+        "messagesession-last-sender": PHONE,
+        "messagesession-last-status": "unread",
+    }
+    assert arrived(session, path="messagesession") != arrived(session, path="messagesession", after_s=61)
+
+
+def test_a_message_with_a_time_has_the_same_key_whenever_it_arrives() -> None:
+    assert arrived(sms_event(id=None)) == arrived(sms_event(id=None), after_s=3600)
+
+
+@pytest.mark.parametrize(
+    ("given", "id"),
+    [
+        ("m-1", "m-1"),
+        (" m-1 ", "m-1"),
+        (12345, "12345"),
+        (12000, "12000"),
+        (12345.0, "12345"),
+        ("1.5550100123e+10", "15550100123"),
+        ("1.70000e+12", ""),
+        ("1e12", ""),
+        (1.7e12, ""),
+        (1.7e18, ""),
+        ("1.7000000000000001e+18", ""),
+        ("65aae12f", "65aae12f"),
+        (None, ""),
+        (True, ""),
+        ([], ""),
+    ],
+)
+def test_an_id_that_lost_digits_on_its_way_is_none(given: object, id: str) -> None:
+    assert wire.id_of(given) == id
+
+
+def test_two_messages_whose_ids_were_rounded_to_one_are_two() -> None:
+    items = [sms_event(id="1.70000e+12", text="one"), sms_event(id="1.70000e+12", text="two")]
+    events = bridge_of().decode(hook_of(items))
+    assert len({event.key for event in events}) == 2
+
+
 @pytest.mark.parametrize("change", [{"text": "other words"}, {"from-number": OTHER_PHONE}])
 def test_other_words_or_another_person_is_no_twin(change: dict[str, Any]) -> None:
     bridge = bridge_of()
@@ -184,6 +249,109 @@ def test_times_without_a_zone_are_of_the_configured_one() -> None:
 )
 def test_an_odd_time_is_the_time_of_arrival(timestamp: object) -> None:
     assert received(bridge_of(), [sms_event(timestamp=timestamp)]).at == FIXTURE_TIME
+
+
+# What is nobody's business
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {},
+        {"terminating-user-id": None},
+        {"terminating-user-id": "4106@acme.example"},
+        {"messagesession-participants": "4105"},
+        {"messagesession-participants": "4105,4106"},
+        {"terminating-user-id": "4100@other.example"},
+        {"user": "4105"},
+    ],
+)
+def test_a_chat_that_does_not_name_us_is_between_others(told: dict[str, Any]) -> None:
+    body = {"id": "m1", "type": "chat", "direction": "", "text": "private words", "from-user-id": "4105@acme.example"}
+    (event,) = bridge_of().decode(hook_of([{**body, "messagesession-id": "c1" * 16, **told}]))
+    assert isinstance(event, Unsupported)
+    assert event.name == "chat between others"
+
+
+@pytest.mark.parametrize(
+    ("told", "ours"),
+    [
+        ({}, False),
+        ({"participants": "4105,4106"}, False),
+        ({"user": "4106", "participants": "4100,4105"}, False),
+        ({"participants": "4100,4105"}, True),
+        ({"user": "4100"}, True),
+    ],
+)
+def test_the_session_of_a_chat_is_ours_only_if_it_says_so(told: dict[str, Any], ours: bool) -> None:
+    session = {"session_id": "c1" * 16, "remote": "4105", "last_mesg": "words", "last_sender": "4105"}
+    body = {**session, "last_status": "unread", "last_mesg_type": "chat", **told}
+    (event,) = bridge_of().decode(hook_of([body], path="messagesession"))
+    assert isinstance(event, Received) == ours
+
+
+def test_a_post_of_more_than_a_thousand_items_is_kept_for_a_replay() -> None:
+    with pytest.raises(Garbled, match="1001 items"):
+        bridge_of().decode(hook_of([{}] * 1001))
+    assert len(bridge_of().decode(hook_of([{}] * 1000))) == 1000
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        sms_event(),
+        sms_event(dialed=",".join(str(15550000000 + i) for i in range(80))),
+        sms_event(text="x" * 900),
+        {"type": "chat", "messagesession-participants": ",".join(["4100"] * 150), "text": "x"},
+    ],
+    ids=["messages", "groups", "long texts", "chats"],
+)
+def test_the_largest_post_is_decoded_well_within_a_second(item: dict[str, Any]) -> None:
+    hook = hook_of([item] * 1000)
+    began = time.process_time()
+    bridge_of().decode(hook)
+    assert time.process_time() - began < 0.8
+
+
+def test_one_item_with_a_million_numbers_in_it_is_decoded_well_within_a_second() -> None:
+    hook = hook_of([sms_event(dialed="1," * 450_000)])
+    began = time.process_time()
+    bridge_of().decode(hook)
+    assert time.process_time() - began < 0.8
+
+
+# The number that was written to
+
+
+@pytest.mark.parametrize(
+    ("changes", "handle"),
+    [
+        ({}, "9a8b7c6d5e4f30212223242526272829"),
+        ({"terminating-user-id": "4102@acme.example"}, "9a8b7c6d5e4f30212223242526272829"),
+        ({"dialed": "15550100777"}, "9a8b7c6d5e4f30212223242526272829/15550100777/4100"),
+        (
+            {"dialed": "15550100777", "terminating-user-id": "4101@acme.example"},
+            "9a8b7c6d5e4f30212223242526272829/15550100777/4101",
+        ),
+        (
+            {"dialed": "15550100777", "terminating-user-id": None},
+            "9a8b7c6d5e4f30212223242526272829/15550100777/",
+        ),
+        ({"dialed": "15550100777", "messagesession-id": None}, "/15550100777/4100"),
+        (
+            {"direction": "term", "from-number": "15550100777", "dialed": PHONE, "from-user-id": "4101@acme.example"},
+            "9a8b7c6d5e4f30212223242526272829/15550100777/4101",
+        ),
+        (
+            {"dialed": f"{OURS},{OTHER_PHONE}", "terminating-user-id": "4101@acme.example"},
+            "9a8b7c6d5e4f30212223242526272829//4101",
+        ),
+    ],
+)
+def test_a_handle_tells_the_number_and_its_owner_where_they_are_not_the_accounts(
+    changes: dict[str, Any], handle: str
+) -> None:
+    assert received(bridge_of(), [sms_event(**changes)]).conversation.handle == handle
 
 
 # Numbers, names, texts
@@ -440,6 +608,9 @@ def test_a_link_that_ended_renews_no_token() -> None:
         "//pbx.example/x",
         "https://[",
         "https://pbx.example:port/x",
+        "https://pbx.example:22/x",
+        "https://pbx.example:8443/x",
+        "https://pbx.example:80/x",
         "words",
         "",
         "message:",
@@ -457,3 +628,27 @@ def test_a_host_on_the_list_is_fetched_from() -> None:
     bridge = bridge_of(media_hosts=["Core1.pbx.example"])
     link = Attachment(kind="image", ref="https://core1.PBX.example/x")
     assert play(bridge.fetch(link), httpx.Response(200, content=b"bytes")).result == b"bytes"
+
+
+@pytest.mark.parametrize(
+    ("base_url", "media_hosts", "link", "fetched"),
+    [
+        ("https://pbx.example", [], "https://pbx.example:443/x", True),
+        ("https://pbx.example:8443", [], "https://pbx.example:8443/x", True),
+        ("https://pbx.example:8443", [], "https://pbx.example/x", False),
+        ("https://pbx.example:8443", ["pbx.example"], "https://pbx.example/x", True),
+        ("https://pbx.example", ["core1.pbx.example"], "https://core1.pbx.example:8443/x", False),
+        ("https://pbx.example", ["core1.pbx.example:8443"], "https://core1.pbx.example:8443/x", True),
+        ("https://pbx.example", ["core1.pbx.example:8443"], "https://core1.pbx.example/x", False),
+        ("http://127.0.0.1:9000", [], "http://127.0.0.1:9000/x", True),
+        ("http://127.0.0.1:9000", [], "http://127.0.0.1:9001/x", False),
+        ("http://127.0.0.1:9000", [], "http://127.0.0.1/x", False),
+    ],
+)
+def test_a_file_is_fetched_from_host_and_port_of_the_server_and_of_the_list(
+    base_url: str, media_hosts: list[str], link: str, fetched: bool
+) -> None:
+    bridge = bridge_of(base_url=base_url, media_hosts=media_hosts)
+    flow = bridge.fetch(Attachment(kind="image", ref=link))
+    played = play(flow, *([httpx.Response(200, content=b"bytes")] if fetched else []))
+    assert (played.result == b"bytes", isinstance(played.error, Refused)) == (fetched, not fetched)

@@ -13,8 +13,8 @@ import pytest
 from bridges.errors import BridgeError, Inexpressible, Refused, Unavailable
 from bridges.model import MessageId
 from bridges.netsapiens.ledger import SETTLE
-from bridges.netsapiens.places import session_id_for
-from bridges.netsapiens.sandbox_store import SmsNumber
+from bridges.netsapiens.places import Handle, session_id_for
+from bridges.netsapiens.sandbox_store import SmsNumber, Style
 from bridges.netsapiens.wire import SESSION
 from bridges.testing import FIXTURE_TIME, play
 from tests.bridges.netsapiens.common import (
@@ -28,9 +28,12 @@ from tests.bridges.netsapiens.common import (
     bridge_of,
     file_out,
     out,
+    received,
+    sms_event,
 )
 
 OWN = "0123456789abcdef0123456789abcdef"
+OTHER_NUMBER = "15550100777"
 VERSIONS = pytest.mark.parametrize("version", ["v45", "v44"])
 
 # The six sends, on both versions of the server
@@ -300,6 +303,86 @@ async def test_a_number_beyond_the_first_hundred_is_found(serve: Serve, client: 
     world.bridge = bridge_of(world.given, from_number=OURS)
     await world.deliver(out(f"sms/{PHONE}"))
     assert world.sandbox.accepted[0].user == "4102"
+
+
+@pytest.mark.parametrize("owner", ["4101", "4100"], ids=["another extension's number", "our extension's other number"])
+@pytest.mark.parametrize("model", ["message", "messagesession"])
+@pytest.mark.parametrize("style", ["v2", "v1"])
+async def test_an_answer_leaves_from_the_number_that_was_written_to_as_its_owner_in_its_session(
+    owner: str, model: str, style: Style, serve: Serve, client: httpx.AsyncClient
+) -> None:
+    world = World(serve, client, style=style, numbers=[SmsNumber(OURS, "4100"), SmsNumber(OTHER_NUMBER, owner)])
+    world.sandbox.subscribe(world.url, model=model)
+    await world.sandbox.text(PHONE, OTHER_NUMBER, "a question for the other number")
+    (event,) = world.events()
+    receipt = await world.deliver(out(f"sms/{PHONE}", handle=event.conversation.handle))
+    await world.deliver(out(f"sms/{PHONE}", key="k2", handle=receipt.handle))
+    (session,) = world.sandbox.sessions
+    assert event.conversation.id == f"sms/{PHONE}"
+    assert [(each.user, each.from_number, each.session) for each in world.sandbox.accepted] == [
+        (owner, OTHER_NUMBER, session)
+    ] * 2
+
+
+async def test_an_answer_goes_to_a_group_of_phones_that_wrote_to_another_extensions_number(
+    serve: Serve, client: httpx.AsyncClient
+) -> None:
+    world = World(serve, client, numbers=[SmsNumber(OURS, "4100"), SmsNumber(OTHER_NUMBER, "4101")])
+    world.sandbox.subscribe(world.url)
+    await world.sandbox.text(PHONE, OTHER_NUMBER, "a question", others=(OTHER_PHONE,))
+    (event,) = world.events()
+    await world.deliver(out(event.conversation.id, handle=event.conversation.handle))
+    (accepted,) = world.sandbox.accepted
+    assert (accepted.user, accepted.from_number) == ("4101", OTHER_NUMBER)
+    assert set(accepted.destinations) == {PHONE, OTHER_PHONE}
+
+
+async def test_another_number_that_changes_hands_goes_on_sending(serve: Serve, client: httpx.AsyncClient) -> None:
+    world = World(serve, client, numbers=[SmsNumber(OURS, "4100"), SmsNumber(OTHER_NUMBER, "4102")])
+    await world.deliver(out(f"sms/{PHONE}", handle=f"/{OTHER_NUMBER}/4101"))
+    (accepted,) = world.sandbox.accepted
+    assert (accepted.user, accepted.from_number) == ("4102", OTHER_NUMBER)
+
+
+async def test_the_owner_of_another_number_is_looked_up_where_the_event_did_not_tell_it(
+    serve: Serve, client: httpx.AsyncClient
+) -> None:
+    world = World(serve, client, numbers=[SmsNumber(OURS, "4100"), SmsNumber(OTHER_NUMBER, "4102")])
+    event = received(
+        world.bridge,
+        [sms_event(dialed=OTHER_NUMBER, **{"terminating-user-id": None, "messagesession-id": None})],
+    )
+    await world.deliver(out(event.conversation.id, handle=event.conversation.handle))
+    (accepted,) = world.sandbox.accepted
+    assert (accepted.user, accepted.from_number) == ("4102", OTHER_NUMBER)
+
+
+async def test_the_setting_user_answers_from_another_number_as_that_user(
+    serve: Serve, client: httpx.AsyncClient
+) -> None:
+    numbers = [SmsNumber(OURS, "4100"), SmsNumber(OTHER_NUMBER, "4100")]
+    world = World(serve, client, numbers=numbers, settings={"send_as": "user"})
+    await world.deliver(out(f"sms/{PHONE}", handle=f"/{OTHER_NUMBER}/4101"))
+    (accepted,) = world.sandbox.accepted
+    assert (accepted.user, accepted.from_number) == ("4100", OTHER_NUMBER)
+
+
+def test_an_account_without_a_number_answers_from_the_one_that_was_written_to() -> None:
+    request = next(bridge_of(from_number=None).deliver(out(f"sms/{PHONE}", handle=f"{OWN}/{OTHER_NUMBER}/4101")))
+    assert request.url.path.endswith(f"/users/4101/messagesessions/{OWN}/messages")
+
+
+@pytest.mark.parametrize("text", ["", OWN, f"{OWN}/{OTHER_NUMBER}/4101", f"/{OTHER_NUMBER}/", f"{OWN}//4102"])
+def test_a_handle_is_read_as_it_was_written(text: str) -> None:
+    usual = bridge_of()._settings
+    assert Handle.of(text).written(usual=usual) == text
+
+
+@pytest.mark.parametrize("text", ["../..", "a b", f"{OWN}/x/../y", "///", "é", f"{OWN}/1/4/1"])
+def test_what_no_handle_can_be_leads_nowhere_else(text: str) -> None:
+    handle = Handle.of(text)
+    assert handle.session in ("", OWN)
+    assert (handle.owner, handle.number) in {("", ""), ("", "1")}
 
 
 async def test_the_setting_user_sends_without_looking_the_number_up(serve: Serve, client: httpx.AsyncClient) -> None:
