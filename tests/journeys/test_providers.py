@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import pytest
 
 from bridges.netsapiens.sandbox import NetSapiensSandbox
-from bridges.openim.sandbox import GROUP_ID, OpenIMSandbox
+from bridges.openim.sandbox import GROUP_ID, Group, OpenIMSandbox
 from bridges.returning_ai.sandbox import CHANNELS, ReturningAiSandbox
 from bridges.sandboxes import Sandbox
 from tests.journeys.world import ANN, BO, SECRETS, SENT, Chat, World
@@ -180,26 +181,44 @@ async def test_a_send_cut_after_it_was_taken_is_asked_about_and_not_sent_twice(w
     assert row["state"] == "sent"
 
 
+HALLS = 20
+"""Conversations side by side: as many sends may meet the ended token at once."""
+
+
+def hall(world: World, account: str, n: int) -> str:
+    """A conversation of its own at the provider."""
+    if account == "login":
+        return f"sms/1555010{n:04d}"
+    im(world).groups[f"hall{n}"] = Group(f"hall{n}", f"Hall {n}", ["alice"])
+    return f"group/hall{n}"
+
+
 @pytest.mark.parametrize("account", ["im", "login"])
 async def test_a_token_that_ends_in_the_middle_of_a_thousand_sends_loses_nothing(world: World, account: str) -> None:
-    target = f"im:group/{GROUP_ID}" if account == "im" else f"login:sms/{PHONE}"
-    await world.quick("routes", "add", f"club:lobby -> {target} template={{text}} name=thousand-{account}")
-    before = 0
-    for number in range(1000):
-        if number == 500:
-            expire(world, account)
-            before = renewals(world, account)
-        await world.club.say("lobby", "Dee", f"{account} {number}")
-    wanted = [f"{account} {number}" for number in range(1000)]
-    await world.until(
-        lambda: len([t for t in taken(world, account) if t in set(wanted)]) >= 1000,
-        within_s=60,
-        told=lambda: str(len(taken(world, account))),
-    )
+    for n in range(HALLS):
+        rule = f"club:{account}-{n} -> {account}:{hall(world, account, n)} template={{text}} name={account}-{n}"
+        await world.quick("routes", "add", rule)
+        world.club.conversations.append(f"{account}-{n}")
+
+    async def talk(n: int, numbers: range) -> None:
+        for number in numbers:
+            await world.club.say(f"{account}-{n}", "Dee", f"{account} {n} {number}")
+
+    await asyncio.gather(*(talk(n, range(25)) for n in range(HALLS)))
+    expire(world, account)
+    before = renewals(world, account)
+    await asyncio.gather(*(talk(n, range(25, 50)) for n in range(HALLS)))
+    wanted = {f"{account} {n} {number}" for n in range(HALLS) for number in range(50)}
+    await world.until(lambda: wanted <= set(taken(world, account)), within_s=60)
     await world.settled(within_s=60)
-    assert [text for text in taken(world, account) if text in set(wanted)] == wanted
+    arrived = [text for text in taken(world, account) if text in wanted]
+    assert len(arrived) == 1000
+    for n in range(HALLS):
+        order = [int(text.split()[2]) for text in arrived if text.split()[1] == str(n)]
+        assert order == list(range(50)), n
     assert renewals(world, account) - before == 1
-    await world.quick("routes", "remove", f"thousand-{account}")
+    for n in range(HALLS):
+        await world.quick("routes", "remove", f"{account}-{n}")
 
 
 def renewals(world: World, account: str) -> int:
