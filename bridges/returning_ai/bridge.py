@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import ClassVar, NoReturn
 
 import emoji
@@ -27,7 +28,7 @@ from bridges.returning_ai import inbound, wire
 from bridges.returning_ai.answers import judge, said_in
 from bridges.returning_ai.guide import instructions
 from bridges.returning_ai.known import Known
-from bridges.returning_ai.polling import NOTHING, Cursor, Item, Seen, gap_hook, hooks_of, seen_in
+from bridges.returning_ai.polling import NOTHING, Cursor, Page, Seen, gap_hook, hooks_of, seen_in, skip_hook
 from bridges.returning_ai.settings import EXAMPLES, TOPIC_EXAMPLE, ReturningAiSettings, is_id
 from bridges.returning_ai.tries import Tries, has_words, names_in
 from bridges.signing import Bearer, fingerprint
@@ -37,6 +38,8 @@ WIDER = 10
 WHOLE_BELOW = 10
 """A guess: no server gives fewer messages than this at a time while it has more."""
 SHOWN_MOST = 40
+PROBED_MOST = 3
+"""Channels that a probe tries to read at most."""
 
 
 class ReturningAiBridge:
@@ -222,7 +225,7 @@ class ReturningAiBridge:
             raise Refused(f"{what} cannot be asked without reading messages; set poll_seconds or messages_url")
         channel = out.conversation.partition("/")[0]
         count = self._settings.poll_count
-        page = yield from self._page(channel, count=count)
+        page = (yield from self._page(channel, count=count)).items
         seen = self._tries.seen_before(out, channel=channel)
         newer = [item for item in page if not (seen or NOTHING).has(item) and has_words(item, out.message)]
         found = [item for item in newer if any(name.casefold() in self._known.ours for name in names_in(item))]
@@ -245,6 +248,8 @@ class ReturningAiBridge:
         channels = yield from self._channels()
         forums = sum(channel.kind == wire.FORUM for channel in channels)
         line = f"Returning.AI accepts the key: {len(channels)} channels, {forums} of them forums"
+        if self._settings.poll_seconds > 0:
+            line += yield from self._try_reading([each.id for each in channels if is_id(each.id)])
         if "@" not in self._settings.sender:
             unknown = self._settings.poll_seconds > 0 and len(self._known.ours) < 2
             return line + ("; set sender_ids, or what is polled of our own is not known as ours" if unknown else "")
@@ -257,6 +262,22 @@ class ReturningAiBridge:
         if known and reply is not None:
             self._known.learn_names(wire.names_of(reply.data))
         return f"{line}; the sender {'exists' if known else 'could not be checked'}"
+
+    def _try_reading(self, listed: Sequence[str]) -> Flow[str]:
+        """Read one channel, as polling will; a few are tried, for a key may be limited to some of them."""
+        channels = (self._settings.poll_channels or listed)[:PROBED_MOST]
+        for channel in channels:
+            try:
+                yield from self._page(channel, count=1)
+            except (Refused, Unauthorized) as error:
+                if channel != channels[-1]:
+                    continue
+                # The channels list was given for this key, so what is missing is the permission to read.
+                lacks = "; give the key the permission getMessages" if isinstance(error, Unauthorized) else ""
+                raise Refused(f"polling cannot work: {error}{lacks}, or set poll_seconds to 0") from error
+            else:
+                return ", messages can be read"
+        return ", none whose messages could be read"
 
     def _ask_who(self) -> Flow[None]:
         """Learn under which names the sender's own messages may come back. It may fail: then nothing is learnt."""
@@ -293,7 +314,7 @@ class ReturningAiBridge:
         self._known.learn_forums(frozenset(each.id for each in channels if each.kind == wire.FORUM and is_id(each.id)))
         return channels
 
-    def _page(self, channel: str, *, count: int) -> Flow[Sequence[Item]]:
+    def _page(self, channel: str, *, count: int) -> Flow[Page]:
         what = "Returning.AI messages"
         read = self._known.read
         for address in read:
@@ -304,12 +325,12 @@ class ReturningAiBridge:
                 break
         if response.status_code == 404 and wire.reply_of(response.content) is None:
             raise Refused(f"{what}: HTTP 404, they are not read here; set messages_url, e.g. {wire.MESSAGES_HERE}")
-        page = wire.messages_of(self._judge(response, what=what).data)
-        if page is None:
+        items = wire.messages_of(self._judge(response, what=what).data)
+        if items is None:
             raise Garbled(f"{what}: the answer has no list of messages; check messages_url")
         if len(read) > 1 and read == self._known.read:
             self._known.learn_where(address)
-        return page
+        return Page.of(items, response)
 
     # Receiving
 
@@ -337,47 +358,52 @@ class ReturningAiBridge:
         channels: Sequence[str] = self._settings.poll_channels
         if not channels:
             channels = [each.id for each in (yield from self._channels()) if is_id(each.id)]
-        after, hooks = kept.after, list[Hook]()
+        after, made, hooks = kept.after, kept.made, list[Hook]()
         looked: dict[str, Seen] = {}
+        skipped = set(kept.skipped)
         failed: list[BridgeError] = []
         for channel in kept.order(channels):
             after = channel
             try:
-                brought, looked[channel] = yield from self._look(channel, kept.seen_of(channel))
-            except Unauthorized:
-                raise
-            except Refused as error:
-                if self._settings.poll_channels:
-                    raise Refused(f"{error} (channel {channel} of poll_channels)") from error
-                failed.append(error)  # a key may be limited to some of the channels of the list
+                at, brought, looked[channel] = yield from self._look(channel, kept.seen_of(channel))
+            except (Refused, Unauthorized) as error:
+                # A key may be limited to some of the channels, so the others are not lost with this one.
+                failed.append(_naming(error, channel) if self._settings.poll_channels else error)
+                if channel not in skipped:
+                    skipped.add(channel)
+                    hooks.append(skip_hook(channel, error))
             except BridgeError as error:
                 failed.append(error)
                 break
             else:
+                made = made or at
+                skipped.discard(channel)
                 hooks += brought
-        if failed and not looked:
+        stopped = bool(failed) and not isinstance(failed[-1], Refused | Unauthorized)
+        if not looked and (stopped or (failed and skipped.issuperset(channels))):
             raise failed[-1]
         self._seen |= looked
-        seen = {channel: each for channel, each in {**kept.channels, **looked}.items() if channel in channels}
-        return Polled(tuple(hooks), Cursor(seen, after).to_text())
+        seen = kept.after_look(looked, listed=channels, after=after, made=made, skipped=frozenset(skipped))
+        return Polled(tuple(hooks), seen.to_text())
 
-    def _look(self, channel: str, seen: Seen | None) -> Flow[tuple[Sequence[Hook], Seen]]:
-        """What is new in a channel, and what is seen of it then."""
+    def _look(self, channel: str, seen: Seen | None) -> Flow[tuple[datetime, Sequence[Hook], Seen]]:
+        """When it was, by the server's clock, what is new in a channel, and what is seen of it then."""
         count = self._settings.poll_count
         page = yield from self._page(channel, count=count)
+        at, items = page.at, page.items
         if seen is None:
-            return (), seen_in(page)
+            return at, (), seen_in(items)
         hooks = []
-        if not seen.reached_by(page, asked=count):
+        if not seen.reached_by(items, asked=count):
             try:
-                wider = yield from self._page(channel, count=count * WIDER)
+                wider = (yield from self._page(channel, count=count * WIDER)).items
             except (Garbled, Refused):  # more than it gives at once
-                wider = page
-            page = wider if len(wider) > len(page) else page
-            if not seen.reached_by(page, asked=count * WIDER):
-                hooks.append(gap_hook(page, channel=channel, seen=seen))
-        hooks += hooks_of([item for item in page if not seen.has(item)], channel=channel)
-        return hooks, seen_in(page, before=seen)
+                wider = items
+            items = wider if len(wider) > len(items) else items
+            if not seen.reached_by(items, asked=count * WIDER):
+                hooks.append(gap_hook(items, channel=channel, seen=seen))
+        hooks += hooks_of([item for item in items if not seen.has(item)], channel=channel)
+        return at, hooks, seen_in(items, before=seen)
 
     # For an administrator
 
@@ -424,7 +450,7 @@ class ReturningAiBridge:
             raise Refused(f"{quoted(count)} is no count: a number from 1 to {SHOWN_MOST}, as in 10")
         page = yield from self._page(arguments[0].partition("/")[0], count=int(count))
         lines = []
-        for item in page[: int(count)]:
+        for item in page.items[: int(count)]:
             id, at = wire.word(item.get("id")) or "-", wire.word(item.get("timestamp")) or "-"
             lines.append(f"{id}  {at}  {' '.join(names_in(item)) or '-'}")
         return "\n".join(lines) or "there are no messages"
@@ -445,6 +471,10 @@ def shortcode(mark: str) -> str:
     if not (len(code) > 2 and code.startswith(":") and code.endswith(":") and code.count(":") == 2 and " " not in code):
         raise Inexpressible("Returning.AI takes reactions by shortcode, and this one has none; example: 👍")
     return code
+
+
+def _naming(error: Refused | Unauthorized, channel: str) -> Refused | Unauthorized:
+    return type(error)(f"{error} (channel {channel} of poll_channels)")
 
 
 def _boundary(out: Outgoing, number: int) -> str:

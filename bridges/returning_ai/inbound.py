@@ -35,6 +35,8 @@ POLLED = "poll/"
 """What the path of a hook begins with that was polled; the channel follows."""
 GAP = "gap/"
 """What the path of a hook begins with that says that more came in a channel than could be seen."""
+SKIPPED = "skip/"
+"""What the path of a hook begins with that says that a channel could not be read."""
 IMAGES_MOST = 20
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
@@ -48,6 +50,9 @@ def decode(hook: Hook, settings: ReturningAiSettings, *, ours: Set[str]) -> Sequ
     at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
     if hook.path.startswith(GAP) and is_id(hook.path.removeprefix(GAP)):
         return (_gap(body, channel=hook.path.removeprefix(GAP), at=at),)
+    if hook.path.startswith(SKIPPED) and is_id(hook.path.removeprefix(SKIPPED)):
+        key = fingerprint("skipped", hook.path, json.dumps(body, sort_keys=True), at.isoformat())
+        return (Unsupported(key=key, at=at, name="channel that cannot be polled"),)
     # "Get Messages" is documented, so the paths that were configured for webhooks are not meant for it.
     polled = hook.path.removeprefix(POLLED) if hook.path.startswith(POLLED) else ""
     items = body if isinstance(body, list) and body else [body]

@@ -6,13 +6,16 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 
-from bridges.api import Hook
-from bridges.errors import Garbled
+import httpx
+
+from bridges.api import RECEIVED_AT, Hook
+from bridges.errors import BridgeError, Garbled
 from bridges.responses import parse_json
 from bridges.returning_ai import wire
-from bridges.returning_ai.inbound import GAP, POLLED
+from bridges.returning_ai.inbound import GAP, POLLED, SKIPPED
 from bridges.returning_ai.settings import is_id
 from bridges.signing import fingerprint
 
@@ -20,6 +23,10 @@ Item = Mapping[str, Any]
 
 LATE = timedelta(seconds=60)
 """A message may be listed so much later than one with a younger time."""
+FURTHEST = timedelta(days=1)
+"""How much older than the newest message that was seen anywhere those of a channel may be that turns up."""
+GONE_MOST = 100
+"""Channels that are not listed at present and whose place is kept for when they come back."""
 CHANNELS_MOST = 20
 """Channels in one look; the others have their turn at the next."""
 
@@ -53,6 +60,35 @@ class Seen:
 NOTHING = Seen(None, frozenset())
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What "Get Messages" listed of a channel."""
+
+    items: Sequence[Item]
+    at: datetime
+    """When, by the server's clock, to the second; by ours where its answer told no time."""
+
+    @classmethod
+    def of(cls, items: Sequence[Item], response: httpx.Response) -> Page:
+        """The page of an answer."""
+        return cls(items, date_of(response) or heard_at(response))
+
+
+def heard_at(response: httpx.Response) -> datetime:
+    """When the answer came, by our clock."""
+    at: datetime = response.extensions[RECEIVED_AT]
+    return at
+
+
+def date_of(response: httpx.Response) -> datetime | None:
+    """The ``Date`` of an answer (RFC 9110, 6.6.1): the server's clock, to the second; None where it tells none."""
+    try:
+        at = parsedate_to_datetime(response.headers.get("date", ""))
+    except ValueError:
+        return None
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
 def seen_in(page: Sequence[Item], *, before: Seen = NOTHING) -> Seen:
     """What is seen after this page."""
     times = [at for item in page if (at := _time(item)) is not None]
@@ -68,6 +104,10 @@ class Cursor:
 
     channels: Mapping[str, Seen]
     after: str = ""
+    made: datetime | None = None
+    """When the first look of all was, by the server's clock: what is older is past, wherever it was written."""
+    skipped: frozenset[str] = frozenset()
+    """Channels that could not be read when it was their turn, while others could."""
 
     @property
     def newest(self) -> datetime | None:
@@ -83,7 +123,29 @@ class Cursor:
         """What was seen of a channel; None where all that is in it is past."""
         if channel in self.channels:
             return self.channels[channel]
-        return None if self.newest is None else Seen(self.newest + LATE, frozenset(), turned_up=True)
+        since = self.made or self.newest
+        if since is None:
+            return None
+        if self.newest is not None:
+            # One that was hidden until today must not pour out a year.
+            since = max(since, self.newest - FURTHEST)
+        return Seen(since + LATE, frozenset(), turned_up=True)
+
+    def after_look(
+        self,
+        looked: Mapping[str, Seen],
+        *,
+        listed: Sequence[str],
+        after: str,
+        made: datetime | None,
+        skipped: frozenset[str],
+    ) -> Cursor:
+        """The cursor once these channels were looked at. It stays small: few that are not listed any more are kept."""
+        channels = {**self.channels, **looked}
+        there = frozenset(listed)
+        for gone in [channel for channel in channels if channel not in there][:-GONE_MOST]:
+            del channels[gone]
+        return Cursor(channels, after, self.made or made, skipped & there)
 
     def to_text(self) -> str:
         """As it is kept."""
@@ -91,7 +153,12 @@ class Cursor:
             channel: {"at": seen.at.isoformat() if seen.at else None, "ids": sorted(seen.ids)}
             for channel, seen in self.channels.items()
         }
-        return json.dumps({"after": self.after, "channels": channels}, separators=(",", ":"))
+        kept: dict[str, object] = {"after": self.after, "channels": channels}
+        if self.made is not None:
+            kept["made"] = self.made.isoformat()
+        if self.skipped:
+            kept["skipped"] = sorted(self.skipped)
+        return json.dumps(kept, separators=(",", ":"))
 
     @classmethod
     def from_text(cls, text: str) -> Cursor:
@@ -108,7 +175,13 @@ class Cursor:
             for channel, seen in listed.items()
             if is_id(channel) and isinstance(seen, dict) and isinstance(seen.get("ids") or [], list)
         }
-        return cls(channels, kept["after"] if _is_text(kept.get("after")) else "")
+        skipped = kept.get("skipped")
+        return cls(
+            channels,
+            kept["after"] if _is_text(kept.get("after")) else "",
+            wire.time_of(kept.get("made")),
+            frozenset(filter(_is_text, skipped if isinstance(skipped, list) else ())),
+        )
 
 
 def hooks_of(items: Sequence[Item], *, channel: str) -> list[Hook]:
@@ -120,8 +193,14 @@ def hooks_of(items: Sequence[Item], *, channel: str) -> list[Hook]:
 def gap_hook(page: Sequence[Item], *, channel: str, seen: Seen) -> Hook:
     """The hook that says that there may be messages between what was seen and this page."""
     until = min((at for item in page if (at := _time(item)) is not None), default=None)
-    body = {"from": seen.at.isoformat() if seen.at else None, "to": until.isoformat() if until else None}
+    since = seen.at - LATE if seen.at and seen.turned_up else seen.at
+    body = {"from": since.isoformat() if since else None, "to": until.isoformat() if until else None}
     return Hook(body=json.dumps(body).encode(), path=GAP + channel)
+
+
+def skip_hook(channel: str, error: BridgeError) -> Hook:
+    """The hook that says that a channel cannot be read, while others can."""
+    return Hook(body=json.dumps({"error": str(error)}).encode(), path=SKIPPED + channel)
 
 
 def _mark(item: Item) -> str:

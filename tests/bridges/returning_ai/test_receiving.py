@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any, get_args
 
@@ -20,12 +21,12 @@ from starlette.types import ASGIApp
 
 from bridges.api import Hook, Outgoing
 from bridges.driver import drive
-from bridges.errors import Garbled, Unavailable
+from bridges.errors import Garbled, Unauthorized, Unavailable
 from bridges.model import TWIN_S, ConversationId, Event, Message, Reacted, Received
 from bridges.returning_ai import wire
 from bridges.returning_ai.bridge import ReturningAiBridge
 from bridges.returning_ai.community import Place, Shape
-from bridges.returning_ai.polling import CHANNELS_MOST, Cursor
+from bridges.returning_ai.polling import CHANNELS_MOST, GONE_MOST, NOTHING, Cursor
 from bridges.returning_ai.sandbox import ReturningAiSandbox
 from bridges.returning_ai.settings import ReturningAiSettings
 from bridges.testing import FIXTURE_TIME, play, read_hook
@@ -69,16 +70,23 @@ class Side:
         self.cursor = ""
         self.hooks: list[Hook] = []
         self._client = client
+        self._clock = sandbox._clock
 
     async def _take(self, request: Request) -> Response:
         self.hooks.append(Hook(body=await request.body(), received_at=FIXTURE_TIME))
         return Response(status_code=204)
 
     async def look(self) -> list[Hook]:
-        polled = await drive(self.bridge.poll(self.cursor), send=self._client.send, auth=self.bridge.auth)
+        polled = await drive(self.bridge.poll(self.cursor), send=self._send, auth=self.bridge.auth, clock=self._clock)
         self.cursor = polled.cursor
         self.hooks.extend(polled.hooks)
         return list(polled.hooks)
+
+    async def _send(self, request: httpx.Request) -> httpx.Response:
+        """The server's clock is the sandbox's, also in what the web server adds to its answers."""
+        response = await self._client.send(request)
+        response.headers["date"] = format_datetime(self._clock().astimezone(UTC), usegmt=True)
+        return response
 
     def told(self) -> list[str]:
         """The texts that are relayed: each key once, twins merged as the bot merges them."""
@@ -445,6 +453,104 @@ async def test_an_old_channel_that_shows_later_brings_nothing_of_its_past(
     await side.look()
     club.sandbox.channels[hidden.id] = hidden
     assert await side.look() == []
+
+
+async def test_a_channel_that_is_made_while_all_others_are_empty_brings_its_first_message(
+    serve: Serve, client: httpx.AsyncClient
+) -> None:
+    club = Club()
+    side = Side(serve, client, sandbox=club.sandbox)
+    await side.look()
+    made = Place("66f0c1d2e3a4b5c6d7e8f903", "made later")
+    club.sandbox.channels[made.id] = made
+    await club.say("first words", channel=made.id)
+    assert texts_of(await side.look()) == ["first words"]
+    assert await side.look() == []
+
+
+async def test_what_is_written_before_a_channel_has_its_first_turn_is_brought(
+    serve: Serve, client: httpx.AsyncClient
+) -> None:
+    places = [Place(f"66f0c1d2e3a4b5c6d7e8{n:04x}", f"room {n}") for n in range(CHANNELS_MOST + 1)]
+    club = Club(channels=places)
+    side = Side(serve, client, sandbox=club.sandbox)
+    await club.say("before", channel=places[-1].id)
+    club.now += timedelta(seconds=1)
+    assert await side.look() == []
+    await club.say("meanwhile", channel=places[-1].id)
+    await club.say("a newer one elsewhere", channel=places[0].id)
+    assert sorted(texts_of(await side.look())) == ["a newer one elsewhere", "meanwhile"]
+
+
+async def test_a_channel_that_is_listed_again_goes_on_where_it_was(serve: Serve, client: httpx.AsyncClient) -> None:
+    club = Club()
+    side = Side(serve, client, sandbox=club.sandbox)
+    await side.look()
+    await club.say("seen", channel=IDEAS)
+    await side.look()
+    away = club.sandbox.channels.pop(IDEAS)
+    await side.look()
+    club.sandbox.channels[IDEAS] = away
+    await club.say("while it was away", channel=IDEAS)
+    assert texts_of(await side.look()) == ["while it was away"]
+
+
+async def test_a_channel_that_was_hidden_for_long_brings_at_most_a_day(serve: Serve, client: httpx.AsyncClient) -> None:
+    club = Club()
+    hidden = Place("66f0c1d2e3a4b5c6d7e8f903", "hidden")
+    side = Side(serve, client, sandbox=club.sandbox)
+    await side.look()
+    club.sandbox.channels[hidden.id] = hidden
+    for text in ("three days ago", "two days ago", "yesterday"):
+        await club.say(text, channel=hidden.id)
+        club.now += timedelta(hours=23)
+    await club.say("today")
+    del club.sandbox.channels[hidden.id]
+    await side.look()
+    club.sandbox.channels[hidden.id] = hidden
+    assert texts_of(await side.look()) == ["yesterday"]
+
+
+def test_of_channels_that_are_not_listed_any_more_only_some_are_kept() -> None:
+    many = [f"c{number}" for number in range(GONE_MOST + 10)]
+    cursor = Cursor(dict.fromkeys(many, NOTHING))
+    after = cursor.after_look({}, listed=["c0", "x"], after="", made=None, skipped=frozenset({"c1"}))
+    assert list(after.channels) == ["c0", *many[-GONE_MOST:]]
+    assert after.skipped == frozenset()
+
+
+_EMPTY = {"status": "success", "data": {"total": 0, "messages": []}}
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_channel_that_is_refused_is_told_once_and_again_after_it_worked(status: int) -> None:
+    bridge = bridge_for(poll_seconds=5, poll_channels=["a", "b"], sender_ids=["u1"])
+    cursor, told = "", []
+    for answer in (status, status, 200, status):
+        answers = {"a": httpx.Response(answer, json=_EMPTY), "b": httpx.Response(200, json=_EMPTY)}
+        order = Cursor.from_text(cursor).order(["a", "b"])
+        played = play(bridge.poll(cursor), *(answers[channel] for channel in order))
+        cursor = played.result.cursor
+        told.append([hook.path for hook in played.result.hooks])
+    assert told == [["skip/a"], [], [], ["skip/a"]]
+
+
+def test_where_the_first_channels_are_refused_the_others_have_their_turn() -> None:
+    channels = [f"c{number}" for number in range(CHANNELS_MOST + 1)]
+    bridge = bridge_for(poll_seconds=5, poll_channels=channels, sender_ids=["u1"])
+    refused = play(bridge.poll(""), *[httpx.Response(403, json={}) for _ in range(CHANNELS_MOST)])
+    assert refused.error is None
+    answers = [httpx.Response(200, json=_EMPTY), *[httpx.Response(403, json={}) for _ in range(CHANNELS_MOST - 1)]]
+    worked = play(bridge.poll(refused.result.cursor), *answers)
+    assert list(Cursor.from_text(worked.result.cursor).channels) == channels[-1:]
+
+
+def test_polling_fails_where_every_channel_was_refused() -> None:
+    channels = [f"c{number}" for number in range(CHANNELS_MOST + 1)]
+    bridge = bridge_for(poll_seconds=5, poll_channels=channels, sender_ids=["u1"])
+    first = play(bridge.poll(""), *[httpx.Response(401, json={}) for _ in range(CHANNELS_MOST)])
+    second = play(bridge.poll(first.result.cursor), *[httpx.Response(401, json={}) for _ in range(CHANNELS_MOST)])
+    assert isinstance(second.error, Unauthorized)
 
 
 async def test_many_channels_have_their_turn(serve: Serve, client: httpx.AsyncClient) -> None:

@@ -104,7 +104,7 @@ async def test_a_forum_without_topic_is_learnt_from_the_refusal_and_refused_befo
 
 async def test_a_probe_learns_which_channels_are_forums(side: Side) -> None:
     line = await side.run(side.bridge.probe())
-    assert "2 channels, 1 of them forums; the sender exists" in line
+    assert "2 channels, 1 of them forums, messages can be read; the sender exists" in line
     assert side.bridge.learnt()["forums"] == IDEAS
 
 
