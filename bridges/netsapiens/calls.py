@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import quote
 
 import httpx
 
-from bridges.api import HARMLESS, Flow
+from bridges.api import HARMLESS, RECEIVED_AT, Flow
 from bridges.errors import Garbled, Refused, Unavailable
 from bridges.netsapiens import wire
 from bridges.netsapiens.hidden import Hidden
@@ -19,6 +20,10 @@ from bridges.responses import parse_json, quoted, raise_for_status, retry_after
 
 T = TypeVar("T")
 PAGES_MOST = 50
+ROWS_MOST = PAGES_MOST * wire.PAGE
+"""A list of so many rows may go on."""
+AHEAD_MOST = 32
+AHEAD_GOOD_FOR = timedelta(minutes=10)
 
 
 class Missing(Refused):
@@ -40,8 +45,21 @@ class Calls:
         self._settings = settings
         self._hidden = hidden
         self.root = f"{settings.base_url}{wire.API}"
-        self.server_time: datetime | None = None
-        """The ``Date`` of the latest answer: the server's clock, as far as it is known."""
+        self.heard_at: datetime | None = None
+        """When the latest answer came, by our clock."""
+        self._ahead: deque[tuple[datetime, timedelta]] = deque(maxlen=AHEAD_MOST)
+
+    @property
+    def ahead(self) -> timedelta | None:
+        """How far the server's clock is ahead of ours at least; None: it was not heard.
+
+        An answer's ``Date`` was cut to whole seconds, and the answer took a while: each tells too little, and the most
+        of the recent ones is the closest.
+        """
+        if not self._ahead:
+            return None
+        latest = self._ahead[-1][0]
+        return max(ahead for at, ahead in self._ahead if abs(latest - at) <= AHEAD_GOOD_FOR)
 
     def url(self, *segments: str) -> str:
         """A URL below the root, each segment percent-encoded."""
@@ -133,13 +151,15 @@ class Calls:
         return quoted(said, hide=self._hidden.forms(*hide))
 
     def _hear(self, response: httpx.Response) -> None:
+        received_at = response.extensions.get(RECEIVED_AT)
+        if not isinstance(received_at, datetime):
+            return
+        self.heard_at = received_at
         try:
             at = parsedate_to_datetime(response.headers["date"])
-        except (KeyError, ValueError, TypeError):
+            self._ahead.append((received_at, (at if at.tzinfo else at.replace(tzinfo=UTC)) - received_at))
+        except (KeyError, ValueError, TypeError, OverflowError):
             return
-        at = at if at.tzinfo else at.replace(tzinfo=UTC)
-        if self.server_time is None or at > self.server_time:
-            self.server_time = at
 
 
 def before_sending(flow: Flow[T]) -> Flow[T]:

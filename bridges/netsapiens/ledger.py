@@ -1,8 +1,9 @@
 """What is known of our own sends, so that a later look into a session can tell whether one of them arrived.
 
 The server gives a send no id and takes none, so a stored message can only be recognised by its type, its words and its
-time. The same words may have been sent before: then only an account of how often decides, and where that leaves a
-doubt, the doubt is what is told. All times are the server's own: its ``Date`` headers and its messages' times.
+time. The same words may have been written before, by us or by a person with the same extension: then only their times
+and an account of our other sends decide, and where that leaves a doubt, the doubt is what is told. All times here are
+by our clock.
 """
 
 from __future__ import annotations
@@ -17,12 +18,15 @@ Verdict: TypeAlias = Literal["arrived", "absent", "too early", "open"]
 
 SETTLE = timedelta(seconds=5)
 """202 says that a message is on the server's way, not that it is there: it is missed only this long after."""
+TICK = timedelta(seconds=1)
+"""The server writes whole seconds: a message may be this much younger than its time says."""
 SLACK = timedelta(seconds=5)
 """How far the times of two machines of one server may be apart."""
-JUST_NOW = timedelta(seconds=120)
-"""After a restart nothing is known of earlier sends; a single match this young is the one looked for."""
+WITHIN = timedelta(seconds=60)
+"""A message is written soon after its request left, which is given up after half of this; a later one may be
+anybody's."""
 ZONES = timedelta(hours=15)
-"""An older match this close may be a younger one, if the zone of the server's times is not the configured one."""
+"""An older message this close may be a younger one, if the zone of the server's times is not the configured one."""
 KEPT_MOST = 4096
 
 
@@ -32,8 +36,15 @@ class Stored:
 
     id: str
     at: datetime | None
-    latest: bool
-    """No other message went out after it."""
+    """None: it has no time, or none to be believed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    places: frozenset[str]
+    words: str
+    began_at: datetime
+    answered_at: datetime
 
 
 class Ledger:
@@ -41,28 +52,39 @@ class Ledger:
 
     def __init__(self) -> None:
         self._began: OrderedDict[str, datetime | None] = OrderedDict()
-        self._accepted: deque[tuple[frozenset[str], str, datetime]] = deque(maxlen=KEPT_MOST)
+        self._accepted: deque[_Sent] = deque(maxlen=KEPT_MOST)
         self._claimed: OrderedDict[str, str] = OrderedDict()
         self._missed: OrderedDict[str, datetime | None] = OrderedDict()
 
-    def begin(self, key: str, *, now: datetime | None) -> None:
-        """A message is about to leave for the first time; ``now`` is the server's clock if it was heard already."""
+    def begin(self, key: str, *, at: datetime | None) -> None:
+        """A message is about to leave; of several attempts the first one counts."""
         if key not in self._began:
-            self._began[key] = now
+            self._began[key] = at
             _bound(self._began)
 
-    def accepted(self, key: str, *, places: Collection[str], words: str, now: datetime | None) -> None:
-        """The server took it; ``places`` are the names that its conversation goes by."""
-        self._began.pop(key, None)
-        if now is not None:
-            self._accepted.append((frozenset(places), words, now))
+    def accepted(self, key: str, *, places: Collection[str], words: str, at: datetime | None) -> None:
+        """The server took it, and said so at ``at``; ``places`` are the names that its conversation goes by."""
+        began_at = self._began.pop(key, None) or at
+        if began_at is not None and at is not None:
+            self._accepted.append(_Sent(frozenset(places), words, began_at, at))
 
     def judge(
-        self, key: str, matches: Sequence[Stored], *, places: Collection[str], words: str, now: datetime | None
+        self,
+        key: str,
+        matches: Sequence[Stored],
+        *,
+        places: Collection[str],
+        words: str,
+        began_at: datetime | None,
+        now: datetime | None,
     ) -> tuple[Verdict, Stored | None]:
-        """What became of the send ``key``, given every match in the sessions ``places``, the latest first."""
+        """What became of the send ``key``, given every match in the sessions ``places``, the latest first.
+
+        ``began_at`` is when the request in doubt left.
+        """
         free = [match for match in matches if self._claimed.get(match.id, key) == key or not match.id]
-        verdict, found = self._weigh(key, free, places=places, words=words, now=now)
+        known = [sent for sent in self._accepted if sent.words == words and sent.places.intersection(places)]
+        verdict, found = self._weigh(key, free, known=known, began_at=began_at)
         if verdict == "arrived" and found is not None:
             self._began.pop(key, None)
             self._missed.pop(key, None)
@@ -74,27 +96,26 @@ class Ledger:
         return verdict, found
 
     def _weigh(
-        self, key: str, matches: Sequence[Stored], *, places: Collection[str], words: str, now: datetime | None
+        self, key: str, matches: Sequence[Stored], *, known: Sequence[_Sent], began_at: datetime | None
     ) -> tuple[Verdict, Stored | None]:
         if not matches:
             return "absent", None
-        times = [match.at for match in matches if match.at is not None]
-        if len(times) < len(matches) or (now is not None and max(times) > now + SLACK + timedelta(minutes=1)):
-            return "open", None  # without times, or with times of another zone, the old cannot be told from the new
-        since = self._began.get(key)
-        if since is None:
-            newest = matches[0]
-            young = now is not None and newest.at is not None and now - newest.at <= JUST_NOW
-            return ("arrived", newest) if len(matches) == 1 and newest.latest and young else ("open", None)
-        known = [at for where, what, at in self._accepted if what == words and where.intersection(places)]
-        surely_since = [match for match, at in zip(matches, times, strict=True) if at >= since]
-        if len(surely_since) > sum(at >= since - SLACK for at in known):
-            return "arrived", surely_since[0]
-        perhaps_since = sum(at >= since - SLACK for at in times)
-        if perhaps_since > sum(at >= since for at in known):
-            return "open", None
-        misread = any(since - ZONES <= at < since - SLACK for at in times)
-        return ("open", None) if misread else ("absent", None)
+        timed = [(match.at, match) for match in matches if match.at is not None]
+        if began_at is None or len(timed) < len(matches):
+            return "open", None  # the old cannot be told from the new
+        since = min(began_at, self._began.get(key) or began_at)
+        explained = _explained([at for at, _ in timed], known)
+        unexplained = [(at, match) for number, (at, match) in enumerate(timed) if number not in explained]
+        fresh = [(at, match) for at, match in unexplained if at > since - TICK]
+        older = [at for at, _ in unexplained if since - ZONES <= at <= since - TICK]
+        if fresh:
+            # Nothing is known of sends before a restart: then the words must be there this once.
+            alone = not older if key not in self._began else all(at < since - SLACK for at in older)
+            at, match = fresh[0]
+            surely = alone and at <= began_at + WITHIN and (key in self._began or len(fresh) == 1)
+            return ("arrived", match) if surely else ("open", None)
+        doubtful = any(timed[number][0] > since - TICK and sent.began_at < since for number, sent in explained.items())
+        return ("open", None) if older or doubtful else ("absent", None)
 
     def _settled(self, key: str, *, now: datetime | None) -> bool:
         """Whether it was missed before, long enough ago; without a clock, whether it was missed before."""
@@ -107,6 +128,18 @@ class Ledger:
         if settled:
             del self._missed[key]
         return settled
+
+
+def _explained(times: Sequence[datetime], known: Sequence[_Sent]) -> dict[int, _Sent]:
+    """Which of the times, the latest first, belong to sends that are known to have been accepted: each to one."""
+    explained: dict[int, _Sent] = {}
+    for sent in sorted(known, key=lambda each: each.began_at):
+        for number in reversed(range(len(times))):
+            there = sent.began_at - SLACK <= times[number] <= sent.answered_at + SLACK
+            if there and number not in explained:
+                explained[number] = sent
+                break
+    return explained
 
 
 def _bound(kept: OrderedDict[str, datetime | None] | OrderedDict[str, str]) -> None:

@@ -98,6 +98,8 @@ class NetSapiensSandbox:
         self.numbers_as: Numbers = numbers_as
         self.plus_numbers = plus_numbers
         """Numbers in sends are wanted with ``+``."""
+        self.sessions_listed: Literal["latest first", "oldest first"] = "latest first"
+        """The order of lists of sessions, which is not documented."""
         self.logins = Logins(domain=domain, key=api_key, lifetime_s=token_lifetime_s, clock=clock)
         self.api_key = api_key
         self.accepted: list[Accepted] = []
@@ -439,7 +441,8 @@ class NetSapiensSandbox:
         user = request.state.user
         if user is None:
             self._only_v45()
-        sessions = sorted(self._store.sessions.values(), key=lambda session: session.last_at, reverse=True)
+        latest_first = self.sessions_listed == "latest first"
+        sessions = sorted(self._store.sessions.values(), key=lambda session: session.last_at, reverse=latest_first)
         rows = [
             store.session_row(session, user=member, domain=self.domain)
             for session in sessions

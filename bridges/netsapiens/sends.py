@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,8 +13,8 @@ from bridges.api import Flow, Outgoing
 from bridges.errors import BridgeError, Inexpressible, Refused, Unavailable
 from bridges.model import Attachment, MessageId, Receipt
 from bridges.netsapiens import wire
-from bridges.netsapiens.calls import Calls, Forbidden, Missing, before_sending
-from bridges.netsapiens.ledger import SETTLE, Ledger, Stored
+from bridges.netsapiens.calls import ROWS_MOST, Calls, Forbidden, Missing, before_sending
+from bridges.netsapiens.ledger import SETTLE, SLACK, Ledger, Stored
 from bridges.netsapiens.numbers import Numbers
 from bridges.netsapiens.places import Handle, Place, place_of, session_id_for
 from bridges.netsapiens.settings import NetSapiensSettings
@@ -25,7 +25,7 @@ WHAT = "NetSapiens send"
 WITHOUT_WORDS = "media"
 """The text of a file without words: the documented examples send this one."""
 UNKNOWN_MEDIA = "application/octet-stream"
-SESSIONS_READ = 3
+SESSIONS_READ = 10
 """Sessions with the same people that are looked through after an unknown outcome."""
 
 
@@ -60,6 +60,16 @@ class Target:
     """The number's owner was asked for just now."""
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a look into the sessions of a send brought."""
+
+    rows: list[tuple[str, dict[str, Any]]]
+    """Messages, each with the session that it is in."""
+    whole: bool
+    """No message in question was left unread."""
+
+
 class Sends:
     """Sends messages of one account, and learns which calls its server has."""
 
@@ -77,7 +87,7 @@ class Sends:
         place = place_of(out.conversation)
         content = self._content_of(out)
         target = yield from before_sending(self._target(place, handle=Handle.of(out.handle)))
-        self._ledger.begin(out.key, now=self._calls.server_time)
+        self._ledger.begin(out.key, at=out.began_at)
         sent = target
         try:
             session = yield from self._send(target, content, place=place)
@@ -91,7 +101,7 @@ class Sends:
             sent = other
             session = yield from self._send(other, content, place=place)
         places = {str(out.conversation), session} - {""}
-        self._ledger.accepted(out.key, places=places, words=self._words(content), now=self._calls.server_time)
+        self._ledger.accepted(out.key, places=places, words=self._words(content), at=self._calls.heard_at)
         return Receipt(handle=self._handle_of(sent, session))
 
     def _handle_of(self, target: Target, session: str) -> str:
@@ -124,13 +134,14 @@ class Sends:
 
     # Where it goes
 
-    def _target(self, place: Place, *, handle: Handle) -> Flow[Target]:
+    def _target(self, place: Place, *, handle: Handle, anew: bool = False) -> Flow[Target]:
+        """Where to send; ``anew``: ask who has a number, also where the handle tells."""
         if place.kind == "session":
             return (yield from self._target_of_session(place.names[0], handle=handle))
         if place.kind == "chat":
             return Target("chat", self._settings.user, place.names, session=handle.session)
         if handle.number not in ("", self._settings.from_number):
-            return (yield from self._target_of_other_number(place, handle=handle))
+            return (yield from self._target_of_other_number(place, handle=handle, anew=anew))
         self._need_number()
         if self._settings.send_as == "user":
             number = wire.SmsNumber(self._settings.from_number, self._settings.user, "user", None, None)
@@ -139,16 +150,18 @@ class Sends:
         number = yield from self._numbers.find()
         return Target("sms", self._numbers.sender_of(number), place.names, number, handle.session, looked_up)
 
-    def _target_of_other_number(self, place: Place, *, handle: Handle) -> Flow[Target]:
+    def _target_of_other_number(self, place: Place, *, handle: Handle, anew: bool) -> Flow[Target]:
         """An answer to what was written to another number of the domain leaves from that one, as its owner."""
-        user, looked_up = handle.owner, False
-        number = wire.SmsNumber(handle.number, user, "", None, None)
-        if self._settings.send_as == "user":
-            user = self._settings.user
-        elif not user:
-            looked_up = True
-            number = yield from self._numbers.look_up(handle.number)
-            user = self._numbers.sender_of(number)
+        number = wire.SmsNumber(handle.number, handle.owner or self._settings.user, "", None, None)
+        looked_up = False
+        if self._settings.send_as == "owner" and (anew or not handle.owner):
+            try:
+                number = yield from self._numbers.look_up(handle.number)
+                looked_up = True
+            except Refused:
+                if not handle.owner:
+                    raise
+        user = self._settings.user if self._settings.send_as == "user" else self._numbers.sender_of(number)
         return Target("sms", user, place.names, number, handle.session, looked_up)
 
     def _need_number(self) -> None:
@@ -287,15 +300,22 @@ class Sends:
     def _started_session(self, target: Target) -> Flow[str]:
         """The session that a send has started, for the next one; the send is done whether it is found or not."""
         try:
-            found = yield from self._sessions_with(target)
+            rows = yield from self._session_rows(target, most=wire.PAGE)
+            found = self._fitting(rows, target=target)
+            times = [wire.Session.of(row, domain=self._settings.domain, user=target.user).last_raw_at for row in rows]
+            # Lists were seen with the latest first, which is not promised: else it stands at the end.
+            if len(rows) >= wire.PAGE and (not found or times[0] <= times[-1]):
+                found = self._fitting((yield from self._session_rows(target)), target=target)
         except BridgeError:
             return ""
         return found[0] if found else ""
 
-    def _sessions_with(self, target: Target) -> Flow[list[str]]:
-        """Sessions of the sender with exactly these people, the latest first."""
+    def _session_rows(self, target: Target, *, most: int | None = None) -> Flow[list[dict[str, Any]]]:
         url = self._calls.user(target.user, "messagesessions")
-        rows = yield from self._calls.rows(url, what="NetSapiens sessions", most=wire.PAGE)
+        return (yield from self._calls.rows(url, what="NetSapiens sessions", most=most))
+
+    def _fitting(self, rows: Sequence[dict[str, Any]], *, target: Target) -> list[str]:
+        """Sessions of the sender with exactly these people, the latest first."""
         domain = self._settings.domain
         sessions = [wire.Session.of(row, domain=domain, user=target.user) for row in rows]
         ours = target.number.number if target.number else ""
@@ -315,16 +335,27 @@ class Sends:
         """See :meth:`bridges.api.Confirms.confirm`. Raises ``Refused`` where looking again would not tell either."""
         place = place_of(out.conversation)
         content = self._content_of(out)
-        target = yield from before_sending(self._target(place, handle=Handle.of(out.handle)))
-        rows = yield from self._rows_of(target)
-        matches, sessions = self._matches(rows, target=target, content=content)
-        places = {str(out.conversation), *(session for session, _ in rows)}
+        handle = Handle.of(out.handle)
+        target = yield from before_sending(self._target(place, handle=handle, anew=True))
+        seen = yield from self._seen(target, began_at=out.began_at)
+        matches, sessions = self._matches(seen.rows, target=target, content=content)
+        places = {str(out.conversation), *(session for session, _ in seen.rows)}
         verdict, found = self._ledger.judge(
-            out.key, matches, places=places, words=self._words(content), now=self._calls.server_time
+            out.key,
+            matches,
+            places=places,
+            words=self._words(content),
+            began_at=out.began_at,
+            now=self._calls.heard_at,
         )
         if verdict == "arrived" and found is not None:
             ids = (MessageId(found.id),) if found.id else ()
             return Receipt(ids=ids, handle=self._handle_of(target, sessions[matches.index(found)]))
+        if verdict in ("absent", "too early") and not seen.whole:
+            raise Refused(
+                "the message is not among those that could be read, and there are more than that; look for it in the "
+                "portal"
+            )
         if verdict == "absent":
             return None
         if verdict == "too early":
@@ -337,49 +368,58 @@ class Sends:
             "told; look at it in the portal"
         )
 
-    def _rows_of(self, target: Target) -> Flow[list[tuple[str, dict[str, Any]]]]:
+    def _seen(self, target: Target, *, began_at: datetime | None) -> Flow[Seen]:
         """The messages, each with its session, of every session in which the send may have ended."""
         if target.session:
-            kept = yield from self._messages_of(target.user, target.session)
+            kept = yield from self._messages_of(target.user, target.session, since=began_at)
             if kept is not None:
-                return [(target.session, row) for row in kept]
-        found = (yield from self._sessions_with(target)) if self.starts_sessions else []
+                return kept
+        found: list[str] = []
+        whole = True
+        if self.starts_sessions:
+            listed = yield from self._session_rows(target)
+            found = self._fitting(listed, target=target)
+            whole = len(listed) < ROWS_MOST and len(found) <= SESSIONS_READ
         rows: list[tuple[str, dict[str, Any]]] = []
         for session in dict.fromkeys((*found[:SESSIONS_READ], self._own_session(target))):
-            there = yield from self._messages_of(target.user, session)
-            rows += [(session, row) for row in there or ()]
-        return rows
+            there = yield from self._messages_of(target.user, session, since=began_at)
+            if there is not None:
+                rows += there.rows
+                whole = whole and there.whole
+        return Seen(rows, whole)
 
-    def _messages_of(self, user: str, session: str) -> Flow[list[dict[str, Any]] | None]:
-        """The latest messages of a session at least; None if there is no such session."""
+    def _messages_of(self, user: str, session: str, *, since: datetime | None) -> Flow[Seen | None]:
+        """The messages of a session since then at least; None if there is no such session."""
         url = self._calls.session(user, session, "messages")
         what = "NetSapiens messages of a session"
         try:
             rows = yield from self._calls.rows(url, what=what, most=wire.PAGE)
-            times = [self._time_of(row) for row in rows]
-            ends = (times[0], times[-1]) if times else (None, None)
-            # The examples are newest first, which is not promised: the other way round, the end of the list counts.
-            if len(rows) >= wire.PAGE and (ends[0] is None or ends[1] is None or ends[0] < ends[1]):
+            if len(rows) >= wire.PAGE and not self._reaches_back(rows, since=since):
                 rows = yield from self._calls.rows(url, what=what)
         except Missing:
             return None
-        return rows
+        return Seen([(session, row) for row in rows], whole=len(rows) < ROWS_MOST)
+
+    def _reaches_back(self, rows: Sequence[dict[str, Any]], *, since: datetime | None) -> bool:
+        """Whether a first page begins with the latest message, as in the examples, and ends before ``since``."""
+        first, last = self._time_of(rows[0]), self._time_of(rows[-1])
+        if first is None or last is None or since is None:
+            return False
+        return last < first and last < since - SLACK
 
     def _matches(
         self, rows: Sequence[tuple[str, dict[str, Any]]], *, target: Target, content: Content
     ) -> tuple[list[Stored], list[str]]:
         """Our messages with this content, the latest first, and the session of each."""
-        domain = self._settings.domain
-        outbound = [
-            (self._time_of(row), session, row)
-            for session, row in rows
-            if wire.is_outbound(row, users=(target.user,), domain=domain)
-        ]
-        latest = max((at for at, _, _ in outbound if at is not None), default=None)
+        domain, now = self._settings.domain, self._calls.heard_at
+        times = [self._time_of(row) for _, row in rows]
+        # Where anything lies in the future, the times are of another zone and none of them is to be believed.
+        odd = now is None or any(at > now + SLACK + timedelta(minutes=1) for at in times if at is not None)
         fitting = [
-            (Stored(wire.name_of(row.get("id")), at, latest=at is not None and at == latest), session)
-            for at, session, row in outbound
-            if wire.name_of(row.get("type")).lower() == content.type_for(target.kind)
+            (Stored(wire.id_of(row.get("id")), None if odd else at), session)
+            for at, (session, row) in zip(times, rows, strict=True)
+            if wire.is_outbound(row, users=(target.user,), domain=domain)
+            and wire.name_of(row.get("type")).lower() == content.type_for(target.kind)
             and wire.same_text(content.text, row.get("text"))
             and (not content.file or wire.count_of(row.get("media-size")) in (None, 0, len(content.file)))
         ]
@@ -387,7 +427,12 @@ class Sends:
         return [stored for stored, _ in fitting], [session for _, session in fitting]
 
     def _time_of(self, row: dict[str, Any]) -> datetime | None:
-        return wire.time_of(row.get("timestamp"), zone=self._zone)
+        """When a message was stored, by our clock; None where that cannot be told."""
+        at, ahead = wire.time_of(row.get("timestamp"), zone=self._zone), self._calls.ahead
+        try:
+            return None if at is None or ahead is None else at - ahead
+        except OverflowError:
+            return None
 
     def _words(self, content: Content) -> str:
         return fingerprint(content.text, content.media_type, str(len(content.file)))

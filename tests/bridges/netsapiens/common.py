@@ -16,12 +16,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from bridges.api import Flow, Hook, Outgoing
+from bridges.api import RECEIVED_AT, Flow, Hook, Outgoing
 from bridges.driver import drive
+from bridges.errors import BridgeError
 from bridges.model import Attachment, ConversationId, Message, Receipt, Received
 from bridges.netsapiens.bridge import NetSapiensBridge
 from bridges.netsapiens.sandbox import NetSapiensSandbox
-from bridges.testing import FIXTURE_TIME
+from bridges.testing import FIXTURE_TIME, Played
 
 SECRET = "hook-secret-0123456789"
 PHONE, OTHER_PHONE, OURS = "15550100123", "15550100124", "15550100999"
@@ -38,9 +39,11 @@ class TestClock:
 
     def __init__(self) -> None:
         self.now = FIXTURE_TIME
+        self.runs = False
+        """It goes with the machine's, as the ``Date`` of a real web server does."""
 
     def __call__(self) -> datetime:
-        return self.now
+        return datetime.now(UTC) if self.runs else self.now
 
     def pass_by(self, **span: float) -> None:
         self.now += timedelta(**span)
@@ -117,6 +120,26 @@ def answer(status: int = 200, body: object = None, *, at: datetime | None = None
     if body is None:
         body = {"code": 202, "message": "Accepted"} if status in (200, 202) else {"code": status, "message": "no"}
     return httpx.Response(status, json=body, headers=headers)
+
+
+def play_at(at: datetime, flow: Flow[Any], *answers: httpx.Response | BridgeError) -> Played:
+    """As ``bridges.testing.play``, with answers that come at ``at`` by our clock."""
+    waiting = list(answers)
+    requests: list[httpx.Request] = []
+    try:
+        request = next(flow)
+        while True:
+            requests.append(request)
+            given = waiting.pop(0)
+            if isinstance(given, BridgeError):
+                request = flow.throw(given)
+                continue
+            given.request, given.extensions[RECEIVED_AT] = request, at
+            request = flow.send(given)
+    except StopIteration as stop:
+        return Played(tuple(requests), result=stop.value)
+    except BridgeError as error:
+        return Played(tuple(requests), error=error)
 
 
 class World:

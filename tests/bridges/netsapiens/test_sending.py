@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from datetime import timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -14,7 +14,7 @@ from bridges.errors import BridgeError, Inexpressible, Refused, Unavailable
 from bridges.model import MessageId
 from bridges.netsapiens.ledger import SETTLE
 from bridges.netsapiens.places import Handle, session_id_for
-from bridges.netsapiens.sandbox_store import SmsNumber, Style
+from bridges.netsapiens.sandbox_store import Session, SmsNumber, Style
 from bridges.netsapiens.wire import SESSION
 from bridges.testing import FIXTURE_TIME, play
 from tests.bridges.netsapiens.common import (
@@ -28,6 +28,7 @@ from tests.bridges.netsapiens.common import (
     bridge_of,
     file_out,
     out,
+    play_at,
     received,
     sms_event,
 )
@@ -433,12 +434,12 @@ def test_a_send_is_done_even_if_its_session_cannot_be_found_afterwards(error: Br
     assert played.result.handle == ""
 
 
-# After an unknown outcome
+# After an unknown outcome. The send in doubt began at ``FIXTURE_TIME``; times are seconds from there.
 
 
-def row(text: str = "deploy finished", *, id: str = "m1", before_s: float = 0, **changes: Any) -> dict[str, Any]:
-    """A chat that we wrote, so many seconds before ``FIXTURE_TIME``."""
-    at = FIXTURE_TIME - timedelta(seconds=before_s)
+def row(text: str = "deploy finished", *, id: str = "m1", at_s: float = 0, **changes: Any) -> dict[str, Any]:
+    """A chat that we wrote, with the server's time."""
+    at = FIXTURE_TIME + timedelta(seconds=at_s)
     return {
         "id": id,
         "timestamp": at.strftime("%Y-%m-%d %H:%M:%S"),
@@ -450,109 +451,180 @@ def row(text: str = "deploy finished", *, id: str = "m1", before_s: float = 0, *
     }
 
 
-def asked(bridge: Any, rows: list[dict[str, Any]], *, key: str = "k1", later_s: float = 0) -> Any:
-    """What ``confirm`` says when the session holds these messages and it is so much after ``FIXTURE_TIME``."""
-    flow = bridge.confirm(out("chat/4101", key=key, handle=OWN))
-    return play(flow, answer(200, rows, at=FIXTURE_TIME + timedelta(seconds=later_s)))
+def asked(
+    bridge: Any,
+    rows: list[dict[str, Any]],
+    *,
+    key: str = "k1",
+    later_s: float = 1,
+    ahead_s: float = 0,
+    began_s: float | None = 0,
+    **fields: Any,
+) -> Any:
+    """What ``confirm`` says so much later, when the session holds these messages and the server's clock is so much
+    ahead of ours."""
+    now = FIXTURE_TIME + timedelta(seconds=later_s)
+    began_at = None if began_s is None else FIXTURE_TIME + timedelta(seconds=began_s)
+    asking = out("chat/4101", key=key, handle=OWN, began_at=began_at, **fields)
+    return play_at(now, bridge.confirm(asking), answer(200, rows, at=now + timedelta(seconds=ahead_s)))
 
 
 def is_absent(played: Any) -> bool:
     return (played.result, played.error) == (None, None)
 
 
-def sent(bridge: Any, *, key: str, before_s: float = 0, fails: bool = False) -> None:
-    """A send that began after the server was heard so many seconds before ``FIXTURE_TIME``."""
-    at = FIXTURE_TIME - timedelta(seconds=before_s)
+def is_open(played: Any) -> bool:
+    return isinstance(played.error, Refused) and "cannot be told" in str(played.error)
+
+
+def sent(bridge: Any, *, key: str, at_s: float = 0, fails: bool = False, text: str = "deploy finished") -> None:
+    """A send, accepted at once or of unknown outcome."""
+    at = FIXTURE_TIME + timedelta(seconds=at_s)
     what = Unavailable("cut", maybe_sent=True) if fails else answer(202, at=at)
-    play(bridge.deliver(out("chat/4101", key=key, handle=OWN)), what)
+    play_at(at, bridge.deliver(out("chat/4101", text, key=key, handle=OWN, began_at=at)), what)
 
 
-def heard(bridge: Any, *, before_s: float) -> None:
-    """The server answered something, so its clock is known."""
-    at = FIXTURE_TIME - timedelta(seconds=before_s)
-    play(bridge.deliver(out("chat/4101", "something else", key=f"h{before_s}", handle=OWN)), answer(202, at=at))
-
-
-def test_a_send_that_arrived_is_confirmed_with_its_id_and_session() -> None:
+def in_doubt(*, before: tuple[float, ...] = ()) -> Any:
+    """A bridge after a send of unknown outcome, and before it accepted ones with the same words at these times."""
     bridge = bridge_of()
-    heard(bridge, before_s=60)
+    for number, at_s in enumerate(before):
+        sent(bridge, key=f"before-{number}", at_s=at_s)
     sent(bridge, key="k1", fails=True)
-    result = asked(bridge, [row(before_s=30)]).result
+    return bridge
+
+
+def restarted() -> Any:
+    """A bridge that knows nothing of the send in doubt but what it is asked."""
+    return bridge_of()
+
+
+KNOWING = pytest.mark.parametrize("made", [in_doubt, restarted], ids=["same process", "after a restart"])
+
+
+@KNOWING
+@pytest.mark.parametrize("at_s", [0, 1, 30])
+def test_a_send_that_arrived_is_confirmed_with_its_id_and_session(made: Any, at_s: float) -> None:
+    result = asked(made(), [row(at_s=at_s)], later_s=40).result
     assert (result.ids, result.handle) == ((MessageId("m1"),), OWN)
 
 
-def test_a_send_that_is_missing_is_absent_only_once_the_server_had_time_for_it() -> None:
-    bridge = bridge_of()
+@KNOWING
+@pytest.mark.parametrize("ahead_s", [-7200, -90, 3, 3600])
+def test_the_clock_of_the_server_may_be_another_than_ours(made: Any, ahead_s: float) -> None:
+    assert asked(made(), [row(at_s=ahead_s)], ahead_s=ahead_s).result.ids == ("m1",)
+    assert is_open(asked(made(), [row(at_s=ahead_s - 7)], ahead_s=ahead_s))
+
+
+@KNOWING
+@pytest.mark.parametrize("later_s", [1, 3600])
+def test_how_long_ago_it_was_makes_no_difference(made: Any, later_s: float) -> None:
+    assert asked(made(), [row(at_s=1)], later_s=later_s).result.ids == ("m1",)
+    assert is_open(asked(made(), [row(at_s=-7)], later_s=later_s))
+
+
+@KNOWING
+@pytest.mark.parametrize("at_s", [-2, -7, -60, -3600])
+def test_the_same_words_written_before_by_somebody_else_do_not_confirm(made: Any, at_s: float) -> None:
+    assert is_open(asked(made(), [row(at_s=at_s)]))
+
+
+@KNOWING
+def test_the_same_words_written_long_after_the_request_was_given_up_do_not_confirm(made: Any) -> None:
+    assert is_open(asked(made(), [row(at_s=600)], later_s=700))
+
+
+@KNOWING
+def test_the_same_words_before_and_since_leave_it_open_if_they_are_close(made: Any) -> None:
+    assert is_open(asked(made(), [row(id="m2", at_s=1), row(at_s=-3)]))
+
+
+def test_words_of_an_hour_ago_are_no_doubt_in_the_same_process_and_one_after_a_restart() -> None:
+    rows = [row(id="m2", at_s=1), row(at_s=-3600)]
+    assert asked(in_doubt(), rows).result.ids == ("m2",)
+    assert is_open(asked(restarted(), rows))
+
+
+def test_after_a_restart_the_same_words_twice_since_are_left_to_a_person() -> None:
+    assert is_open(asked(restarted(), [row(id="m2", at_s=3), row(at_s=1)], later_s=9))
+
+
+@KNOWING
+def test_a_send_whose_begin_is_not_known_is_left_to_a_person(made: Any) -> None:
+    assert is_open(asked(made(), [row(at_s=1)], began_s=None))
+
+
+def test_a_server_that_tells_no_time_leaves_it_to_a_person() -> None:
+    bridge = restarted()
+    flow = bridge.confirm(out("chat/4101", handle=OWN, began_at=FIXTURE_TIME))
+    assert is_open(play_at(FIXTURE_TIME, flow, answer(200, [row(at_s=1)])))
+
+
+@KNOWING
+def test_a_send_that_is_missing_is_absent_only_once_the_server_had_time_for_it(made: Any) -> None:
+    bridge = made()
     first = asked(bridge, [])
     assert isinstance(first.error, Unavailable)
     assert first.error.retry_after == SETTLE.total_seconds()
-    assert isinstance(asked(bridge, [], later_s=SETTLE.total_seconds() - 1).error, Unavailable)
-    assert is_absent(asked(bridge, [], later_s=SETTLE.total_seconds()))
+    assert isinstance(asked(bridge, [], later_s=SETTLE.total_seconds()).error, Unavailable)
+    assert is_absent(asked(bridge, [], later_s=1 + SETTLE.total_seconds()))
 
 
-def test_a_send_that_shows_up_late_is_confirmed() -> None:
-    bridge = bridge_of()
-    heard(bridge, before_s=60)
-    sent(bridge, key="k1", fails=True)
+@KNOWING
+def test_a_send_that_shows_up_late_is_confirmed(made: Any) -> None:
+    bridge = made()
     assert isinstance(asked(bridge, []).error, Unavailable)
-    assert asked(bridge, [row(before_s=-3)], later_s=5).result.ids == ("m1",)
+    assert asked(bridge, [row(at_s=3)], later_s=5).result.ids == ("m1",)
 
 
-def test_the_same_words_sent_well_before_do_not_confirm_a_later_send() -> None:
-    bridge = bridge_of()
-    heard(bridge, before_s=60)
-    sent(bridge, key="k1", fails=True)
-    yesterday = [row(before_s=86_400)]
+@KNOWING
+def test_the_same_words_of_yesterday_are_no_doubt(made: Any) -> None:
+    bridge, yesterday = made(), [row(at_s=-86_400)]
     assert isinstance(asked(bridge, yesterday).error, Unavailable)
     assert is_absent(asked(bridge, yesterday, later_s=10))
 
 
-def test_the_same_words_sent_a_moment_before_do_not_confirm_a_later_send() -> None:
-    bridge = bridge_of()
-    heard(bridge, before_s=60)
-    sent(bridge, key="k0", before_s=40)
-    sent(bridge, key="k1", fails=True)
-    once = [row(before_s=40)]
-    assert isinstance(asked(bridge, once).error, Unavailable)
-    assert is_absent(asked(bridge, once, later_s=10))
+def test_our_own_sends_with_the_same_words_before_do_not_confirm_a_later_one() -> None:
+    bridge = in_doubt(before=(-400, -40))
+    rows = [row(at_s=-40), row(id="m0", at_s=-400)]
+    assert isinstance(asked(bridge, rows).error, Unavailable)
+    assert is_absent(asked(bridge, rows, later_s=10))
+
+
+def test_our_own_send_a_moment_before_leaves_a_single_message_open() -> None:
+    assert is_open(asked(in_doubt(before=(-0.5,)), [row(at_s=0)]))
 
 
 def test_the_same_words_sent_under_another_address_of_the_session_do_not_confirm() -> None:
     bridge = bridge_of()
-    heard(bridge, before_s=60)
-    session = {"messagesession-id": OWN, "messagesession-participants": "4100,4101", "user": "4100"}
-    by_id = bridge.deliver(out(f"session/{OWN}", key="k0"))
     at = FIXTURE_TIME - timedelta(seconds=40)
-    play(by_id, answer(200, []), answer(200, [session]), answer(202, at=at))
-    bridge = asked_after(bridge)
-    assert is_absent(asked(bridge, [row(before_s=40)], later_s=10))
-
-
-def asked_after(bridge: Any) -> Any:
-    """The bridge after a doubtful send, asked for the first time."""
+    session = {"messagesession-id": OWN, "messagesession-participants": "4100,4101", "user": "4100"}
+    by_id = bridge.deliver(out(f"session/{OWN}", key="k0", began_at=at))
+    play_at(at, by_id, answer(200, []), answer(200, [session]), answer(202, at=at))
     sent(bridge, key="k1", fails=True)
-    assert isinstance(asked(bridge, [row(before_s=40)]).error, Unavailable)
-    return bridge
+    assert isinstance(asked(bridge, [row(at_s=-40)]).error, Unavailable)
+    assert is_absent(asked(bridge, [row(at_s=-40)], later_s=10))
 
 
-def test_the_same_words_twice_confirm_the_second_of_two_sends() -> None:
-    bridge = bridge_of()
-    heard(bridge, before_s=60)
-    sent(bridge, key="k0", before_s=40)
-    sent(bridge, key="k1", fails=True)
-    assert asked(bridge, [row(id="m2", before_s=20), row(before_s=40)]).result.ids == ("m2",)
+@pytest.mark.parametrize("before_s", [-40, -0.5])
+def test_the_same_words_twice_confirm_the_second_of_two_sends(before_s: float) -> None:
+    rows = [row(id="m2", at_s=1), row(at_s=before_s)]
+    assert asked(in_doubt(before=(before_s,)), rows).result.ids == ("m2",)
 
 
 def test_one_stored_message_confirms_one_send_only() -> None:
-    bridge = bridge_of()
-    heard(bridge, before_s=60)
-    sent(bridge, key="k1", fails=True)
-    rows = [row(before_s=30)]
+    bridge = in_doubt()
+    rows = [row(at_s=1)]
     assert asked(bridge, rows).result.ids == ("m1",)
-    sent(bridge, key="k2", fails=True)
-    assert isinstance(asked(bridge, rows, key="k2").error, Unavailable)
-    assert is_absent(asked(bridge, rows, key="k2", later_s=10))
-    assert asked(bridge, rows).result.ids == ("m1",)
+    sent(bridge, key="k2", at_s=2, fails=True)
+    assert isinstance(asked(bridge, rows, key="k2", began_s=2, later_s=3).error, Unavailable)
+    assert is_absent(asked(bridge, rows, key="k2", began_s=2, later_s=10))
+    assert asked(bridge, rows, later_s=11).result.ids == ("m1",)
+
+
+def test_a_first_attempt_that_arrived_late_confirms_the_second_one() -> None:
+    bridge = in_doubt()
+    sent(bridge, key="k1", at_s=20, fails=True)
+    assert asked(bridge, [row(at_s=12)], began_s=20, later_s=30).result.ids == ("m1",)
 
 
 @pytest.mark.parametrize(
@@ -565,65 +637,72 @@ def test_one_stored_message_confirms_one_send_only() -> None:
     ],
     ids=["other words", "other type", "written by somebody else", "inbound"],
 )
-def test_only_our_own_message_of_this_kind_confirms(rows: list[dict[str, Any]]) -> None:
-    bridge = bridge_of()
-    heard(bridge, before_s=60)
-    sent(bridge, key="k1", fails=True)
+@KNOWING
+def test_only_our_own_message_of_this_kind_confirms(made: Any, rows: list[dict[str, Any]]) -> None:
+    bridge = made()
     asked(bridge, rows)
     assert is_absent(asked(bridge, rows, later_s=10))
-
-
-def test_after_a_restart_a_fresh_last_message_confirms() -> None:
-    assert asked(bridge_of(), [row(before_s=60), row("earlier words", id="m0", before_s=90)]).result.ids == ("m1",)
 
 
 @pytest.mark.parametrize(
     "rows",
     [
-        [row(before_s=3600)],
-        [row(before_s=10), row(id="m0", before_s=60)],
-        [row("words since", id="m2", before_s=10), row(before_s=20)],
         [row(timestamp="some time ago")],
-        [row(before_s=-3600)],
+        [row(timestamp=None)],
+        [row(at_s=3600)],
+        [row(at_s=1), row("other words", id="m0", at_s=3600)],
+        [row(at_s=-5 * 3600)],
     ],
-    ids=["long ago", "twice", "not the last one", "no time", "in the future"],
+    ids=["no time", "none at all", "in the future", "another one in the future", "hours ago"],
 )
-def test_after_a_restart_what_could_be_an_earlier_message_is_left_to_a_person(rows: list[dict[str, Any]]) -> None:
-    played = asked(bridge_of(), rows)
-    assert isinstance(played.error, Refused)
-    assert "cannot be told" in str(played.error)
-
-
-def test_a_message_that_another_time_zone_would_make_ours_is_left_to_a_person() -> None:
-    bridge = bridge_of()
-    heard(bridge, before_s=60)
-    sent(bridge, key="k1", fails=True)
-    assert isinstance(asked(bridge, [row(before_s=5 * 3600)]).error, Refused)
+@KNOWING
+def test_times_that_are_of_another_zone_or_none_leave_it_to_a_person(made: Any, rows: list[dict[str, Any]]) -> None:
+    assert is_open(asked(made(), rows))
 
 
 def test_times_are_read_in_the_zone_of_the_server() -> None:
     bridge = bridge_of(time_zone="America/New_York")
-    heard(bridge, before_s=60)
-    sent(bridge, key="k1", fails=True)
-    assert asked(bridge, [row(before_s=5 * 3600 + 30)]).result.ids == ("m1",)
+    assert asked(bridge, [row(at_s=1 - 5 * 3600)]).result.ids == ("m1",)
 
 
 @pytest.mark.parametrize(("text", "stored"), [("007", 7), ("5", 5), ("true", True), ("a  b\n", "a b"), ("[1]", [1])])
 def test_words_are_recognised_in_whatever_type_the_server_gives_them_back(text: str, stored: object) -> None:
-    bridge = bridge_of()
-    flow = bridge.confirm(out("chat/4101", text, handle=OWN))
+    flow = bridge_of().confirm(out("chat/4101", text, handle=OWN, began_at=FIXTURE_TIME))
     played = play(flow, answer(200, [row(text=stored)], at=FIXTURE_TIME))  # type: ignore[arg-type]
     assert played.result.ids == ("m1",)
 
 
 def test_the_end_of_a_list_in_the_other_order_is_read() -> None:
-    bridge = bridge_of()
-    many = [row("other words", id=f"m{i}", before_s=1000 - i) for i in range(120)]
-    rows = [*many, row(before_s=1)]
-    first, second = (answer(200, rows[at : at + 100], at=FIXTURE_TIME) for at in (0, 100))
-    again = answer(200, rows[:100], at=FIXTURE_TIME)
-    played = play(bridge.confirm(out("chat/4101", handle=OWN)), first, again, second)
-    assert played.result.ids == ("m1",)
+    many = [row("other words", id=f"m{i}", at_s=i - 1000) for i in range(120)]
+    rows = [*many, row(at_s=1)]
+    assert paged_answers(rows).result.ids == ("m1",)
+
+
+def test_a_session_with_a_hundred_messages_since_is_read_on() -> None:
+    many = [row("other words", id=f"m{i}", at_s=200 - i) for i in range(120)]
+    assert paged_answers([*many, row(at_s=1)], later_s=300).result.ids == ("m1",)
+
+
+def paged_answers(rows: list[dict[str, Any]], *, later_s: float = 5) -> Any:
+    """What ``confirm`` says of a session that takes two pages to read."""
+    now = FIXTURE_TIME + timedelta(seconds=later_s)
+    flow = bridge_of().confirm(out("chat/4101", handle=OWN, began_at=FIXTURE_TIME))
+    pages = [answer(200, page, at=now) for page in (rows[:100], rows[:100], rows[100:])]
+    return play_at(now, flow, *pages)
+
+
+def test_a_list_that_does_not_end_never_says_that_a_message_is_not_there() -> None:
+    pages = itertools.count()
+
+    def page() -> httpx.Response:
+        first = 100 * next(pages)
+        rows = [row("other words", id=f"m{first + i}", at_s=first + i - 90_000) for i in range(100)]
+        return answer(200, rows, at=FIXTURE_TIME)
+
+    flow = bridge_of().confirm(out("chat/4101", handle=OWN, began_at=FIXTURE_TIME))
+    played = play_at(FIXTURE_TIME, flow, *(page() for _ in range(51)))
+    assert isinstance(played.error, Refused)
+    assert "could be read" in str(played.error)
 
 
 @pytest.mark.parametrize("failure", [httpx.Response(503), httpx.Response(502), Unavailable("away")])
@@ -638,26 +717,70 @@ async def test_a_first_send_is_found_again_without_knowing_its_session(
     version: str, conversation: str, serve: Serve, client: httpx.AsyncClient
 ) -> None:
     world = World(serve, client, version=version)
-    world.clock.now = await server_time(world)
-    receipt = await world.deliver(out(conversation))
+    world.clock.runs = True
+    began_at = world.clock()
+    receipt = await world.deliver(out(conversation, began_at=began_at))
     world.bridge = bridge_of(world.given)
-    found = await world.run(world.bridge.confirm(out(conversation)))
+    found = await world.run(world.bridge.confirm(out(conversation, began_at=began_at)))
     assert found.handle == receipt.handle
     assert len(found.ids) == 1
 
 
-async def server_time(world: World) -> Any:
-    """The time by the ``Date`` of the web server in front of the sandbox, which is the machine's."""
-    response = await world.client.get(f"{world.given['base_url']}/ns-api/v2/version")
-    return parsedate_to_datetime(response.headers["date"])
+async def test_a_send_from_another_number_is_found_again_with_its_handle(
+    serve: Serve, client: httpx.AsyncClient
+) -> None:
+    world = World(serve, client, numbers=[SmsNumber(OURS, "4100"), SmsNumber(OTHER_NUMBER, "4102")])
+    world.clock.runs = True
+    answered = out(f"sms/{PHONE}", handle=f"/{OTHER_NUMBER}/4101", began_at=world.clock())
+    receipt = await world.deliver(answered)
+    world.bridge = bridge_of(world.given)
+    found = await world.run(world.bridge.confirm(answered))
+    assert found.handle == receipt.handle == f"{world.sandbox.accepted[0].session}/{OTHER_NUMBER}/4102"
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+async def test_a_session_is_found_among_more_than_a_hundred_in_either_order(
+    newest_first: bool, serve: Serve, client: httpx.AsyncClient
+) -> None:
+    others = [str(number) for number in range(5000, 5130)]
+    world = World(serve, client, extensions=["4100", *others])
+    world.clock.runs = True
+    world.sandbox.subscribe("http://127.0.0.1:9/nobody")
+    for other in others[:120]:
+        world.sandbox.sessions[f"s{other}"] = Session(
+            f"s{other}", ["4100", other], last_at=f"2025-01-01 00:{int(other) % 60:02}:00", last_type="chat"
+        )
+    if not newest_first:
+        world.sandbox.sessions_listed = "oldest first"
+    waiting = out("chat/5125", began_at=world.clock())
+    receipt = await world.deliver(waiting)
+    assert receipt.handle == world.sandbox.accepted[0].session
+    world.bridge = bridge_of(world.given)
+    assert await world.run(world.bridge.confirm(waiting)) is not None
 
 
 async def test_a_file_is_found_again_by_its_size_too(serve: Serve, client: httpx.AsyncClient) -> None:
     world = World(serve, client)
-    world.clock.now = await server_time(world)
-    await world.deliver(file_out(f"sms/{PHONE}"))
-    other = file_out(f"sms/{PHONE}", data=PNG + b"more")
+    world.clock.runs = True
+    began_at = world.clock()
+    await world.deliver(replace(file_out(f"sms/{PHONE}"), began_at=began_at))
+    other = replace(file_out(f"sms/{PHONE}", data=PNG + b"more"), began_at=began_at)
     with pytest.raises(Unavailable, match="not in its session"):
         await world.run(world.bridge.confirm(other))
     world.bridge = bridge_of(world.given)
-    assert await world.run(world.bridge.confirm(file_out(f"sms/{PHONE}")))
+    assert await world.run(world.bridge.confirm(replace(file_out(f"sms/{PHONE}"), began_at=began_at)))
+
+
+async def test_a_send_that_was_lost_is_not_confirmed_by_what_a_person_wrote_before_with_the_same_extension(
+    serve: Serve, client: httpx.AsyncClient
+) -> None:
+    world = World(serve, client)
+    world.clock.runs = True
+    world.sandbox.subscribe("http://127.0.0.1:9/nobody")
+    first = await world.deliver(out("chat/4101", "hello", key="k0", began_at=world.clock()))
+    world.clock.runs, world.clock.now = False, world.clock() - timedelta(seconds=7)
+    await world.sandbox.chat("4100", "4101", "yes")
+    world.clock.runs = True
+    lost = out("chat/4101", "yes", handle=first.handle, began_at=world.clock())
+    with pytest.raises(Refused, match="cannot be told"):
+        await world.run(world.bridge.confirm(lost))
