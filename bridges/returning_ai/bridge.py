@@ -28,9 +28,9 @@ from bridges.returning_ai import inbound, wire
 from bridges.returning_ai.answers import judge, said_in
 from bridges.returning_ai.guide import instructions
 from bridges.returning_ai.known import Known
-from bridges.returning_ai.polling import NOTHING, Cursor, Page, Seen, gap_hook, hooks_of, seen_in, skip_hook
+from bridges.returning_ai.polling import Cursor, Page, Seen, gap_hook, heard_at, hooks_of, seen_in, skip_hook
 from bridges.returning_ai.settings import EXAMPLES, TOPIC_EXAMPLE, ReturningAiSettings, is_id
-from bridges.returning_ai.tries import Tries, has_words, names_in
+from bridges.returning_ai.tries import Tries, has_words, names_in, time_of
 from bridges.signing import Bearer, fingerprint
 
 WIDER = 10
@@ -74,7 +74,6 @@ class ReturningAiBridge:
         self._secrets = (settings.token.get_secret_value(), settings.hook_secret.get_secret_value())
         self._auth = Bearer(settings.token.get_secret_value())
         self._known = Known(settings)
-        self._seen: dict[str, Seen] = {}
         self._tries = Tries()
 
     @property
@@ -116,7 +115,20 @@ class ReturningAiBridge:
         if answered is None and not topic and channel in self._known.forums:
             raise self._topic_missing(channel)
         images = self._images_of(out)
-        self._tries.note(out, channel=channel, seen=self._seen.get(channel))
+        self._tries.begin(out, channel=channel)
+        try:
+            response = yield from self._write(out, text=text, images=images)
+        except BridgeError as error:
+            if not (isinstance(error, Garbled) or (isinstance(error, Unavailable) and error.maybe_sent)):
+                self._tries.forget(out.key)
+            raise
+        self._tries.succeed(out.key, at=heard_at(response))
+        return Receipt()
+
+    def _write(self, out: Outgoing, *, text: str, images: Sequence[tuple[Attachment, bytes]]) -> Flow[httpx.Response]:
+        """Upload the images and write the message; returns the answer that says that it is sent."""
+        channel, _, topic = out.conversation.partition("/")
+        answered = out.message.reply_to
         addresses = []
         for number, (attachment, data) in enumerate(images):
             addresses.append((yield from self._upload(attachment, data, boundary=_boundary(out, number))))
@@ -125,7 +137,7 @@ class ReturningAiBridge:
             body = {"messageId": answered, **body}
             response = yield httpx.Request("POST", f"{self._api}/messages/reply", json=body)
             self._judge(response, what="Returning.AI reply", texts=(text,))
-            return Receipt()
+            return response
         body = {"channelId": channel, **body}
         if topic:
             body["forumTopicId"] = topic
@@ -136,7 +148,7 @@ class ReturningAiBridge:
             if topic or not response.is_client_error or response.status_code == 403:
                 raise
             yield from self._explain(refused, channel)
-        return Receipt()
+        return response
 
     def _text_of(self, message: Message) -> str:
         text = clean(message.text)
@@ -215,27 +227,31 @@ class ReturningAiBridge:
     # After an unknown outcome
 
     def confirm(self, out: Outgoing) -> Flow[Receipt | None]:
-        """See :meth:`bridges.api.Confirms.confirm`: looks for our words among what came since the send began.
+        """See :meth:`bridges.api.Confirms.confirm`: looks for our words among what was written since the send began.
 
-        Raises ``Refused`` where that cannot tell (nobody looked at the channel before, equal words went there a
-        little earlier, the page does not reach back far enough): then the outcome stays unknown for good.
+        Raises ``Refused`` where that cannot tell (the clocks leave it open which was first, equal words were sent
+        there meanwhile, the page does not reach back far enough): then the outcome stays unknown for good.
         """
         what = "Returning.AI: whether it arrived"
         if not self._reads:
             raise Refused(f"{what} cannot be asked without reading messages; set poll_seconds or messages_url")
-        channel = out.conversation.partition("/")[0]
+        channel, _, topic = out.conversation.partition("/")
         count = self._settings.poll_count
-        page = (yield from self._page(channel, count=count)).items
-        seen = self._tries.seen_before(out, channel=channel)
-        newer = [item for item in page if not (seen or NOTHING).has(item) and has_words(item, out.message)]
-        found = [item for item in newer if any(name.casefold() in self._known.ours for name in names_in(item))]
-        if found and seen is not None:
+        page = yield from self._page(channel, count=count)
+        mine = [item for item in page.items if any(name.casefold() in self._known.ours for name in names_in(item))]
+        start = self._tries.start_of(out, channel=channel, page=page, mine=mine)
+        past = [item for item in page.items if start and (at := time_of(item)) and at < start.least]
+        maybe = [item for item in page.items if item not in past and has_words(item, out.message)]
+        found = [item for item in maybe if item in mine and start and (at := time_of(item)) and at >= start.most]
+        # The topics of a forum share a page, and what was sent to the others before a restart is not known.
+        alone = not self._tries.rivals(out, channel=channel) and (not topic or self._tries.knows(out.key))
+        if len(found) == len(maybe) == 1 and alone:
             id = wire.word(found[0].get("id"))
             return Receipt(ids=(MessageId(id),) if id else ())
-        whole = len(page) < min(count, WHOLE_BELOW)
-        if not newer and (whole or (seen is not None and seen.reached_by(page, asked=count))):
+        whole = len(page.items) < min(count, WHOLE_BELOW)
+        if not maybe and (whole or past):
             return None
-        raise Refused(f"{what} cannot be told from its latest {len(page)} messages")
+        raise Refused(f"{what} cannot be told from its latest {len(page.items)} messages")
 
     @property
     def _reads(self) -> bool:
@@ -382,7 +398,6 @@ class ReturningAiBridge:
         stopped = bool(failed) and not isinstance(failed[-1], Refused | Unauthorized)
         if not looked and (stopped or (failed and skipped.issuperset(channels))):
             raise failed[-1]
-        self._seen |= looked
         seen = kept.after_look(looked, listed=channels, after=after, made=made, skipped=frozenset(skipped))
         return Polled(tuple(hooks), seen.to_text())
 

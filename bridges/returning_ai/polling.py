@@ -67,11 +67,14 @@ class Page:
     items: Sequence[Item]
     at: datetime
     """When, by the server's clock, to the second; by ours where its answer told no time."""
+    ahead: timedelta | None
+    """How far the server's clock is ahead of ours, about; None where its answer told no time."""
 
     @classmethod
     def of(cls, items: Sequence[Item], response: httpx.Response) -> Page:
         """The page of an answer."""
-        return cls(items, date_of(response) or heard_at(response))
+        told, heard = date_of(response), heard_at(response)
+        return cls(items, told or heard, None if told is None else told - heard)
 
 
 def heard_at(response: httpx.Response) -> datetime:

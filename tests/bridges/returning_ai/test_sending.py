@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import httpx
@@ -13,7 +16,7 @@ from starlette.types import ASGIApp
 
 from bridges.api import Outgoing
 from bridges.driver import drive
-from bridges.errors import Inexpressible, Refused, Unavailable
+from bridges.errors import Inexpressible, Refused, Unauthorized, Unavailable
 from bridges.model import Attachment, ConversationId, Message, MessageId
 from bridges.returning_ai.bridge import ReturningAiBridge, shortcode
 from bridges.returning_ai.sandbox import ReturningAiSandbox
@@ -58,17 +61,34 @@ class Side:
 
     def __init__(self, serve: Serve, client: httpx.AsyncClient, **changes: Any) -> None:
         self.now = FIXTURE_TIME
-        self.sandbox = ReturningAiSandbox(client=client, clock=lambda: self.now)
-        self.bridge = bridge_for(serve(self.sandbox.app), **{"poll_seconds": 5, **changes})
-        self.cursor = ""
+        self.sandbox = ReturningAiSandbox(client=client, clock=self.theirs)
+        self.url = serve(self.sandbox.app)
+        self.bridge = bridge_for(self.url, **{"poll_seconds": 5, **changes})
+        self.ahead_s = 0.0
+        """How far the sandbox's clock is ahead of ours."""
+        self.way_s = 0.05
+        """How long a request is on its way, and its answer."""
+        self.dated = True
+        """Whether answers tell the time, cut to the second."""
         self._client = client
 
-    async def run(self, flow: Any) -> Any:
-        return await drive(flow, send=self._client.send, auth=self.bridge.auth)
+    def theirs(self) -> datetime:
+        return self.now + timedelta(seconds=self.ahead_s)
 
-    async def look(self) -> None:
-        self.cursor = (await self.run(self.bridge.poll(self.cursor))).cursor
-        self.later()
+    async def send(self, request: httpx.Request) -> httpx.Response:
+        self.later(self.way_s)
+        response = await self._client.send(request)
+        del response.headers["date"]
+        if self.dated:
+            response.headers["date"] = format_datetime(self.theirs(), usegmt=True)
+        self.later(self.way_s)
+        return response
+
+    async def run(self, flow: Any) -> Any:
+        return await drive(flow, send=self.send, auth=self.bridge.auth, clock=lambda: self.now)
+
+    async def deliver(self, message: Outgoing) -> None:
+        await self.run(self.bridge.deliver(replace(message, began_at=self.now)))
 
     def later(self, seconds: float = 90) -> None:
         self.now += timedelta(seconds=seconds)
@@ -194,86 +214,182 @@ async def test_a_reaction_arrives_at_its_message(side: Side) -> None:
 # After an unknown outcome
 
 
-async def test_a_message_that_came_after_the_last_look_has_arrived(side: Side) -> None:
-    await side.sandbox.say("Ann", GENERAL, "good morning")
-    await side.look()
-    await side.run(side.bridge.deliver(out("deploy finished")))
-    receipt = await side.run(side.bridge.confirm(out("deploy finished")))
+def lose(side: Side, message: Outgoing) -> Outgoing:
+    """A send whose request was cut off before it arrived; returns it as it is asked about."""
+    begun = replace(message, began_at=side.now)
+    flow = side.bridge.deliver(begun)
+    next(flow)
+    with pytest.raises(Unavailable):
+        flow.throw(Unavailable("cut", maybe_sent=True))
+    return begun
+
+
+async def cut(side: Side, message: Outgoing) -> Outgoing:
+    """A send that arrived and whose answer was cut off; returns it as it is asked about."""
+    begun = replace(message, began_at=side.now)
+
+    async def send(request: httpx.Request) -> httpx.Response:
+        answer = await side.send(request)
+        if request.url.path.endswith("/send"):
+            raise httpx.ReadError("cut", request=request)
+        return answer
+
+    with pytest.raises(Unavailable) as caught:
+        await drive(side.bridge.deliver(begun), send=send, auth=side.bridge.auth, clock=lambda: side.now)
+    assert caught.value.maybe_sent
+    return begun
+
+
+async def by_hand(side: Side, text: str) -> None:
+    """Somebody writes as the member that is the sender."""
+    await side.sandbox.say("bridge", GENERAL, text)
+
+
+async def test_a_message_that_is_surely_of_later_than_its_send_has_arrived(side: Side) -> None:
+    side.way_s = 4
+    asked = await cut(side, out("deploy finished"))
+    receipt = await side.run(side.bridge.confirm(asked))
     assert receipt.ids == (side.sandbox.accepted[0].id,)
 
 
-async def test_a_message_that_is_not_there_since_the_last_look_has_not_arrived(side: Side) -> None:
-    await side.sandbox.say("Ann", GENERAL, "good morning")
-    await side.look()
-    lost = side.bridge.deliver(out("deploy finished"))
-    next(lost)
-    assert await side.run(side.bridge.confirm(out("deploy finished"))) is None
+async def test_earlier_sends_tell_the_clocks_apart_closely(side: Side) -> None:
+    await side.deliver(out("one", key="k0"))
+    side.later()
+    side.way_s = 0.1
+    asked = await cut(side, out("deploy finished"))
+    assert (await side.run(side.bridge.confirm(asked))).ids == (side.sandbox.accepted[1].id,)
 
 
-async def test_equal_words_of_before_the_last_look_are_not_taken_for_it(side: Side) -> None:
-    await side.run(side.bridge.deliver(out("deploy finished", key="yesterday")))
-    await side.look()
-    lost = side.bridge.deliver(out("other words"))
-    next(lost)
-    assert await side.run(side.bridge.confirm(out("other words"))) is None
-    assert side.sandbox.accepted[0].text == "deploy finished"
-
-
-async def test_equal_words_sent_lately_leave_the_doubt(side: Side) -> None:
-    await side.look()
-    await side.run(side.bridge.deliver(out("ok", key="first")))
-    lost = side.bridge.deliver(out("ok", key="second"))
-    next(lost)
+async def test_without_them_what_may_be_of_the_same_seconds_leaves_the_doubt(side: Side) -> None:
+    asked = await cut(side, out("deploy finished"))
     with pytest.raises(Refused, match="cannot be told"):
-        await side.run(side.bridge.confirm(out("ok", key="second")))
+        await side.run(side.bridge.confirm(asked))
+
+
+@pytest.mark.parametrize("ahead_s", [-3600, -2.5, 0, 2.5, 3600])
+@pytest.mark.parametrize("known", [False, True])
+async def test_equal_words_written_by_hand_before_are_never_taken_for_it(
+    ahead_s: float, known: bool, side: Side
+) -> None:
+    side.ahead_s = ahead_s
+    if known:
+        await side.deliver(out("one", key="k0"))
+        side.later()
+    for before_s in (0.05, 1, 7):
+        await by_hand(side, "ok")
+        side.later(before_s)
+        asked = lose(side, out("ok"))
+        with contextlib.suppress(Refused):
+            assert await side.run(side.bridge.confirm(asked)) is None
+        side.later()
+
+
+async def test_the_doubt_ends_a_few_seconds_before_the_send(side: Side) -> None:
+    await by_hand(side, "ok")
+    side.later(7)
+    assert await side.run(side.bridge.confirm(lose(side, out("ok")))) is None
+
+
+@pytest.mark.parametrize("ahead_s", [-3600, 0, 3600])
+async def test_a_message_that_is_not_there_has_not_arrived(ahead_s: float, side: Side) -> None:
+    side.ahead_s = ahead_s
+    await side.sandbox.say("Ann", GENERAL, "good morning")
+    side.later()
+    assert await side.run(side.bridge.confirm(lose(side, out("deploy finished")))) is None
+
+
+async def test_equal_words_that_were_sent_long_before_are_not_taken_for_it(side: Side) -> None:
+    await side.deliver(out("deploy finished", key="yesterday"))
+    side.later()
+    assert await side.run(side.bridge.confirm(lose(side, out("deploy finished")))) is None
+
+
+async def test_equal_words_sent_meanwhile_leave_the_doubt(side: Side) -> None:
+    asked = lose(side, out("ok", key="first"))
+    side.later()
+    await side.deliver(out("ok", key="second"))
+    with pytest.raises(Refused, match="cannot be told"):
+        await side.run(side.bridge.confirm(asked))
+
+
+async def test_equal_words_that_were_surely_not_sent_are_no_doubt(side: Side) -> None:
+    side.way_s = 4
+    side.sandbox.token, token = "another-token-0123456789", side.sandbox.token
+    with pytest.raises(Unauthorized):
+        await side.deliver(out("ok", key="refused"))
+    side.sandbox.token = token
+    asked = await cut(side, out("ok"))
+    assert (await side.run(side.bridge.confirm(asked))).ids
 
 
 async def test_equal_words_of_somebody_who_may_be_us_leave_the_doubt(side: Side) -> None:
-    await side.look()
-    lost = side.bridge.deliver(out("ok"))
-    next(lost)
+    asked = lose(side, out("ok"))
+    side.later()
     await side.sandbox.say("Ann", GENERAL, "ok")
     with pytest.raises(Refused, match="cannot be told"):
-        await side.run(side.bridge.confirm(out("ok")))
+        await side.run(side.bridge.confirm(asked))
 
 
-async def test_a_second_attempt_is_judged_by_what_was_seen_before_the_first(side: Side) -> None:
-    await side.look()
-    await side.run(side.bridge.deliver(out("once")))
-    await side.look()
-    lost = side.bridge.deliver(out("once"))
-    next(lost)
-    assert (await side.run(side.bridge.confirm(out("once")))).ids == (side.sandbox.accepted[0].id,)
+async def test_a_second_attempt_is_judged_by_the_beginning_of_the_first(side: Side) -> None:
+    side.way_s = 4
+    await cut(side, out("once"))
+    side.later()
+    asked = lose(side, out("once"))
+    assert (await side.run(side.bridge.confirm(asked))).ids == (side.sandbox.accepted[0].id,)
+
+
+async def test_after_a_restart_it_is_told_by_when_the_request_began(side: Side) -> None:
+    side.way_s = 4
+    asked = await cut(side, out("deploy finished"))
+    side.bridge = bridge_for(str(side.url), poll_seconds=5)
+    assert (await side.run(side.bridge.confirm(asked))).ids == (side.sandbox.accepted[0].id,)
+    with pytest.raises(Refused, match="cannot be told"):
+        await side.run(side.bridge.confirm(replace(asked, began_at=None)))
+
+
+async def test_after_a_restart_the_other_topics_of_a_forum_leave_the_doubt(side: Side) -> None:
+    side.way_s = 4
+    asked = await cut(side, out("deploy finished", to=ROADMAP))
+    assert (await side.run(side.bridge.confirm(asked))).ids
+    side.bridge = bridge_for(str(side.url), poll_seconds=5)
+    with pytest.raises(Refused, match="cannot be told"):
+        await side.run(side.bridge.confirm(asked))
+
+
+async def test_without_a_date_only_what_is_a_minute_away_is_told(side: Side) -> None:
+    side.dated = False
+    asked = await cut(side, out("deploy finished"))
+    with pytest.raises(Refused, match="cannot be told"):
+        await side.run(side.bridge.confirm(asked))
+    side.later(61)
+    assert await side.run(side.bridge.confirm(lose(side, out("deploy finished", key="k2")))) is None
 
 
 async def test_an_image_is_known_by_its_words_and_an_address_below(side: Side) -> None:
-    await side.look()
-    await side.run(side.bridge.deliver(with_images("the plan", "image/png")))
-    assert (await side.run(side.bridge.confirm(with_images("the plan", "image/png")))).ids
-    assert await side.run(side.bridge.confirm(with_images("the plan", "image/png", "image/png"))) is None
+    side.way_s = 4
+    asked = await cut(side, with_images("the plan", "image/png"))
+    assert (await side.run(side.bridge.confirm(asked))).ids
+    other = replace(with_images("the plan", "image/png", "image/png"), key="k2", began_at=asked.began_at)
+    assert await side.run(side.bridge.confirm(other)) is None
 
 
 async def test_a_page_that_does_not_reach_back_far_enough_leaves_the_doubt(
     serve: Serve, client: httpx.AsyncClient
 ) -> None:
     side = Side(serve, client, poll_count=3)
-    await side.sandbox.say("Ann", GENERAL, "good morning")
-    await side.look()
-    lost = side.bridge.deliver(out("lost"))
-    next(lost)
+    asked = lose(side, out("lost"))
+    side.later()
     for word in ("a", "b", "c"):
         await side.sandbox.say("Ann", GENERAL, word)
     with pytest.raises(Refused, match="cannot be told"):
-        await side.run(side.bridge.confirm(out("lost")))
+        await side.run(side.bridge.confirm(asked))
 
 
-async def test_only_so_many_sends_are_kept_in_mind(side: Side) -> None:
-    await side.look()
-    await side.run(side.bridge.deliver(out("the first")))
-    for number in range(TRIES_MOST):
-        next(side.bridge.deliver(out(key=f"later-{number}")))
-    with pytest.raises(Refused, match="cannot be told"):
-        await side.run(side.bridge.confirm(out("the first")))
+def test_only_so_many_sends_are_kept_in_mind() -> None:
+    bridge = bridge_for()
+    for number in range(TRIES_MOST + 1):
+        next(bridge.deliver(out(key=f"k{number}")))
+    assert [bridge._tries.knows(f"k{number}") for number in (0, 1, TRIES_MOST)] == [False, True, True]
 
 
 # Lists and operations
