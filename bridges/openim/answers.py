@@ -44,11 +44,11 @@ def check_answer(response: httpx.Response, *, what: str, hide: Iterable[str] = (
     envelope = envelope_of(response)
     if envelope is None:
         detail = WRONG_PLACE if response.status_code == 404 else ""
-        raise_for_status(response, what=what, detail=detail)
+        _raise_without_envelope(response, what=what, detail=detail)
         raise Garbled(f"{what}: the answer is not of the known shape (errCode); {WRONG_PLACE}")
     if envelope.errCode != 0:
         _raise_for_code(envelope, response=response, what=what, hide=tuple(hide))
-    raise_for_status(response, what=what)
+    _raise_without_envelope(response, what=what)
     return envelope.data
 
 
@@ -61,6 +61,13 @@ def data_of(response: httpx.Response, shape: type[W], *, what: str, hide: Iterab
     except ValidationError as error:
         fields = ", ".join(sorted({".".join(map(str, ("data", *e["loc"]))) for e in error.errors()}))
         raise Garbled(f"{what}: the answer is not of the known shape ({fields})") from error
+
+
+def _raise_without_envelope(response: httpx.Response, *, what: str, detail: str = "") -> None:
+    """As ``raise_for_status`` does, but a 500 in which OpenIM says nothing of an error leaves open what was done."""
+    if response.status_code == 500:
+        raise Unavailable(f"{what}: HTTP 500 without a word from OpenIM", retry_after=retry_after(response), maybe_sent=True)
+    raise_for_status(response, what=what, detail=detail)
 
 
 def _raise_for_code(envelope: wire.Envelope, *, response: httpx.Response, what: str, hide: tuple[str, ...]) -> NoReturn:

@@ -37,6 +37,7 @@ from bridges.responses import parse_json, raise_for_status
 
 EXAMPLES = "a user such as user/alice, or a group such as group/2839001122"
 REDIRECTS_MOST = 3
+CLOCK_OFF_MOST_S = 120
 PAGES_MOST = 10
 """Pages of stored messages in which one is looked for that is to be taken back."""
 _CONVERSATION = re.compile(r"(user|group)/[A-Za-z0-9._~%-]{1,192}")
@@ -96,8 +97,13 @@ class OpenIMBridge:
 
     def check(self, conversation: ConversationId) -> None:
         """See :meth:`bridges.api.Bridge.check`."""
-        if not _CONVERSATION.fullmatch(conversation):
+        place = Place.of(conversation)
+        normal = address_of("group" if place.is_group else "user", place.id)
+        if not _CONVERSATION.fullmatch(conversation) or Place.of(normal) != place:
             raise Refused(f"OpenIM has no such conversation; valid is {EXAMPLES}")
+        if normal != conversation:
+            # Its history and its routes go by the address, so there is one for each conversation.
+            raise Refused(f"OpenIM has one address for this conversation; valid is {normal}")
 
     def deliver(self, out: Outgoing) -> Flow[Receipt]:
         """See :meth:`bridges.api.Bridge.deliver`."""
@@ -155,7 +161,14 @@ class OpenIMBridge:
     def probe(self) -> Flow[str]:
         """See :meth:`bridges.api.Bridge.probe`: the token, the clock, and the user that sends."""
         settings = self._settings
-        at = yield from self._operations.server_time()
+        at, ours = yield from self._operations.clocks()
+        off_s = round((at - ours).total_seconds())
+        if abs(off_s) > CLOCK_OFF_MOST_S:
+            raise Refused(
+                f"OpenIM's clock says {at:%Y-%m-%d %H:%M:%S} UTC, this machine's {ours:%Y-%m-%d %H:%M:%S} UTC: they "
+                f"differ by {abs(off_s)} seconds, so messages would carry wrong times and tokens end too early or too "
+                "late; set the one that is wrong"
+            )
         if settings.account != settings.admin_user:
             user = yield from self._operations.user_info(settings.account)
             if user is None:
@@ -193,21 +206,24 @@ class OpenIMBridge:
         """The bytes of a file that somebody sent. Raises ``Refused`` for an address that is not the server's.
 
         A client may put any address into a message, one inside the operator's network too. So only the server itself
-        is asked, and the hosts of ``file_hosts``; where it redirects to its storage, that is followed.
+        is asked, and the hosts of ``file_hosts``. The server redirects to its storage, wherever that is; any other host
+        may redirect only to what could be asked by itself.
         """
+        own = {_origin(_url(self._settings.base_url)), _origin(_url(self._settings.files_url))} - {None}
+        allowed = own | {_origin(_url(host if "://" in host else f"https://{host}")) for host in self._settings.file_hosts}
         url = _url(attachment.ref)
-        own = {_place(self._settings.base_url), _place(self._settings.files_url)}
-        others = self._settings.file_hosts
-        if url is None or not (_place(attachment.ref) in own or url.host in others or _place(attachment.ref) in others):
+        if url is None or _origin(url) not in allowed:
             raise Refused("this file is not on the OpenIM server, and its host is not in the account's file_hosts")
         for _ in range(REDIRECTS_MOST + 1):
             response = yield httpx.Request("GET", url, extensions={**HARMLESS, ELSEWHERE: True})
             if not response.has_redirect_location:
                 raise_for_status(response, what="OpenIM file")
                 return response.content
-            url = _url(str(url.join(response.headers["location"])))
+            came_from, url = _origin(url), _joined(url, response.headers["location"])
             if url is None:
                 raise Refused("OpenIM file: the server redirects to something that is no address")
+            if came_from not in own and _origin(url) not in allowed:
+                raise Refused(f"OpenIM file: redirected to {url.host}, which is not in the account's file_hosts")
         raise Refused("OpenIM file: the server redirects in a circle")
 
     # Receiving
@@ -263,10 +279,17 @@ def _url(text: str) -> httpx.URL | None:
         url = httpx.URL(text)
     except httpx.InvalidURL:
         return None
-    return url if url.scheme in ("https", "http") and url.host else None
+    return url if url.scheme in ("https", "http") and url.host and not url.userinfo else None
 
 
-def _place(text: str) -> str:
-    """Host and port of an address, the port where it is not the usual one."""
-    url = _url(text)
-    return "" if url is None else url.netloc.decode("ascii").lower()
+def _joined(url: httpx.URL, location: str) -> httpx.URL | None:
+    """Where a redirect leads; None if that is no address."""
+    try:
+        return _url(str(url.join(location)))
+    except httpx.InvalidURL:
+        return None
+
+
+def _origin(url: httpx.URL | None) -> tuple[str, str, int | None] | None:
+    """Scheme, host and port, the port where it is not the usual one."""
+    return None if url is None else (url.scheme, url.host, url.port)

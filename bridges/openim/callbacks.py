@@ -29,6 +29,7 @@ from bridges.model import (
 from bridges.openim import wire
 from bridges.openim.auth import OPERATION_PREFIX
 from bridges.openim.content import marks_in
+from bridges.openim.puppets import may_answer
 from bridges.openim.settings import OpenIMSettings
 from bridges.responses import clean, parse_json
 from bridges.signing import fingerprint
@@ -91,8 +92,8 @@ class _Arrival:
         if group:
             place = Conversation(id=address_of("group", group), kind="group")
         else:
-            peer = said.sendID if not self._is_own(said.sendID) else wire.text_of(said.recvID)
-            if not peer or (not ours and not self._is_own(wire.text_of(said.recvID))):
+            peer = self._peer(said, ours=ours)
+            if not peer:
                 # Webhooks tell of every chat on the server: what two of its users say to each other is theirs.
                 return self.unsupported("message between two users")
             title = clean(wire.text_of(said.senderNickname)) if peer == said.sendID else ""
@@ -111,12 +112,28 @@ class _Arrival:
             ours=ours,
         )
 
+    def _peer(self, said: wire.MessageCallback, *, ours: bool) -> str:
+        """The other one in a conversation of two; empty if none of them is of this account."""
+        sender, receiver = said.sendID, wire.text_of(said.recvID)
+        if ours:
+            return receiver if self._may_send_as(sender) else sender
+        if self._is_account(sender):
+            # A person who is logged in with the account speaks for it, as in a group.
+            return receiver
+        return sender if self._is_own(receiver) else ""
+
+    def _is_account(self, user: str) -> bool:
+        return user in (self.settings.admin_user, self.settings.account)
+
     def _is_own(self, user: str) -> bool:
-        """Whether messages to this user are for this account."""
+        """Whether what is written to this user in private is for this account."""
         settings = self.settings
-        return user in (settings.admin_user, settings.account) or (
-            settings.puppets and user.startswith(settings.puppet_prefix)
-        )
+        return self._is_account(user) or (settings.puppets and may_answer(user, prefix=settings.puppet_prefix))
+
+    def _may_send_as(self, user: str) -> bool:
+        """Whether this account may have sent as this user, for a puppet's id can hold anything behind its prefix."""
+        settings = self.settings
+        return self._is_account(user) or (settings.puppets and user.startswith(settings.puppet_prefix))
 
     def _is_ours(self, said: wire.MessageCallback) -> bool:
         """Whether a Patchbay sent it.
@@ -126,7 +143,7 @@ class _Arrival:
         """
         if marks_in(said.ex) is not None or wire.text_of(said.operationID).startswith(OPERATION_PREFIX):
             return True
-        return self._is_own(said.sendID) and said.msgFrom != wire.FROM_USER
+        return self._may_send_as(said.sendID) and said.msgFrom != wire.FROM_USER
 
     def _message(self, said: wire.MessageCallback) -> Message | None:
         read = _read(said)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from bridges.api import Flow, Operation
+from bridges.api import RECEIVED_AT, Flow, Operation
 from bridges.errors import Garbled, Refused
 from bridges.model import ConversationId
 from bridges.openim import wire
@@ -148,16 +148,19 @@ class Operations:
         found = yield from self._calls.ask(wire.USERS_INFO, body, wire.UsersInfo, what="OpenIM user")
         return next((each for each in found.usersInfo or () if each.userID == user), None)
 
-    def server_time(self) -> Flow[datetime]:
-        """The server's clock."""
+    def clocks(self) -> Flow[tuple[datetime, datetime]]:
+        """What time it is on the server, and what time it was here when it said so."""
         what = "OpenIM server time"
-        millis = (yield from self._calls.ask(wire.SERVER_TIME, {}, wire.ServerTime, what=what)).serverTime
+        response = yield self._calls.request(wire.SERVER_TIME, {})
+        millis = data_of(response, wire.ServerTime, what=what, hide=self._calls.hidden()).serverTime
         if not 0 < millis < 2**47:
             raise Garbled(f"{what}: the answer is not of the known shape (data.serverTime)")
-        return datetime.fromtimestamp(millis / 1000, UTC)
+        ours: datetime = response.extensions[RECEIVED_AT]
+        return datetime.fromtimestamp(millis / 1000, UTC), ours
 
     def _time(self, words: Sequence[str]) -> Flow[str]:
-        return f"{(yield from self.server_time()):%Y-%m-%d %H:%M:%S} UTC"
+        at, _ = yield from self.clocks()
+        return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
     def _invite(self, words: Sequence[str]) -> Flow[str]:
         group, users = check_id(words[0], what="group"), [check_id(user, what="user") for user in words[1:]]

@@ -7,7 +7,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from bridges.api import Flow
-from bridges.model import Person
+from bridges.errors import BridgeError, Unavailable
+from bridges.model import AccountName, Person
 from bridges.openim import wire
 from bridges.openim.answers import check_answer, code_of
 from bridges.openim.calls import Calls
@@ -18,7 +19,12 @@ from bridges.signing import fingerprint
 KNOWN_MOST = 10_000
 NAME_MOST = 64
 
+TELEGRAM = AccountName("telegram")
+"""Whose people have puppets without an account in their ids, as has a person who is of no account."""
+
 _USUAL_ID = re.compile(r"[A-Za-z0-9_]{1,40}")
+_TELEGRAM_ID = re.compile(r"[0-9]{1,40}")
+_USUAL_ACCOUNT = re.compile(r"[A-Za-z0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,10 @@ class Puppets:
         )
 
     def prepare(self, author: Author) -> Flow[None]:
-        """See to it that a puppet is registered and has its present name."""
+        """See to it that a puppet is registered, and has its present name if the server takes it.
+
+        Each message carries name and picture as well, so one whose profile cannot be changed goes all the same.
+        """
         if not author.is_puppet or self._known.get(author.id) == author:
             return
         if author.id not in self._known:
@@ -64,8 +73,13 @@ class Puppets:
         about = {"userID": author.id, "nickname": author.nickname}
         if author.face_url:
             about["faceURL"] = author.face_url
-        response = yield self._calls.request(wire.UPDATE_USER, {"userInfo": about})
-        check_answer(response, what="OpenIM name of a puppet", hide=self._calls.hidden())
+        try:
+            response = yield self._calls.request(wire.UPDATE_USER, {"userInfo": about})
+            check_answer(response, what="OpenIM name of a puppet")
+        except Unavailable:
+            return  # tried again before the next message
+        except BridgeError:
+            pass  # a refusal stays one: it is not asked for again
         self._note(author)
 
     def register(self, author: Author) -> Flow[bool]:
@@ -92,11 +106,35 @@ class Puppets:
 
 
 def puppet_id(person: Person, *, prefix: str) -> str:
-    """A user id of letters, digits and ``_`` (https://docs.openim.io/restapi/apis/userManagement/userRegister)."""
-    return prefix + (person.id if _USUAL_ID.fullmatch(person.id) else fingerprint("puppet", person.id))
+    """A user id of letters, digits and ``_`` (https://docs.openim.io/restapi/apis/userManagement/userRegister).
+
+    Ids are one account's only, so that of a person who is not of Telegram holds the account. The account's part has no
+    ``_``, so that no two of them make the same id.
+    """
+    if _is_of_telegram(person):
+        return prefix + (person.id if _USUAL_ID.fullmatch(person.id) else fingerprint("puppet", person.id))
+    account = person.account or ""
+    if _USUAL_ACCOUNT.fullmatch(account) and _USUAL_ID.fullmatch(person.id):
+        readable = f"{prefix}{account}_{person.id}"
+        if len(readable) <= wire.USER_ID_MOST:
+            return readable
+    return prefix + fingerprint("puppet", person.id, account)
+
+
+def may_answer(user: str, *, prefix: str) -> bool:
+    """Whether an id looks like that of a Telegram person's puppet: what is written to it in private is for us.
+
+    The prefix alone would also take what is written to people who are called like it.
+    """
+    return user.startswith(prefix) and _TELEGRAM_ID.fullmatch(user.removeprefix(prefix)) is not None
+
+
+def _is_of_telegram(person: Person) -> bool:
+    return person.account in (None, TELEGRAM)
 
 
 def _nickname(person: Person, *, mark: str) -> str:
+    """The person's name with where they write from behind it; an empty mark leaves that out."""
     name = " ".join("".join(c if c.isprintable() else " " for c in clean(person.name)).split()) or person.id
-    end = f" ({mark})" if mark else ""
+    end = f" ({mark if _is_of_telegram(person) else person.account})" if mark else ""
     return name[: NAME_MOST - len(end)].rstrip() + end

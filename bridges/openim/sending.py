@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bridges.api import Flow, Outgoing
-from bridges.errors import BridgeError, Inexpressible, Unavailable
+from bridges.errors import BridgeError, Inexpressible, Refused, Unavailable
 from bridges.model import MessageId, Receipt
 from bridges.openim import wire
 from bridges.openim.answers import code_of, data_of
@@ -32,8 +33,12 @@ from bridges.openim.content import (
 )
 from bridges.openim.puppets import Author, Puppets
 from bridges.openim.settings import OpenIMSettings
+from bridges.responses import clean
 from bridges.signing import fingerprint
 
+WORDS = 0
+"""The number of the words among the parts; files count from 1. So it is the same with and without files: one that is
+not to be had any more is left out of the next attempt."""
 ATTEMPTS_MOST = 12
 """Earlier attempts that are asked about where a message has several parts."""
 LOOK_AGAIN_S = 5.0
@@ -71,12 +76,13 @@ class Sending:
             arrived, _ = yield from before_sending(self._arrived(out, place=place, author=author, before=out.attempt))
         yield from before_sending(self._puppets.prepare(author))
         ids: list[MessageId] = []
-        for number, part in enumerate(parts):
+        for place_in_row, part in enumerate(parts):
+            number = WORDS if isinstance(part, Text) else place_in_row + 1
             if number in arrived:
                 ids.extend(_ids(arrived[number]))
                 continue
             # A caption has to come behind its picture, also where both are of the past.
-            past = None if at is None else at + timedelta(milliseconds=number)
+            past = None if at is None else at + timedelta(milliseconds=place_in_row)
             rich, plain = yield from self._elements(part, out=out, number=number)
             sent = yield from self._send_part(
                 rich, plain=plain, out=out, number=number, place=place, author=author, at=past
@@ -118,19 +124,25 @@ class Sending:
         at: datetime | None,
     ) -> Flow[wire.Sent]:
         ex = marked(mark_of(out.key, part=number))
-        invited = False
+        invited, uninvited = False, None
         for turn in range(_turns_most(author, place=place, line=self._settings.server_line)):
             body = self._body(element, place=place, author=author, ex=ex, at=at)
             operation = send_operation(out.key, attempt=out.attempt, part=number, turn=turn)
             response = yield self._calls.sending(body, operation=operation)
             code = code_of(response)
             if code == wire.CODE_NOT_IN_GROUP and author.is_puppet and place.is_group and not invited:
-                yield from before_sending(self._puppets.bring_in(author, place.id))
+                try:
+                    yield from before_sending(self._puppets.bring_in(author, place.id))
+                except Refused as error:
+                    # Another process may have invited it just before: whether it is in is for the next answer to say.
+                    uninvited = error
                 invited = True
             elif code == wire.CODE_ARGS and plain is not None:
                 element, plain = plain, None
             else:
                 break
+        if code == wire.CODE_NOT_IN_GROUP and uninvited is not None:
+            raise uninvited
         return data_of(response, wire.Sent, what="OpenIM send", hide=self._calls.hidden(*_texts(element)))
 
     def _body(
@@ -230,11 +242,11 @@ class Sending:
         """The receipt if all of it arrived, None if it surely did not, or not all: the next attempt sends the rest."""
         place, author = Place.of(out.conversation), self._puppets.author(out.message.sender)
         arrived, failed = yield from self._arrived(out, place=place, author=author, before=out.attempt + 1)
-        missing = set(range(_count(out))) - arrived.keys()
+        missing = set(_numbers(out)) - arrived.keys()
         if missing:
             self._check_is_time(f"{out.key}/{out.attempt}", surely=missing <= failed)
             return None
-        return Receipt(ids=tuple(id for number in range(_count(out)) for id in _ids(arrived[number])))
+        return Receipt(ids=tuple(id for number in sorted(arrived, key=_place_in_row) for id in _ids(arrived[number])))
 
     def _check_is_time(self, attempt: str, *, surely: bool) -> None:
         """Raise ``Unavailable`` at the first look that finds nothing, unless the server says that it failed.
@@ -258,39 +270,60 @@ class Sending:
 
         First by the operationIDs of the requests, which is quick and sure as long as the server knows them, a day; then
         among the stored messages by the mark in ``ex``, which also tells their ids.
+
+        The words go last, so where they are the rest is there too, or was left out because it was not to be had any
+        more; what stood in for a file without words is looked for as well. A part has failed only if the last request
+        for it that may have left did: one before it can have been refused and repeated.
         """
-        several = _count(out) > 1
-        first = max(1, before - ATTEMPTS_MOST) if several else max(1, before - 1)
+        numbers = _numbers(out)
+        looked_for = numbers if WORDS in numbers else (*numbers, WORDS)
+        first = max(1, before - (ATTEMPTS_MOST if len(numbers) > 1 else 1))
         turns = _turns_most(author, place=place, line=self._settings.server_line)
         arrived: dict[int, Arrived] = {}
         failed: set[int] = set()
-        for number in range(_count(out)):
-            operations = [
-                send_operation(out.key, attempt=attempt, part=number, turn=turn) + again
-                for attempt in range(before - 1, first - 1, -1)
-                for turn in range(turns)
-                for again in ("", AGAIN)
-            ]
-            for operation in operations:
-                status = yield from self._calls.status_of(operation)
-                if status == wire.STATUS_SENDING:
-                    raise Unavailable("OpenIM is still sending the message")
-                if status == wire.STATUS_FAILED:
-                    failed.add(number)
+        for number in sorted(looked_for):
+            for attempt, turn in itertools.product(range(before - 1, first - 1, -1), range(turns)):
+                status = yield from self._status_of(send_operation(out.key, attempt=attempt, part=number, turn=turn))
                 if status == wire.STATUS_SENT:
                     arrived[number] = Arrived()
                     break
+                if status == wire.STATUS_FAILED and (attempt, turn) == (before - 1, turns - 1):
+                    failed.add(number)
+            if WORDS in arrived:
+                break
         logs = yield from self._calls.search(place, sender=author.id, pages_most=PAGES_MOST)
-        for number in range(_count(out)):
+        for number in looked_for:
             for found in logs:
                 if is_marked(found.chatLog.ex, key=out.key, part=number):
                     arrived[number] = Arrived(found.chatLog.clientMsgID)
                     break
+        if WORDS in arrived:
+            arrived = {number: arrived.get(number, Arrived()) for number in looked_for}
         return arrived, failed
 
+    def _status_of(self, operation: str) -> Flow[int]:
+        """What became of a request, or of its repetition with a renewed token. Raises ``Unavailable`` if it is on its
+        way."""
+        status = wire.STATUS_UNKNOWN
+        for id in (operation, operation + AGAIN):
+            said = yield from self._calls.status_of(id)
+            if said == wire.STATUS_SENDING:
+                raise Unavailable("OpenIM is still sending the message")
+            if said == wire.STATUS_SENT:
+                return said
+            status = max(status, said)
+        return status
 
-def _count(out: Outgoing) -> int:
-    return max(1, len(out.message.attachments) + bool(out.message.text))
+
+def _numbers(out: Outgoing) -> tuple[int, ...]:
+    """The parts that the message consists of as it was written, whether its files are to be had or not."""
+    files = tuple(range(1, len(out.message.attachments) + 1))
+    return files if files and not clean(out.message.text) else (*files, WORDS)
+
+
+def _place_in_row(number: int) -> tuple[bool, int]:
+    """Sorts the parts as they are sent: the words behind the files."""
+    return (number == WORDS, number)
 
 
 def _turns_most(author: Author, *, place: Place, line: wire.Line) -> int:

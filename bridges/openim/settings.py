@@ -12,7 +12,7 @@ from bridges.openim import wire
 
 PUPPET = "puppet"
 
-_HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?|\[[0-9a-fA-F:.]+\](:[0-9]{1,5})?")
+_HOST = re.compile(r"(http://)?([A-Za-z0-9.-]{1,253}|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?")
 
 
 class OpenIMSettings(AccountSettings):
@@ -59,7 +59,8 @@ class OpenIMSettings(AccountSettings):
     """Ours, not required: the API's address as clients reach it, where that is not ``base_url``: our files are found
     below it."""
     file_hosts: tuple[str, ...] = ()
-    """Ours, not required: hosts beside ``base_url`` from which files that people send are fetched."""
+    """Ours, not required: hosts beside ``base_url`` from which files that people send are fetched: by https at the
+    usual port, where neither another port nor ``http://`` stands with the host."""
     ignore_system: bool = False
     """Ours, not required: leave aside what other programs send through the API."""
     requests_per_minute: int = Field(default=0, ge=0)
@@ -96,7 +97,7 @@ class OpenIMSettings(AccountSettings):
     def _are_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for host in value:
             if not _HOST.fullmatch(host):
-                raise ValueError("must hold host names only; example: files.example.org")
+                raise ValueError("must hold host names only; example: files.example.org or http://files.example.org:9000")
         return tuple(host.lower() for host in value)
 
     @property

@@ -532,7 +532,10 @@ def test_every_failing_status_is_a_bridge_error(name: str, do: str) -> None:
             if status == 401:
                 assert isinstance(played.error, Unauthorized)
             if status in (408, 429, 500, 503):
-                assert isinstance(played.error, Unavailable) and not played.error.maybe_sent, (status, body)
+                # A 500 whose body says nothing to a bridge may leave open what was done, where that can be asked.
+                is_open = status == 500 and isinstance(bridge, Confirms)
+                assert isinstance(played.error, Unavailable), (status, body)
+                assert not played.error.maybe_sent or is_open, (status, body)
             if status in (502, 504):
                 assert isinstance(played.error, Unavailable) and played.error.maybe_sent, (status, body)
 
