@@ -66,7 +66,8 @@ def data_of(response: httpx.Response, shape: type[W], *, what: str, hide: Iterab
 def _raise_without_envelope(response: httpx.Response, *, what: str, detail: str = "") -> None:
     """As ``raise_for_status`` does, but a 500 in which OpenIM says nothing of an error leaves open what was done."""
     if response.status_code == 500:
-        raise Unavailable(f"{what}: HTTP 500 without a word from OpenIM", retry_after=retry_after(response), maybe_sent=True)
+        wait = retry_after(response)
+        raise Unavailable(f"{what}: HTTP 500 without a word from OpenIM", retry_after=wait, maybe_sent=True)
     raise_for_status(response, what=what, detail=detail)
 
 

@@ -210,7 +210,8 @@ class OpenIMBridge:
         may redirect only to what could be asked by itself.
         """
         own = {_origin(_url(self._settings.base_url)), _origin(_url(self._settings.files_url))} - {None}
-        allowed = own | {_origin(_url(host if "://" in host else f"https://{host}")) for host in self._settings.file_hosts}
+        listed = (host if "://" in host else f"https://{host}" for host in self._settings.file_hosts)
+        allowed = own | {_origin(_url(host)) for host in listed}
         url = _url(attachment.ref)
         if url is None or _origin(url) not in allowed:
             raise Refused("this file is not on the OpenIM server, and its host is not in the account's file_hosts")

@@ -97,7 +97,9 @@ class OpenIMSettings(AccountSettings):
     def _are_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for host in value:
             if not _HOST.fullmatch(host):
-                raise ValueError("must hold host names only; example: files.example.org or http://files.example.org:9000")
+                raise ValueError(
+                    "must hold host names only; example: files.example.org or http://files.example.org:9000"
+                )
         return tuple(host.lower() for host in value)
 
     @property
