@@ -53,6 +53,8 @@ class Past:
     """Its sender is always known, its text may be empty; ``reply_to`` is not used."""
     words: str
     """Its text without the line that quotes what it answers: the same whatever else is in the file."""
+    place: str
+    """Where it stands in the file, in words."""
     zoned: bool = True
     """False: the file says no time zone, the one that was given is used."""
 
@@ -162,11 +164,11 @@ class JsonLines:
                     return
                 if line.strip():
                     try:
-                        yield self._message(line)
+                        yield self._message(line, place=f"line {number}")
                     except ValueError as error:
                         yield Wrong(f"line {number}: {error}")
 
-    def _message(self, line: bytes) -> Entry:
+    def _message(self, line: bytes, *, place: str) -> Entry:
         try:
             record = parse_json(line)
         except Garbled as error:
@@ -187,12 +189,12 @@ class JsonLines:
         id, at = _id(record["id"], name="id"), self._time(record["at"])
         person = _person(_id(sender["id"], name="sender.id"), sender["name"])
         words = clean(text)
-        return Past(id, at, Message(text=words, sender=person), words)
+        return Past(id, at, Message(text=words, sender=person), words, place)
 
     def _time(self, value: object) -> datetime:
         if not isinstance(value, str):
             raise ValueError(f"at: must be a string such as {EXAMPLE_AT}, not {_type(value)}")
-        shown = _shown(value)
+        shown = shown_short(value)
         try:
             at = datetime.fromisoformat(value.strip())
         except ValueError as error:
@@ -240,13 +242,14 @@ class TelegramExport:
                 if number % HEARD_EVERY == 0:
                     read, before = file.tell(), read
                     heard(read - before)
+                place = f"message number {number} of the chat"
                 try:
-                    yield self._message(record, said)
+                    yield self._message(record, said, place=place)
                 except ValueError as error:
-                    yield Wrong(f"message number {number} of the chat: {error}")
+                    yield Wrong(f"{place}: {error}")
             heard(file.tell() - read)
 
-    def _message(self, record: object, said: OrderedDict[str, Message]) -> Entry:
+    def _message(self, record: object, said: OrderedDict[str, Message], *, place: str) -> Entry:
         if not isinstance(record, dict):
             raise ValueError(f"is no object but {_type(record)}")
         if record.get("type") == "service":
@@ -272,7 +275,7 @@ class TelegramExport:
             said.popitem(last=False)
         if original is not None:
             message = quoting(message, original=original)
-        return Past(f"{self._chat.id}/{own_id}", at, message, words, zoned)
+        return Past(f"{self._chat.id}/{own_id}", at, message, words, place, zoned)
 
     def _time(self, record: Mapping[str, object]) -> tuple[datetime, bool]:
         unix = record.get("date_unixtime")
@@ -280,8 +283,8 @@ class TelegramExport:
             try:
                 at = datetime.fromtimestamp(int(unix), UTC)
             except (ValueError, OverflowError, OSError) as error:
-                raise ValueError(f"date_unixtime: {_shown(str(unix))} is no time") from error
-            return _in_bounds(at, latest=self._latest, shown=_shown(str(unix))), True
+                raise ValueError(f"date_unixtime: {shown_short(str(unix))} is no time") from error
+            return _in_bounds(at, latest=self._latest, shown=shown_short(str(unix))), True
         value = record.get("date")
         try:
             at = datetime.fromisoformat(value if isinstance(value, str) else "")
@@ -344,8 +347,8 @@ def _chosen(path: Path, wanted: str | None) -> Chat:
     if len(found) == 1:
         return found[0]
     if found:
-        raise HistoryError(f"--chat: {len(found)} chats are called {_shown(wanted)}; take the id:\n{_list(found)}")
-    raise HistoryError(f"--chat: {path} holds no chat {_shown(wanted)}; there are:\n{_list(chats)}")
+        raise HistoryError(f"--chat: {len(found)} chats are called {shown_short(wanted)}; take the id:\n{_list(found)}")
+    raise HistoryError(f"--chat: {path} holds no chat {shown_short(wanted)}; there are:\n{_list(chats)}")
 
 
 def _list(chats: list[Chat]) -> str:
@@ -549,7 +552,7 @@ def _type(value: object) -> str:
     return "null" if value is None else _TYPES.get(type(value), "something else")
 
 
-def _shown(text: str) -> str:
+def shown_short(text: str) -> str:
     """A short value of a file as it may stand in a line on a terminal."""
     printable = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in clean(text[:60]))
     return f'"{printable}…"' if len(text) > 60 else f'"{printable}"'

@@ -19,11 +19,11 @@ from datetime import UTC, datetime
 from typing import Literal, TypeAlias
 
 from bot.accounts import ProviderAccount
-from bot.history import Heard, History, HistoryError, LeftOut, Past, Wrong
+from bot.history import Entry, Heard, History, HistoryError, LeftOut, Past, Wrong, shown_short
 from bot.retry import Again, Confirm, Dead, Hold, PauseAccount, after_failed_confirm, decide
 from bot.shaping import DEFAULT_TEMPLATE, shape
 from bot.store import Store, StoreError, Tx
-from bot.store.imports import PastOutcome, PastPart, Staged, StagedMessage
+from bot.store.imports import IdsOfFile, ImportState, PastOutcome, PastPart, PlacedId, Staged, StagedMessage
 from bridges.api import Capabilities, Imports, Outgoing
 from bridges.errors import BridgeError, Unauthorized, Unavailable
 from bridges.model import ConversationId, Message, Receipt
@@ -77,7 +77,7 @@ def survey(history: History, *, capabilities: Capabilities, heard: Heard) -> Sur
     found = Survey()
     wrong: list[str] = []
     more = 0
-    for entry in history.read(heard):
+    for entry in _entries(history, heard):
         if isinstance(entry, Wrong):
             if len(wrong) < WRONG_MOST:
                 wrong.append(f"{history.path}: {entry.words}")
@@ -105,9 +105,9 @@ def survey(history: History, *, capabilities: Capabilities, heard: Heard) -> Sur
 
 
 def chunks(history: History, *, capabilities: Capabilities) -> Iterator[list[StagedMessage]]:
-    """The messages of a file as they are to be sent, some hundreds at a time. Raises ``HistoryError``."""
+    """The messages of a file as they are to be sent, each once, some hundreds at a time. Raises ``HistoryError``."""
     chunk: list[StagedMessage] = []
-    for entry in history.read(lambda _: None):
+    for entry in _entries(history, lambda _: None):
         if isinstance(entry, Wrong):
             raise HistoryError(f"{history.path}: changed while it was read: {entry.words}")
         staged = entry if isinstance(entry, LeftOut) else _staged(entry, capabilities)
@@ -121,6 +121,34 @@ def chunks(history: History, *, capabilities: Capabilities) -> Iterator[list[Sta
         yield chunk
 
 
+def _entries(history: History, heard: Heard) -> Iterator[Entry]:
+    """What a file holds; a message that repeats another one is left out, one that only has its id is a mistake."""
+    with IdsOfFile() as ids:
+        for entry in history.read(heard):
+            yield _compared(entry, ids) if isinstance(entry, Past) else entry
+
+
+def _compared(past: Past, ids: IdsOfFile) -> Entry:
+    sender = past.message.sender
+    assert sender is not None
+    placed = PlacedId(past.id, past.place, past.at.timestamp(), sender.id, fingerprint(past.words))
+    first = ids.note(placed)
+    if first is None:
+        return past
+    differing = {
+        "another time": first.at != placed.at,
+        "another person": first.person != placed.person,
+        "other words": first.words != placed.words,
+    }
+    if not any(differing.values()):
+        return LeftOut("repeated")
+    other = ", ".join(name for name, differs in differing.items() if differs)
+    return Wrong(
+        f"{past.place}: id: {shown_short(past.id)} is that of {first.place} too, with {other};"
+        " give each message an id of its own"
+    )
+
+
 def _staged(past: Past, capabilities: Capabilities) -> StagedMessage | LeftOut:
     message = past.message
     if not message.text.strip():
@@ -130,7 +158,7 @@ def _staged(past: Past, capabilities: Capabilities) -> StagedMessage | LeftOut:
     return StagedMessage(
         id=past.id,
         at=past.at.timestamp(),
-        digest=fingerprint(message.sender.id, past.words),
+        digest=fingerprint(message.sender.id, past.at.isoformat(), past.words),
         payloads=tuple(part.model_dump_json(exclude_defaults=True) for part in parts),
     )
 
@@ -145,7 +173,7 @@ class Totals:
     new: int = 0
     known: int = 0
     changed: int = 0
-    """Known with other words; they are not sent again."""
+    """Known with another time, person or words; they are not sent."""
     changed_ids: list[str] = field(default_factory=list)
     """Some of those."""
 
@@ -240,8 +268,8 @@ class Importer:
         self._wait = wait or self._wait_or_stop
         self._jitter = jitter
         self._instance = ""
-        self.sent = 0
-        """Parts that arrived, in this run."""
+        self.ended: Counter[ImportState] = Counter()
+        """How many parts came to an end in this run, and to which."""
 
     async def run(self) -> End:
         """Send everything that waits. Raises ``StoreError``; what was under way is then asked about the next time."""
@@ -268,8 +296,13 @@ class Importer:
 
     async def _resolve(self) -> None:
         """Ask about everything whose end nobody knows: found under way, or left open before."""
+        # A person's wish to send again asks too: those that stay in doubt come up here once more.
+        self.ended["unknown"] = 0
         for row in await self._store.read(lambda tx: tx.imports.open(self._account.name, self._conversation)):
-            await self._settle(await self._found_out(row, questions=QUESTIONS_MOST if row.state == "sending" else 1))
+            outcome = await self._found_out(row, questions=QUESTIONS_MOST if row.state == "sending" else 1)
+            await self._settle(outcome)
+            if outcome.state != "new":
+                self.ended[outcome.state] += 1
 
     async def _found_out(self, row: PastPart, *, questions: int) -> PastOutcome:
         if not self._account.can_confirm:
@@ -343,6 +376,7 @@ class Importer:
                     raise _Ended(End("stopped"))
                 continue
             tries = 0
+            self.ended[done.state] += 1
             self._settled(1)
             refusals = refusals + 1 if done.state != "sent" else 0
             if refusals >= REFUSED_MOST:
@@ -432,8 +466,8 @@ class Importer:
             attempt=row.attempts,
         )
 
-    def _arrived(self, row: PastPart, receipt: Receipt) -> PastOutcome:
-        self.sent += 1
+    @staticmethod
+    def _arrived(row: PastPart, receipt: Receipt) -> PastOutcome:
         return PastOutcome(row.n, "sent", remote_ids=receipt.ids)
 
     async def _settle(self, outcome: PastOutcome) -> None:

@@ -6,9 +6,10 @@ import asyncio
 import fcntl
 import os
 import signal
+import sqlite3
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,12 +22,13 @@ import click
 from bot.accounts import ProviderAccount
 from bot.addresses import TELEGRAM, Address, AddressError, parse_address
 from bot.cli.common import Problem, opened, remembering, run_async, settings_of
-from bot.history import History, HistoryError, open_history
+from bot.history import History, HistoryError, open_history, shown_short
 from bot.imports import CHANGED_SHOWN, PEOPLE_MOST, End, Importer, Recalling, Survey, Totals, stage, survey
 from bot.relay import rule_of
 from bot.routing import Arrow
 from bot.settings import Settings, secrets
 from bot.store import Tx
+from bot.store.imports import ImportState
 from bot.store.sqlite import SqliteStore
 from bridges.api import Imports
 from bridges.errors import Refused
@@ -88,6 +90,8 @@ def import_history(
             found = survey(history, capabilities=provider.capabilities, heard=progress.add)
     except HistoryError as error:
         raise Problem(str(error)) from error
+    except sqlite3.Error as error:
+        raise Problem(_no_room(file, error)) from error
     except OSError as error:
         raise Problem(f"{file}: cannot be read ({error.strerror})") from error
     if not found.messages:
@@ -130,7 +134,7 @@ async def _import(
             totals = await _stage(store, account, history, found, target, write=False)
             _tell_totals(totals)
             click.echo("Nothing was sent or stored.")
-            return 0
+            return 1 if totals.changed else 0
         with _only_one(settings.store.path):
             totals = await _stage(store, account, history, found, target, write=True)
             _tell_totals(totals)
@@ -138,15 +142,20 @@ async def _import(
                 click.echo(f"{late} are older than what was sent before and come behind it", err=True)
             Recalling(store, account)
             with _Signals() as signals:
-                ended = await _send(store, account, target, wanted, signals)
+                ended, run = await _send(store, account, target, wanted, signals)
             counts = await store.read(lambda tx: tx.imports.count(account.name, target.conversation))
             refused, unknown = await store.read(lambda tx: _reasons(tx, target))
         left = counts["new"] + counts["sending"]
-        sent, doubt = counts["sent"], counts["unknown"]
-        click.echo(f"{sent} sent to {target}, {counts['refused']} refused, {doubt} in doubt, {left} left.")
+        click.echo(f"{_numbers(run, to=f' to {target}')}, {left} left.")
+        click.echo(f"Together with earlier runs: {_numbers(counts)}.")
         _tell("refused", refused, remedy="mend the reason, then add --resend-refused")
         _tell("in doubt, for it may have arrived", unknown, remedy="look there, then add --resend-unknown")
-        return _tell_end(ended, left=left, account=account.name, signals=signals, failed=bool(refused or unknown))
+        failed = bool(refused or unknown or totals.changed)
+        return _tell_end(ended, left=left, account=account.name, signals=signals, failed=failed)
+
+
+def _numbers(counts: Mapping[ImportState, int], *, to: str = "") -> str:
+    return f"{counts['sent']} sent{to}, {counts['refused']} refused, {counts['unknown']} in doubt"
 
 
 async def _stage(
@@ -165,11 +174,21 @@ async def _stage(
             )
         except HistoryError as error:
             raise Problem(str(error)) from error
+        except sqlite3.Error as error:
+            raise Problem(_no_room(history.path, error)) from error
+
+
+def _no_room(file: Path, error: sqlite3.Error) -> str:
+    return (
+        f"{file}: its ids cannot be compared ({error}); make room in the folder for temporary files,"
+        " or name another one in $SQLITE_TMPDIR"
+    )
 
 
 async def _send(
     store: SqliteStore, account: ProviderAccount, target: Address, wanted: _Wanted, signals: _Signals
-) -> End:
+) -> tuple[End, Mapping[ImportState, int]]:
+    """Send what waits; why that ended, and how many came to which end."""
     progress = _Progress("sending", length=0)
     importer = Importer(
         store=store,
@@ -186,7 +205,7 @@ async def _send(
     counts = await store.read(lambda tx: tx.imports.count(account.name, target.conversation))
     progress.length = counts["new"] + counts["sending"]
     with progress:
-        return await importer.run()
+        return await importer.run(), importer.ended
 
 
 # --- where to ------------------------------------------------------------------------------------------------
@@ -256,10 +275,11 @@ def _left_out(found: Survey, *, before: str) -> str:
 def _tell_totals(totals: Totals) -> None:
     click.echo(f"{totals.new} are new, {totals.known} known from before")
     if totals.changed:
-        shown = ", ".join(totals.changed_ids)
+        shown = ", ".join(shown_short(id) for id in totals.changed_ids)
         more = f" and {totals.changed - CHANGED_SHOWN} more" if totals.changed > CHANGED_SHOWN else ""
         click.echo(
-            f"{totals.changed} have an id that is known with other words and are not sent again: {shown}{more}",
+            f"{totals.changed} have an id that is known with another time, person or words, and are not sent:"
+            f" {shown}{more}; give new messages ids of their own",
             err=True,
         )
 

@@ -9,7 +9,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, Self, TypeAlias
 
 ImportState: TypeAlias = Literal["new", "sending", "sent", "refused", "unknown"]
 IMPORT_STATES: tuple[ImportState, ...] = ("new", "sending", "sent", "refused", "unknown")
@@ -22,7 +22,7 @@ class StagedMessage:
     id: str
     at: float
     digest: str
-    """A fingerprint of what was written: another one under the same id is another message."""
+    """A fingerprint of what was written, by whom and when: another one under the same id is another message."""
     payloads: tuple[str, ...] = field(repr=False)
     """Its parts, each a Message as JSON."""
 
@@ -35,7 +35,7 @@ class Staged:
     known: int = 0
     """Staged or sent before."""
     changed: tuple[str, ...] = ()
-    """Ids that are known with other words: what is there stays as it is."""
+    """Ids that are known with another time, person or words: what is there stays as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,52 @@ class PastOutcome:
     state: ImportState
     remote_ids: tuple[str, ...] = ()
     error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedId:
+    """An id in a file: where it stands, and what tells its message from another one."""
+
+    id: str
+    place: str
+    at: float
+    person: str
+    words: str
+    """A fingerprint of them."""
+
+
+class IdsOfFile:
+    """The ids that a file has shown while it is read, in memory that does not grow with them.
+
+    SQLite keeps them in a temporary file that is gone with the connection (https://sqlite.org/inmemorydb.html#temp_db,
+    2026-11). Any ``sqlite3.Error`` is about the room there.
+    """
+
+    def __init__(self) -> None:
+        self._db = sqlite3.connect("", isolation_level=None)
+        for statement in (
+            # Nothing here is to outlive the process, so nothing is written for the sake of that.
+            "PRAGMA journal_mode = OFF",
+            "PRAGMA synchronous = OFF",
+            "CREATE TABLE ids (id TEXT PRIMARY KEY, place TEXT NOT NULL, at REAL NOT NULL, person TEXT NOT NULL,"
+            " words TEXT NOT NULL) STRICT, WITHOUT ROWID",
+            "BEGIN",
+        ):
+            self._db.execute(statement)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+
+    def note(self, placed: PlacedId) -> PlacedId | None:
+        """Take an id in; returns the one that stood there first, or None if this is it."""
+        values = (placed.id, placed.place, placed.at, placed.person, placed.words)
+        if self._db.execute("INSERT OR IGNORE INTO ids VALUES (?, ?, ?, ?, ?)", values).rowcount:
+            return None
+        row = self._db.execute("SELECT id, place, at, person, words FROM ids WHERE id = ?", (placed.id,)).fetchone()
+        return PlacedId(*row)
 
 
 _OPEN = "state != 'sent'"

@@ -9,6 +9,7 @@ import os
 import re
 import resource
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -26,7 +27,7 @@ from click.testing import CliRunner, Result
 from bot.accounts import ProviderAccount
 from bot.cli import cli, main
 from bot.cli.common import Problem
-from bot.history import open_history
+from bot.history import HistoryError, open_history
 from bot.imports import (
     CHUNK,
     QUESTIONS_MOST,
@@ -41,6 +42,7 @@ from bot.imports import (
     survey,
 )
 from bot.store import Tx
+from bot.store.imports import IdsOfFile, PlacedId
 from bot.store.sqlite import SqliteStore
 from bridges.api import AccountSettings, Capabilities, Flow, Hook, Outgoing
 from bridges.errors import BridgeError, Garbled, Refused, Unauthorized, Unavailable
@@ -346,6 +348,42 @@ async def test_an_id_that_comes_again_with_other_words_is_told_and_not_sent(desk
     assert (totals.changed, totals.changed_ids) == (8, ["m0", "m1", "m2", "m3", "m4"])
     await desk.run()
     assert len(desk.texts) == 8
+
+
+async def test_an_id_that_comes_again_with_another_time_is_another_message(desk: Desk) -> None:
+    await desk.sent(record(1))
+    totals = await desk.stage(record(1, at=(START + timedelta(hours=1)).isoformat()), record(2))
+    assert (totals.new, totals.known, totals.changed_ids) == (1, 0, ["m1"])
+
+
+@pytest.mark.parametrize("write", [True, False])
+async def test_a_message_that_is_repeated_in_the_file_is_staged_once(desk: Desk, write: bool) -> None:
+    records = [record(1), *shuffled(CHUNK), record(1)]
+    assert await desk.stage(*records, write=write) == Totals(new=CHUNK)
+
+
+async def test_a_file_whose_ids_begin_to_clash_while_it_is_read_is_not_staged_further(desk: Desk) -> None:
+    with pytest.raises(HistoryError, match=r'changed while it was read: line 2: id: "m1" is that of line 1 too'):
+        await desk.stage(record(1), record(1, "other"))
+    assert await desk.counts() == {}
+
+
+async def test_a_run_counts_what_it_did_itself(desk: Desk) -> None:
+    bridge = desk.bridge
+    assert isinstance(bridge, AskableBridge)
+    await desk.sent(record(1), record(2))
+    bridge.before = {3: Refused("no"), 4: away()}
+    bridge.after = {5: cut()}
+    bridge.silent = [Garbled("?")] * 3
+    await desk.stage(*(record(n) for n in range(6)))
+    importer = desk.importer()
+    assert await importer.run() == End("done")
+    assert importer.ended == {"sent": 2, "refused": 1, "unknown": 1}
+    again = desk.importer()
+    assert await again.send_again("unknown") == 1
+    assert await again.run() == End("done")
+    assert again.ended == {"sent": 1, "unknown": 0}
+    assert await desk.counts() == {"sent": 5, "refused": 1}
 
 
 async def test_comparing_stages_nothing(desk: Desk) -> None:
@@ -690,7 +728,7 @@ def measure(folder: str, count: str) -> None:
         )
         importer = Importer(store=store, account=account, conversation=ROOM, stopping=asyncio.Event())
         assert await importer.run() == End("done")
-        assert importer.sent == bridge.requests == total
+        assert importer.ended["sent"] == bridge.requests == total
         await store.close()
 
     with (place / f"{total}.jsonl").open("w") as file:
@@ -784,6 +822,7 @@ def test_the_command_says_what_it_found_and_what_became_of_it(shell: Shell) -> N
         "left out: 1 messages without text",
         "4 are new, 0 known from before",
         "6 sent to im:room, 0 refused, 0 in doubt, 0 left.",
+        "Together with earlier runs: 6 sent, 0 refused, 0 in doubt.",
     ]
     assert shell.texts[:3] == ["Ann: text 0", "Ann: text 1", "Ann: text 2"]
 
@@ -794,6 +833,16 @@ def test_the_command_twice_is_the_same_as_once(shell: Shell) -> None:
     again = shell.imports("--to", "im:room")
     assert "0 are new, 5 known from before" in again
     assert len(shell.texts) == 5
+
+
+def test_the_last_lines_tell_the_numbers_of_this_run_and_apart_those_of_all(shell: Shell) -> None:
+    write_lines(shell.file, [record(n) for n in range(5)])
+    shell.imports("--to", "im:room")
+    write_lines(shell.file, [record(n) for n in range(8)])
+    assert shell.imports("--to", "im:room").splitlines()[-2:] == [
+        "3 sent to im:room, 0 refused, 0 in doubt, 0 left.",
+        "Together with earlier runs: 8 sent, 0 refused, 0 in doubt.",
+    ]
 
 
 def test_a_dry_run_sends_and_stages_nothing(shell: Shell) -> None:
@@ -817,6 +866,81 @@ def test_every_mistake_of_a_file_is_told_before_anything_is_sent(shell: Shell) -
     assert shell.texts == []
     write_lines(shell.file, [record(1)])
     assert "1 are new" in shell.imports("--to", "im:room")
+
+
+CLASHES: dict[str, tuple[Json, str]] = {
+    "time": ({"at": "2025-03-04T10:11:12Z"}, "another time"),
+    "person": ({"sender": {"id": "u2", "name": "Ann"}}, "another person"),
+    "words": ({"text": "other"}, "other words"),
+    "no words": ({"text": " "}, "other words"),
+    "all": (
+        {"at": "2025-03-04T10:11:12Z", "sender": {"id": "u2", "name": "Bob"}, "text": "other"},
+        "another time, another person, other words",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "words"), CLASHES.values(), ids=CLASHES)
+@pytest.mark.parametrize("more", [[], ["--dry-run"]], ids=["run", "dry run"])
+def test_an_id_that_comes_twice_in_a_file_for_two_messages_is_a_mistake_of_the_file(
+    shell: Shell, change: Json, words: str, more: list[str]
+) -> None:
+    write_lines(shell.file, [record(0), record(1), record(2), {**record(1), **change}])
+    assert shell.problem("import-history", "im", shell.file, "--to", "im:room", *more) == (
+        f'{shell.file}: line 4: id: "m1" is that of line 2 too, with {words}; give each message an id of its own'
+    )
+    assert not (shell.folder / "p.sqlite3").exists()
+    assert shell.texts == []
+
+
+def test_a_number_and_its_digits_are_one_id(shell: Shell) -> None:
+    write_lines(shell.file, [record(1, id=1), record(2, id="1")])
+    assert 'line 2: id: "1" is that of line 1 too' in shell.problem("import-history", "im", shell.file)
+
+
+def test_what_repeats_another_message_of_the_file_is_left_out_and_told(shell: Shell) -> None:
+    same_time = (START + timedelta(seconds=1)).astimezone(ZoneInfo("Asia/Tokyo")).isoformat()
+    renamed = {"id": "u1", "name": "Ann B."}
+    write_lines(shell.file, [record(1), record(2), record(1), record(1, at=same_time, sender=renamed)])
+    said = shell.imports("--to", "im:room").splitlines()
+    assert "2 messages of 1 person" in said[1]
+    assert said[2:4] == ["left out: 2 repeated", "2 are new, 0 known from before"]
+    assert shell.texts == ["Ann: text 1", "Ann: text 2"]
+    again = shell.imports("--to", "im:room").splitlines()
+    assert again[2:4] == ["left out: 2 repeated", "0 are new, 2 known from before"]
+
+
+def test_an_id_that_comes_twice_in_an_export_is_told_by_where_the_messages_stand(shell: Shell) -> None:
+    exported(shell)
+    chat = json.loads(shell.file.read_text())
+    chat["messages"] += [{**chat["messages"][0], "id": 8}, {**chat["messages"][0], "text": "other"}]
+    shell.file.write_text(json.dumps(chat))
+    assert shell.problem("import-history", "im", shell.file, "--to", "im:room") == (
+        f'{shell.file}: message number 3 of the chat: id: "1234567890/7" is that of message number 1 of the chat too,'
+        " with other words; give each message an id of its own"
+    )
+
+
+@pytest.mark.parametrize("when", ["reading", "staging"])
+def test_no_room_for_the_list_of_ids_is_told_with_the_remedy(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    room, note = (0 if when == "reading" else 3), IdsOfFile.note
+
+    def full(self: IdsOfFile, placed: PlacedId) -> PlacedId | None:
+        nonlocal room
+        room -= 1
+        if room < 0:
+            raise sqlite3.OperationalError("database or disk is full")
+        return note(self, placed)
+
+    monkeypatch.setattr(IdsOfFile, "note", full)
+    write_lines(shell.file, [record(n) for n in range(3)])
+    assert shell.problem("import-history", "im", shell.file, "--to", "im:room") == (
+        f"{shell.file}: its ids cannot be compared (database or disk is full); make room in the folder for temporary"
+        " files, or name another one in $SQLITE_TMPDIR"
+    )
+    assert shell.texts == []
 
 
 def test_of_many_mistakes_the_first_are_told_and_the_others_counted(shell: Shell) -> None:
@@ -910,12 +1034,17 @@ def test_an_exported_chat_goes_to_the_conversation_it_is_linked_to(shell: Shell)
     )
 
 
-def test_changed_words_are_told_by_their_ids(shell: Shell) -> None:
+def test_messages_under_known_ids_are_told_and_make_the_exit_code_1(shell: Shell) -> None:
     write_lines(shell.file, [record(n) for n in range(7)])
     shell.imports("--to", "im:room")
     write_lines(shell.file, [record(n, "edited") for n in range(7)])
-    said = shell.imports("--to", "im:room")
-    assert "7 have an id that is known with other words and are not sent again: m0, m1, m2, m3, m4 and 2 more" in said
+    for more in ([], ["--dry-run"]):
+        said = shell.imports("--to", "im:room", *more, code=1)
+        assert (
+            "7 have an id that is known with another time, person or words, and are not sent:"
+            ' "m0", "m1", "m2", "m3", "m4" and 2 more; give new messages ids of their own'
+        ) in said
+    assert len(shell.texts) == 7
 
 
 def test_older_ones_that_come_late_are_told(shell: Shell) -> None:
@@ -947,7 +1076,10 @@ def test_refused_ones_are_counted_by_reason_and_go_again_when_told(
     assert "1 sent to im:room, 2 refused, 0 in doubt, 0 left." in said
     monkeypatch.setitem(PROVIDERS, "keeping", AskableBridge)
     assert "2 refused: Keeping: muted" in shell.imports("--to", "im:room", code=1)
-    assert "3 sent to im:room, 0 refused" in shell.imports("--to", "im:room", "--resend-refused")
+    assert shell.imports("--to", "im:room", "--resend-refused").splitlines()[-2:] == [
+        "2 sent to im:room, 0 refused, 0 in doubt, 0 left.",
+        "Together with earlier runs: 3 sent, 0 refused, 0 in doubt.",
+    ]
 
 
 def test_doubtful_ones_are_told_and_go_again_only_when_told(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.store import Store, Tx
-from bot.store.imports import IMPORT_STATES, PastOutcome, PastPart, Staged, StagedMessage
+from bot.store.imports import IMPORT_STATES, IdsOfFile, PastOutcome, PastPart, PlacedId, Staged, StagedMessage
 
 A, C = "im", "group/1"
 
@@ -57,6 +57,15 @@ async def test_comparing_says_what_staging_would_do_and_adds_nothing(store: Stor
     compared = [message("a"), message("b", digest="e"), message("c")]
     assert await store.read(lambda tx: tx.imports.compare(A, C, compared)) == Staged(1, 1, ("b",))
     assert await counts(store) == {"new": 2}
+
+
+def test_an_id_of_a_file_is_remembered_with_what_stood_there_first() -> None:
+    first = PlacedId("a", "line 1", 1.5, "u1", "w")
+    with IdsOfFile() as ids:
+        assert ids.note(first) is None
+        assert ids.note(PlacedId("b", "line 2", 1.5, "u1", "w")) is None
+        assert ids.note(PlacedId("a", "line 3", 2.5, "u2", "x")) == first
+        assert ids.note(PlacedId("a", "line 4", 1.5, "u1", "w")) == first
 
 
 async def test_each_conversation_is_an_import_of_its_own(store: Store) -> None:
