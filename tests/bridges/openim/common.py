@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 
 from bridges.api import Flow, Hook, Outgoing
 from bridges.driver import drive
-from bridges.model import ConversationId, Event, Message, Person, PersonId
+from bridges.model import AccountName, ConversationId, Event, Message, Person, PersonId
 from bridges.openim.bridge import OpenIMBridge
 from bridges.openim.sandbox import GROUP_ID, OpenIMSandbox
 from bridges.openim.settings import OpenIMSettings
@@ -26,6 +26,7 @@ from bridges.testing import FIXTURE_TIME
 SECRET = "hook-secret-0123456789"
 GROUP = f"group/{GROUP_ID}"
 ANN = Person(id=PersonId("420017"), name="Ann Lee")
+CLUB = AccountName("club")
 Serve = Callable[[ASGIApp], str]
 
 

@@ -21,7 +21,7 @@ from bridges.model import Deleted, Event, Received, Unsupported, events_from_jso
 from bridges.openim import wire
 from bridges.openim.sandbox import OpenIMSandbox
 from bridges.testing import FIXTURE_TIME, read_hook
-from tests.bridges.openim.common import ANN, GROUP, SECRET, Running, Serve, bridge_for, hook_of, out
+from tests.bridges.openim.common import ANN, CLUB, GROUP, SECRET, Running, Serve, bridge_for, hook_of, out
 
 LINES: tuple[wire.Line, ...] = ("stable", "main")
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -70,6 +70,40 @@ async def test_an_answer_to_a_puppet_arrives_from_who_wrote_it(serve: Serve, cli
         ("user/alice", True),
         ("user/alice", False),
     ]
+
+
+@pytest.mark.parametrize("user", ["tg_realperson", "tg_club_17", "tg_", "tg_4200x17", "xtg_420017"])
+def test_what_is_written_in_private_to_a_user_who_is_only_called_like_a_puppet_is_not_ours(user: str) -> None:
+    event = decoded({**SINGLE, "recvID": user}, send_as="puppet")
+    assert isinstance(event, Unsupported) and event.name == "message between two users"
+    told = {"callbackCommand": wire.AFTER_REVOKE, "conversationID": f"si_alice_{user}", "seq": 7, "userID": "alice"}
+    assert isinstance(decoded(told, send_as="puppet"), Unsupported)
+
+
+@pytest.mark.parametrize("sender", ["tg_420017", "tg_realperson"])
+def test_what_a_client_of_a_puppets_id_writes_to_another_user_is_not_ours(sender: str) -> None:
+    assert isinstance(decoded({**SINGLE, "sendID": sender, "recvID": "bob"}, send_as="puppet"), Unsupported)
+
+
+async def test_the_echo_of_any_puppets_private_message_is_of_the_conversation_with_its_receiver(
+    serve: Serve, client: httpx.AsyncClient
+) -> None:
+    world = Running(serve, client, OpenIMSandbox(), send_as="puppet")
+    await world.deliver(to="user/alice", sender=ANN.model_copy(update={"account": CLUB}))
+    (echo,) = world.events
+    assert isinstance(echo, Received)
+    assert (echo.conversation.id, echo.ours) == ("user/alice", True)
+
+
+@pytest.mark.parametrize("send_as", ["imAdmin", "alice", "puppet"])
+async def test_what_a_person_writes_who_is_logged_in_with_the_account_arrives_in_the_conversation_with_the_other(
+    send_as: str, serve: Serve, client: httpx.AsyncClient
+) -> None:
+    world = Running(serve, client, OpenIMSandbox(), send_as=send_as)
+    await world.sandbox.say("alice" if send_as == "alice" else "imAdmin", "user/bob", "by hand")
+    (event,) = world.events
+    assert isinstance(event, Received)
+    assert (event.conversation.id, event.conversation.title, event.ours) == ("user/bob", "", False)
 
 
 async def test_a_picture_that_a_member_sends_can_be_fetched(serve: Serve, client: httpx.AsyncClient) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -12,7 +12,7 @@ import pytest
 
 from bridges.api import Answered
 from bridges.driver import drive
-from bridges.errors import Inexpressible, Refused, Unauthorized, Unavailable
+from bridges.errors import BridgeError, Inexpressible, Refused, Unauthorized, Unavailable
 from bridges.faults import Faults, Mode
 from bridges.model import (
     Attachment,
@@ -29,9 +29,10 @@ from bridges.model import (
 from bridges.openim import wire
 from bridges.openim.auth import OPERATION_PREFIX, send_operation
 from bridges.openim.content import SNAPSHOT, is_marked, mark_of, marked, marks_in
+from bridges.openim.puppets import puppet_id
 from bridges.openim.sandbox import GROUP_ID, OpenIMSandbox
 from bridges.testing import FIXTURE_TIME, play
-from tests.bridges.openim.common import ANN, GROUP, SECRET, Running, Serve, bridge_for, out
+from tests.bridges.openim.common import ANN, CLUB, GROUP, SECRET, Running, Serve, Time, bridge_for, out
 
 LINES: tuple[wire.Line, ...] = ("stable", "main")
 
@@ -446,6 +447,91 @@ async def test_a_puppet_that_the_server_has_forgotten_is_made_again(serve: Serve
     assert len(world.sandbox.accepted) == 2
 
 
+async def test_two_processes_that_invite_one_puppet_both_send(serve: Serve, client: httpx.AsyncClient) -> None:
+    world = Running(serve, client, OpenIMSandbox(), send_as="puppet")
+    other = bridge_for(world.url, send_as="puppet")
+    both_wait = asyncio.Barrier(2)
+
+    async def together(request: httpx.Request) -> httpx.Response:
+        if request.url.path == wire.INVITE:
+            await both_wait.wait()
+        return await client.send(request)
+
+    flows = [(world.bridge, out(sender=ANN, key="k1")), (other, out(sender=ANN, key="k2"))]
+    async with asyncio.timeout(10):
+        receipts = await asyncio.gather(
+            *(drive(each.deliver(message), send=together, auth=each.auth, clock=world.clock) for each, message in flows)
+        )
+    assert {receipt.ids[0] for receipt in receipts} == {message.id for message in world.sandbox.accepted}
+    assert world.sandbox.groups[GROUP_ID].members.count("tg_420017") == 1
+    assert world.sandbox.reused == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(404),
+        refusal(20001),
+        refusal(1002),
+        refusal(500),
+        httpx.Response(502),
+        httpx.Response(200, text="<html>"),
+        Unavailable("cut", maybe_sent=True),
+    ],
+    ids=["404", "20001", "1002", "500", "502", "nonsense", "cut"],
+)
+def test_a_puppet_whose_name_cannot_be_changed_sends_all_the_same(answer: httpx.Response | BridgeError) -> None:
+    bridge = bridge_for(send_as="puppet")
+    played = play(bridge.deliver(out(sender=ANN)), token(), refusal(1102), answer, sent(), auth=bridge.auth)
+    assert played.result.ids == ("c1",)
+    assert json.loads(played.requests[-1].content)["senderNickname"] == "Ann Lee (TG)"
+
+
+@pytest.mark.parametrize(("answer", "calls"), [(refusal(20001), 1), (httpx.Response(503), 2)])
+def test_a_name_that_was_refused_is_not_tried_again_and_one_that_met_a_busy_server_is(
+    answer: httpx.Response, calls: int
+) -> None:
+    bridge = bridge_for(send_as="puppet")
+    play(bridge.deliver(out(sender=ANN)), token(), refusal(1102), answer, sent(), auth=bridge.auth)
+    again = [refusal(1102), answer, sent()] if calls == 2 else [sent()]
+    played = play(bridge.deliver(out(sender=ANN, key="k2")), *again, auth=bridge.auth)
+    assert played.result.ids == ("c1",)
+    assert len(played.requests) == len(again)
+
+
+async def test_people_with_the_same_id_in_two_places_are_two_puppets(serve: Serve, client: httpx.AsyncClient) -> None:
+    world = Running(serve, client, OpenIMSandbox(), send_as="puppet")
+    bob = Person(id=ANN.id, name="Bob", account=CLUB)
+    for number, person in enumerate((ANN, bob, ANN.model_copy(update={"account": "telegram"}))):
+        await world.deliver(sender=person, key=f"k{number}")
+    assert [(message.sender, message.nickname) for message in world.sandbox.accepted] == [
+        ("tg_420017", "Ann Lee (TG)"),
+        ("tg_club_420017", "Bob (club)"),
+        ("tg_420017", "Ann Lee (TG)"),
+    ]
+    assert world.sandbox.users["tg_420017"].nickname == "Ann Lee (TG)"
+    assert world.sandbox.users["tg_club_420017"].nickname == "Bob (club)"
+
+
+def test_no_two_people_make_one_puppet_and_each_id_is_of_letters_digits_and_underscores() -> None:
+    accounts = (None, "club", "a", "a_b", "a-b", "x" * 32)
+    ids = ("420017", "b_c", "c", "a@b", "", "club_420017x", "y" * 40)
+    made = [
+        puppet_id(Person(id=PersonId(id), name="N", account=account), prefix="tg_")
+        for account in accounts
+        for id in ids
+    ]
+    assert len(set(made)) == len(made)
+    assert all(len(id) <= wire.USER_ID_MOST and id.replace("_", "").isalnum() and id.isascii() for id in made)
+
+
+async def test_without_a_mark_no_puppet_has_one(serve: Serve, client: httpx.AsyncClient) -> None:
+    world = Running(serve, client, OpenIMSandbox(), send_as="puppet", puppet_mark="")
+    for number, account in enumerate((None, CLUB)):
+        await world.deliver(sender=ANN.model_copy(update={"account": account}), key=f"k{number}")
+    assert [message.nickname for message in world.sandbox.accepted] == ["Ann Lee", "Ann Lee"]
+
+
 async def test_without_a_person_the_admin_sends(serve: Serve, client: httpx.AsyncClient) -> None:
     world = Running(serve, client, OpenIMSandbox(), send_as="puppet")
     await world.deliver()
@@ -837,6 +923,128 @@ async def test_a_probe_says_that_the_clocks_differ(serve: Serve, client: httpx.A
     with pytest.raises(Unauthorized, match="clocks"):
         await world.run(world.bridge.probe())
     assert len(world.paths()) <= 4
+
+
+@pytest.mark.parametrize(("off_s", "is_right"), [(0, True), (119, True), (-119, True), (121, False), (-10_800, False)])
+async def test_a_probe_compares_the_servers_clock_with_ours(
+    off_s: int, is_right: bool, serve: Serve, client: httpx.AsyncClient
+) -> None:
+    world = Running(serve, client, OpenIMSandbox())
+    world.sandbox.clock = Time(FIXTURE_TIME + timedelta(seconds=off_s))
+    if is_right:
+        assert "OpenIM accepts imAdmin" in await world.run(world.bridge.probe())
+    else:
+        with pytest.raises(Refused, match=f"this machine's 2026-01-02 03:04:05 UTC: they differ by {abs(off_s)} sec"):
+            await world.run(world.bridge.probe())
+
+
+@pytest.mark.parametrize(
+    ("address", "normal"),
+    [
+        ("group/%32839001122", GROUP),
+        ("user/%61lice", "user/alice"),
+        ("user/a%2fb", "user/a%2Fb"),
+        ("user/50%", "user/50%25"),
+        ("user/%7Ebob", "user/~bob"),
+    ],
+)
+def test_an_address_in_another_form_than_its_own_is_refused_with_that(address: str, normal: str) -> None:
+    bridge = bridge_for()
+    bridge.check(ConversationId(normal))
+    with pytest.raises(Refused) as caught:
+        bridge.check(ConversationId(address))
+    assert str(caught.value).endswith(f"valid is {normal}")
+
+
+def test_an_address_whose_normal_form_is_too_long_is_refused_with_an_example() -> None:
+    with pytest.raises(Refused, match="user/alice"):
+        bridge_for().check(ConversationId("user/" + "%" * 192))
+
+
+# Where files are fetched from
+
+HOSTS = ("cdn.example", "files.example:8443", "http://old.example", "http://older.example:8080")
+
+
+def fetched(ref: str, *answers: httpx.Response, **changes: Any) -> Any:
+    bridge = bridge_for(file_hosts=HOSTS, **changes)
+    return play(bridge.fetch(attachment("file").model_copy(update={"ref": ref})), *answers)
+
+
+@pytest.mark.parametrize(
+    "ref",
+    [
+        "https://im.example:10002/object/x",
+        "https://IM.example:10002/object/x",
+        "https://storage.example/api/object/x",
+        "https://cdn.example/x",
+        "https://cdn.example:443/x",
+        "https://files.example:8443/x",
+        "http://old.example/x",
+        "http://older.example:8080/x",
+    ],
+)
+def test_a_file_is_fetched_from_the_server_and_from_what_is_listed(ref: str) -> None:
+    played = fetched(ref, httpx.Response(200, content=b"x"), files_url="https://storage.example/api")
+    assert played.result == b"x"
+
+
+@pytest.mark.parametrize(
+    "ref",
+    [
+        "https://cdn.example:22/x",
+        "http://cdn.example/x",
+        "http://cdn.example:443/x",
+        "https://files.example/x",
+        "http://files.example:8443/x",
+        "https://old.example/x",
+        "http://older.example/x",
+        "http://im.example:10002/x",
+        "https://im.example/x",
+        "https://user:pass@im.example:10002/x",
+        "https://im.example:10002@evil.example/x",
+        "https://evil.example#@im.example:10002/",
+        "https://sub.cdn.example/x",
+        "http://169.254.169.254/latest",
+        "ftp://cdn.example/x",
+        "",
+    ],
+)
+def test_a_file_elsewhere_on_another_port_or_in_plain_http_is_refused_and_not_asked_for(ref: str) -> None:
+    played = fetched(ref)
+    assert isinstance(played.error, Refused) and played.requests == ()
+
+
+def moved(to: str) -> httpx.Response:
+    return httpx.Response(302, headers={"Location": to})
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        "http://169.254.169.254/latest/meta-data",
+        "http://cdn.example/x",
+        "https://cdn.example:22/x",
+        "//evil.example/x",
+        "https://user:pass@cdn.example/x",
+        "file:///etc/passwd",
+        "https://[",
+    ],
+)
+def test_a_listed_host_may_redirect_only_to_what_is_listed(to: str) -> None:
+    played = fetched("https://cdn.example/x", moved(to))
+    assert isinstance(played.error, Refused) and len(played.requests) == 1
+
+
+@pytest.mark.parametrize("to", ["/y", "https://files.example:8443/y", "https://im.example:10002/object/y"])
+def test_a_listed_host_may_redirect_to_another_listed_one(to: str) -> None:
+    assert fetched("https://cdn.example/x", moved(to), httpx.Response(200, content=b"y")).result == b"y"
+
+
+def test_the_storage_that_the_server_redirects_to_may_not_redirect_on() -> None:
+    played = fetched("https://im.example:10002/object/x", moved("http://10.0.0.9/x"), moved("http://10.0.0.1/admin"))
+    assert isinstance(played.error, Refused)
+    assert [str(request.url) for request in played.requests][1:] == ["http://10.0.0.9/x"]
 
 
 async def test_a_busy_server_is_waited_for_as_long_as_it_asks(serve: Serve, client: httpx.AsyncClient) -> None:
