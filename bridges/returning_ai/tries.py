@@ -21,9 +21,13 @@ from bridges.signing import fingerprint
 
 TRIES_MOST = 100
 """Sends that are kept in mind."""
-BEFORE, BEHIND = timedelta(seconds=1), timedelta(seconds=3)
+BEFORE, BEHIND = timedelta(seconds=2), timedelta(seconds=3)
 """How far the clock of the messages may be before and behind what a ``Date`` says of it: cut to the second, kept for a
 second, on its way, or of another machine."""
+SLACK = timedelta(seconds=0.25)
+"""How much older than its send a message has to be to be surely older: the machines over there may differ."""
+CLOSE = timedelta(minutes=10)
+"""How long a send tells how far the clocks are apart: one of them may be set meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +88,8 @@ class Tries:
         if began is None:
             return None
         rough = (-LATE, LATE) if page.ahead is None else (page.ahead - BEFORE, page.ahead + BEHIND)
-        close = self._ahead(channel=channel, mine=mine)
-        if close is not None and close[0] <= close[1] and close[0] <= rough[1] and rough[0] <= close[1]:
+        close = self._ahead(channel=channel, mine=mine, since=began - CLOSE)
+        if close is not None and close[0] <= rough[1] and rough[0] <= close[1]:
             return Start(began + close[0], began + close[1])
         return Start(began + rough[0], began + rough[1])
 
@@ -94,7 +98,7 @@ class Tries:
         known = [at for at in (out.began_at, tried.began if tried else None) if at is not None]
         return min(known, default=None)
 
-    def _ahead(self, *, channel: str, mine: Sequence[Item]) -> tuple[timedelta, timedelta] | None:
+    def _ahead(self, *, channel: str, mine: Sequence[Item], since: datetime) -> tuple[timedelta, timedelta] | None:
         """How far the clock of the messages is ahead of ours, at least and at most, by sends that are listed."""
         times: dict[str, list[datetime]] = {}
         for item in mine:
@@ -109,11 +113,14 @@ class Tries:
             (times[each.what][0] - each.answered, times[each.what][0] - each.began + coarse)
             for each in sent
             if each.began is not None
+            and each.began >= since
             and each.answered is not None
             and len(times.get(each.what, ())) == 1
             and sum(other.what == each.what for other in sent) == 1
         ]
-        return (max(span[0] for span in spans), min(span[1] for span in spans)) if spans else None
+        least, most = max((span[0] for span in spans), default=LATE), min((span[1] for span in spans), default=-LATE)
+        # Where they contradict each other a clock was set; where there are none, so do the ends.
+        return (least - coarse - SLACK, most) if least <= most else None
 
 
 def has_words(item: Item, message: Message) -> bool:

@@ -284,6 +284,35 @@ async def test_equal_words_written_by_hand_before_are_never_taken_for_it(
         side.later()
 
 
+async def test_an_arrival_within_the_same_moment_is_never_taken_for_missing(side: Side) -> None:
+    await side.deliver(out("one", key="k0"))
+    side.way_s = 0.0003  # what is written of a time is cut to the millisecond
+    for number in range(12):
+        side.later(1.00017)
+        asked = await cut(side, out(f"line {number}", key=f"k-{number}"))
+        with contextlib.suppress(Refused):
+            assert await side.run(side.bridge.confirm(asked)) is not None
+
+
+async def test_a_clock_that_was_set_meanwhile_tells_nothing(side: Side) -> None:
+    side.way_s = 1
+    await side.deliver(out("one", key="k0"))
+    side.ahead_s = 30
+    await side.deliver(out("two", key="k2"))
+    asked = await cut(side, out("deploy finished"))
+    with pytest.raises(Refused, match="cannot be told"):
+        await side.run(side.bridge.confirm(asked))
+
+
+async def test_a_send_of_long_ago_tells_nothing_of_the_clocks(side: Side) -> None:
+    await side.deliver(out("one", key="k0"))
+    side.later(3600)
+    side.way_s = 0.1
+    asked = await cut(side, out("deploy finished"))
+    with pytest.raises(Refused, match="cannot be told"):
+        await side.run(side.bridge.confirm(asked))
+
+
 async def test_the_doubt_ends_a_few_seconds_before_the_send(side: Side) -> None:
     await by_hand(side, "ok")
     side.later(7)
