@@ -464,7 +464,6 @@ async def test_two_processes_that_invite_one_puppet_both_send(serve: Serve, clie
         )
     assert {receipt.ids[0] for receipt in receipts} == {message.id for message in world.sandbox.accepted}
     assert world.sandbox.groups[GROUP_ID].members.count("tg_420017") == 1
-    assert world.sandbox.reused == []
 
 
 @pytest.mark.parametrize(
@@ -516,11 +515,8 @@ async def test_people_with_the_same_id_in_two_places_are_two_puppets(serve: Serv
 def test_no_two_people_make_one_puppet_and_each_id_is_of_letters_digits_and_underscores() -> None:
     accounts = (None, "club", "a", "a_b", "a-b", "x" * 32)
     ids = ("420017", "b_c", "c", "a@b", "", "club_420017x", "y" * 40)
-    made = [
-        puppet_id(Person(id=PersonId(id), name="N", account=account), prefix="tg_")
-        for account in accounts
-        for id in ids
-    ]
+    people = [Person(id=PersonId(id), name="N", account=account) for account in accounts for id in ids]
+    made = [puppet_id(person, prefix="tg_") for person in people]
     assert len(set(made)) == len(made)
     assert all(len(id) <= wire.USER_ID_MOST and id.replace("_", "").isalnum() and id.isascii() for id in made)
 
