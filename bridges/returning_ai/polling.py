@@ -73,7 +73,10 @@ class Page:
     @classmethod
     def of(cls, items: Sequence[Item], response: httpx.Response) -> Page:
         """The page of an answer."""
-        told, heard = date_of(response), heard_at(response)
+        heard = heard_at(response)
+        told = date_of(response)
+        if told is not None and abs(told - heard) > FURTHEST:
+            told = None  # no clock at all
         return cls(items, told or heard, None if told is None else told - heard)
 
 
@@ -87,9 +90,9 @@ def date_of(response: httpx.Response) -> datetime | None:
     """The ``Date`` of an answer (RFC 9110, 6.6.1): the server's clock, to the second; None where it tells none."""
     try:
         at = parsedate_to_datetime(response.headers.get("date", ""))
-    except ValueError:
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
 def seen_in(page: Sequence[Item], *, before: Seen = NOTHING) -> Seen:

@@ -579,6 +579,23 @@ def test_a_channel_that_fails_does_not_keep_the_others_from_their_turn() -> None
     assert list(Cursor.from_text(played.result.cursor).channels) == ["a"]
 
 
+@pytest.mark.parametrize(
+    ("date", "made"),
+    [
+        ("Fri, 02 Jan 2026 03:00:00 GMT", "2026-01-02T03:00:00+00:00"),
+        ("Fri, 02 Jan 2026 03:00:00 -0000", "2026-01-02T03:00:00+00:00"),
+        ("", "2026-01-02T03:04:05+00:00"),
+        ("yesterday", "2026-01-02T03:04:05+00:00"),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", "2026-01-02T03:04:05+00:00"),
+        ("Fri, 31 Dec 9999 23:59:59 -0100", "2026-01-02T03:04:05+00:00"),
+    ],
+)
+def test_the_first_look_is_kept_by_the_servers_clock_where_it_tells_one(date: str, made: str) -> None:
+    bridge = bridge_for(poll_seconds=5, poll_channels=["a"], sender_ids=["u1"])
+    played = play(bridge.poll(""), httpx.Response(200, headers={"date": date}, json=_EMPTY))
+    assert Cursor.from_text(played.result.cursor).made == datetime.fromisoformat(made)
+
+
 def test_a_server_that_is_away_is_asked_once() -> None:
     bridge = bridge_for(poll_seconds=5, poll_channels=["a", "b", "c"], sender_ids=["u1"])
     played = play(bridge.poll(""), Unavailable("gone"))
