@@ -6,6 +6,7 @@ nothing is decided about it.
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
@@ -34,7 +35,6 @@ AHEAD = timedelta(days=1)
 """Clocks may differ; what is further ahead is no message of the past."""
 HEARD_EVERY = 500
 EXAMPLE_AT = "2025-03-04T10:11:12Z"
-_BOM = b"\xef\xbb\xbf"
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -134,6 +134,8 @@ def open_history(path: Path, *, chat: str | None, zone: tzinfo, now: datetime) -
     if not path.is_file():
         raise HistoryError(f"{path}: is not a file" if path.exists() else f"{path}: there is no such file")
     with _opened(path) as file:
+        if _is_wide(file):
+            raise HistoryError(f"{path}: is written in UTF-16 or UTF-32; save it as UTF-8")
         telegram = _is_telegram(file)
     if not telegram:
         if chat is not None:
@@ -172,7 +174,7 @@ class JsonLines:
         try:
             record = parse_json(line)
         except Garbled as error:
-            raise ValueError("is not JSON") from error
+            raise ValueError("is not JSON" if _is_utf8(line) else "is not in UTF-8; save the file as that") from error
         if not isinstance(record, dict):
             raise ValueError(f"is no JSON object, as in {_EXAMPLE}")
         for name in ("id", "at", "sender", "text"):
@@ -309,6 +311,14 @@ class TelegramExport:
 # --- which file, which chat ----------------------------------------------------------------------------------
 
 
+def _is_wide(file: BinaryIO) -> bool:
+    """Whether characters take two or four bytes: by the byte order mark, or by the zeros beside the first ones."""
+    start = file.tell()
+    head = file.read(4)
+    file.seek(start)
+    return head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\x00" in head
+
+
 def _is_telegram(file: BinaryIO) -> bool:
     """By the first name that only one of the two has; what is neither is read as JSON Lines, which says why not."""
     depth = 0
@@ -326,7 +336,7 @@ def _is_telegram(file: BinaryIO) -> bool:
         pass
     # An object over several lines can only have been meant as an export.
     file.seek(0)
-    return file.readline(16).removeprefix(_BOM).strip() == b"{"
+    return file.readline(16).removeprefix(codecs.BOM_UTF8).strip() == b"{"
 
 
 def _chosen(path: Path, wanted: str | None) -> Chat:
@@ -338,17 +348,26 @@ def _chosen(path: Path, wanted: str | None) -> Chat:
         )
     if wanted is None:
         if len(chats) == 1:
-            return chats[0]
+            return _with_id(path, chats[0])
         raise HistoryError(
             f"{path}: holds {len(chats)} chats; choose one by --chat with its id or name:\n{_list(chats)}"
         )
     found = [chat for chat in chats if wanted in (chat.id, str(chat.telegram_id))]
     found = found or [chat for chat in chats if chat.name.casefold() == wanted.casefold()]
     if len(found) == 1:
-        return found[0]
+        return _with_id(path, found[0])
     if found:
         raise HistoryError(f"--chat: {len(found)} chats are called {shown_short(wanted)}; take the id:\n{_list(found)}")
     raise HistoryError(f"--chat: {path} holds no chat {shown_short(wanted)}; there are:\n{_list(chats)}")
+
+
+def _with_id(path: Path, chat: Chat) -> Chat:
+    # Without it the messages of two such chats would be taken for one another's.
+    if not chat.id:
+        raise HistoryError(
+            f"{path}: does not say the id of the chat {shown_short(chat.name)}; export it anew in Telegram Desktop"
+        )
+    return chat
 
 
 def _list(chats: list[Chat]) -> str:
@@ -363,17 +382,22 @@ def _counted(chat: Chat) -> str:
 
 
 def _chats(path: Path) -> list[Chat]:
-    """Every chat of an export. Of one that is all of the file only the head is read."""
+    """Every chat of an export. Of one that is all of the file only the head is read, if it says what the chat is."""
     found: list[Chat] = []
+    alone = False
+    whole: dict[str, str] = {}
     head: dict[str, str] = {}
     starts: dict[Literal["chats", "left_chats"], int] = {"chats": 0, "left_chats": 0}
     count = 0
     with _opened(path) as file, _json_of(path):
         for prefix, event, value in ijson.parse(_Mended(file), use_float=True):
             if prefix == "messages" and event == "start_array":
-                return [Chat("", head.get("id", ""), head.get("name", ""), head.get("type", ""))]
-            if event in ("string", "number") and prefix in ("id", "name", "type"):
-                head[prefix] = _name(str(value))
+                alone = True
+            if event in ("string", "number", "null") and prefix in ("id", "name", "type"):
+                whole[prefix] = "" if value is None else _name(str(value))
+            if alone:
+                if len(whole) == 3:
+                    break
                 continue
             section, inside, rest = prefix.partition(".list.item")
             if not inside or (section != "chats" and section != "left_chats"):
@@ -390,6 +414,8 @@ def _chats(path: Path) -> list[Chat]:
                     made = Chat(section, id, name, type, start=starts[section], count=count)
                     found.append(made)
                     starts[section] += count
+    if alone:
+        return [Chat("", whole.get("id", ""), whole.get("name", ""), whole.get("type", ""))]
     return found
 
 
@@ -567,7 +593,7 @@ def _opened(path: Path) -> BinaryIO:
         file = path.open("rb")
     except OSError as error:
         raise HistoryError(f"{path}: cannot be read ({error.strerror})") from error
-    if file.read(len(_BOM)) != _BOM:
+    if file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
         file.seek(0)
     return file
 
@@ -591,6 +617,14 @@ def _lines(file: BinaryIO, heard: Heard) -> Iterator[bytes | None]:
 
 
 _ESCAPES = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|[\s\S])")
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 class _Mended:

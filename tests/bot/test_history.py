@@ -186,7 +186,16 @@ def test_a_line_without_end_is_not_read_to_its_end(tmp_path: Path) -> None:
 def test_bytes_that_are_not_utf_8_are_a_mistake_of_their_line(tmp_path: Path) -> None:
     path = tmp_path / "h.jsonl"
     path.write_bytes(json.dumps(GOOD).encode() + b'\n{"id": "\xff"}\n')
-    assert entries(path)[1:] == [Wrong("line 2: is not JSON")]
+    assert entries(path)[1:] == [Wrong("line 2: is not in UTF-8; save the file as that")]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"])
+@pytest.mark.parametrize("content", [GOOD, {"id": 1, "messages": []}], ids=["JSON Lines", "export"])
+def test_a_file_with_wide_characters_is_told_by_its_encoding(tmp_path: Path, encoding: str, content: Json) -> None:
+    path = tmp_path / "h.jsonl"
+    path.write_bytes(json.dumps(content).encode(encoding))
+    with pytest.raises(HistoryError, match=r"h\.jsonl: is written in UTF-16 or UTF-32; save it as UTF-8$"):
+        opened(path)
 
 
 def test_what_was_read_is_told_in_bytes(lines: Write) -> None:
@@ -385,6 +394,37 @@ def test_an_export_that_was_cut_off_is_told_without_its_texts(export: Write) -> 
 
 def test_of_an_export_with_one_chat_that_is_taken(full: Write) -> None:
     assert [past(entry).id for entry in entries(full(("Ann", 5, [SAID])))] == ["5/7"]
+
+
+HEAD: Json = {"name": "Ops", "type": "private_supergroup", "id": 1234567890}
+
+
+@pytest.mark.parametrize("before", [[], ["id"], ["name", "type"]], ids=["nothing", "id", "name and type"])
+def test_the_head_of_an_export_may_stand_behind_its_messages(tmp_path: Path, before: list[str]) -> None:
+    path = tmp_path / "result.json"
+    head = {key: HEAD[key] for key in before}
+    path.write_text(json.dumps({**head, "messages": [{**SAID, "name": "x", "chats": {"list": [{}]}}], **HEAD}))
+    chat = opened(path).chat
+    assert chat is not None
+    assert (chat.telegram_id, str(chat)) == (-1001234567890, "Ops (id 1234567890)")
+    assert [past(entry).id for entry in entries(path)] == ["1234567890/7"]
+
+
+@pytest.mark.parametrize("id", [{}, {"id": None}, {"id": " "}], ids=["none", "null", "blank"])
+def test_a_chat_without_an_id_is_told(tmp_path: Path, id: Json) -> None:
+    path = tmp_path / "result.json"
+    head = {"name": "Ops", "type": "private_group", **id}
+    for content in ({**head, "messages": [SAID]}, {"chats": {"list": [{**head, "messages": [SAID]}]}}):
+        path.write_text(json.dumps(content))
+        with pytest.raises(HistoryError, match='does not say the id of the chat "Ops"; export it anew'):
+            opened(path)
+
+
+def test_of_an_export_with_one_chat_only_the_head_is_read_to_know_it(export: Write) -> None:
+    path = export(SAID, name=None)
+    path.write_text(path.read_text().partition('"hello"')[0])
+    chat = opened(path).chat
+    assert chat is not None and chat.id == "1234567890"
 
 
 def test_of_several_chats_one_has_to_be_chosen(full: Write) -> None:
