@@ -32,6 +32,9 @@ class Mode(StrEnum):
 
 #: How long ``nothing`` holds on to a client that does not give up.
 NOTHING_S = 35.0
+DELAY_MOST_S = 60.0
+RETRY_AFTER_MOST_S = 3600
+REMAINING_MOST = 1_000_000
 
 
 def _json_too_many(retry_after_s: int) -> Answer:
@@ -41,6 +44,23 @@ def _json_too_many(retry_after_s: int) -> Answer:
 
 def _json_server_error() -> Answer:
     return {"content-type": "application/json"}, b'{"error": "internal server error"}'
+
+
+def check_parameters(
+    *, delay_s: float | None = None, retry_after_s: int | None = None, remaining: int | None = None
+) -> None:
+    """Raise ``ValueError`` unless those that are given are numbers within their bounds."""
+    # NaN is beside every comparison, so the good ones are asked for.
+    if delay_s is not None and not 0 <= delay_s <= DELAY_MOST_S:
+        raise ValueError(f"delay_s must be a number of seconds from 0 to {DELAY_MOST_S:.0f}")
+    if retry_after_s is not None and not _is_whole(retry_after_s, least=0, most=RETRY_AFTER_MOST_S):
+        raise ValueError(f"retry_after_s must be a whole number of seconds from 0 to {RETRY_AFTER_MOST_S}")
+    if remaining is not None and not _is_whole(remaining, least=1, most=REMAINING_MOST):
+        raise ValueError(f"remaining must be a whole number of requests from 1 to {REMAINING_MOST}")
+
+
+def _is_whole(value: float, *, least: int, most: int) -> bool:
+    return least <= value <= most and value == int(value)
 
 
 class Faults:
@@ -86,15 +106,13 @@ class Faults:
         retry_after_s: int | None = None,
         remaining: int | None = None,
     ) -> None:
-        """Set the mode and its parameters at once; what is not given stays, except that ``remaining`` is reset."""
-        if delay_s is not None and not delay_s >= 0:
-            raise ValueError("delay_s must not be negative")
-        if retry_after_s is not None and retry_after_s < 0:
-            raise ValueError("retry_after_s must not be negative")
-        if remaining is not None and remaining < 1:
-            raise ValueError("remaining must be at least 1")
+        """Set the mode and its parameters at once; what is not given stays, except that ``remaining`` is reset.
+
+        ``ValueError`` for an unknown mode, and as :func:`check_parameters` says.
+        """
+        check_parameters(delay_s=delay_s, retry_after_s=retry_after_s, remaining=remaining)
         self.mode = mode
-        self.remaining = remaining
+        self.remaining = None if remaining is None else int(remaining)
         if delay_s is not None:
             self.delay_s = float(delay_s)
         if retry_after_s is not None:

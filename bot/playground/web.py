@@ -44,6 +44,7 @@ from bot.playground.bodies import Wrong, number_of, text_of
 from bot.playground.emulator.server import control_app
 from bot.playground.emulator.world import WorldError
 from bot.store import StoreError
+from bridges.faults import check_parameters
 
 if TYPE_CHECKING:
     from bot.playground.main import Playground
@@ -200,6 +201,10 @@ async def _switch(playground: Playground, body: Json) -> Json:
     more = {key: body[key] for key in ("delay_s", "retry_after_s", "remaining") if body.get(key) is not None}
     if not all(type(value) in (int, float) for value in more.values()):
         raise Wrong("delay_s, retry_after_s and remaining are numbers")
+    try:
+        check_parameters(**more)
+    except ValueError as error:
+        raise Wrong(str(error)) from error
     try:
         return await playground.switch(name, MODES.get(mode, mode), **more)
     except ValueError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -128,13 +129,50 @@ async def test_nothing_lasts_until_the_client_gives_up(
     assert inside.bodies == []
 
 
-async def test_unknown_modes_and_odd_parameters_are_refused(faults: Faults) -> None:
+def test_an_unknown_mode_is_refused(faults: Faults) -> None:
     with pytest.raises(ValueError, match="explode"):
         faults.mode = "explode"
-    for wrong in ({"delay_s": -1}, {"retry_after_s": -1}, {"remaining": 0}):
-        with pytest.raises(ValueError, match="must"):
-            faults.configure("slow", **wrong)
     assert faults.mode is Mode.OK
+
+
+PARAMETERS = {
+    "delay_s": ("a number of seconds from 0 to 60", (0, 0.5, 60), (-1, 60.1, math.inf, -math.inf, math.nan, 10**400)),
+    "retry_after_s": (
+        "a whole number of seconds from 0 to 3600",
+        (0, 2.0, 3600),
+        (-1, 1.5, 3601, math.inf, -math.inf, math.nan, 1e308),
+    ),
+    "remaining": (
+        "a whole number of requests from 1 to 1000000",
+        (1, 2.0, 10**6),
+        (0, 1.5, 10**6 + 1, math.inf, -math.inf, math.nan, 1e308),
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "bad"), [(n, w, bad) for n, (w, _, wrong) in PARAMETERS.items() for bad in wrong]
+)
+def test_a_number_out_of_bounds_is_refused_in_words_and_changes_nothing(
+    faults: Faults, name: str, words: str, bad: float
+) -> None:
+    before = faults.to_json()
+    with pytest.raises(ValueError, match=f"^{name} must be {words}$"):
+        faults.configure("slow", **{name: bad})  # type: ignore[arg-type]
+    assert faults.to_json() == before
+
+
+@pytest.mark.parametrize(("name", "good"), [(n, good) for n, (_, right, _) in PARAMETERS.items() for good in right])
+def test_a_number_within_bounds_is_taken(faults: Faults, name: str, good: float) -> None:
+    faults.configure("slow", **{name: good})  # type: ignore[arg-type]
+    assert faults.to_json()[name] == good
+
+
+async def test_a_number_of_seconds_stands_in_the_answer_without_a_fraction(
+    faults: Faults, server: LoopbackServer, http: httpx.AsyncClient
+) -> None:
+    faults.configure("too_many", retry_after_s=2.0)  # type: ignore[arg-type]
+    assert (await http.get(server.url)).headers["retry-after"] == "2"
 
 
 async def test_down_refuses_connections_and_up_takes_the_same_port(

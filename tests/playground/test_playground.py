@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -29,14 +29,16 @@ from bot.playground.emulator import Emulator
 from bot.playground.folder import LOG, MARKER, PORTS, WORLD, Folder, FolderError
 from bot.playground.hosting import LoopbackServer
 from bot.playground.live import WAITING_MOST, Hub
-from bot.playground.main import said_of
+from bot.playground.main import Playground, said_of
 from bot.playground.process import LOG_BYTES_MOST, Log, environment
+from bot.playground.side import Side
 from bot.playground.tour import STEPS, Tour
 from bot.playground.views import message_view, telegram_view
-from bot.playground.web import FILES, PAGE, refusal
+from bot.playground.web import ACTIONS, FILES, PAGE, refusal
 from bot.routing import Incoming, Kind, Router, parse_route
 from bridges.api import Edits, Outgoing
 from bridges.driver import drive
+from bridges.faults import Faults, Mode
 from bridges.model import ConversationId, Message
 from bridges.registry import PROVIDERS
 
@@ -80,6 +82,57 @@ def test_what_belongs_to_this_machine_is_let_in(method: str, headers: dict[str, 
 )
 def test_another_host_or_a_page_from_elsewhere_is_refused(method: str, headers: dict[str, str]) -> None:
     assert refusal(method, headers)
+
+
+# --- the switch
+
+
+class SwitchOnly:
+    """Of a playground only a side and its switch."""
+
+    modes = ("down", *(mode.value for mode in Mode))
+
+    def __init__(self) -> None:
+        self.sides: dict[str, Side] = {}
+
+    async def switch(self, name: str, mode: str, **more: Any) -> Any:
+        await self.sides[name].switch(mode, **more)
+        return self.sides[name].to_json()
+
+
+@pytest.fixture
+async def switchable() -> AsyncIterator[SwitchOnly]:
+    async with LoopbackServer(Response()) as server:
+        made = SwitchOnly()
+        made.sides["echo"] = Side("echo", server, faults=Faults(Response()))
+        yield made
+
+
+ODD_NUMBERS = [
+    ('"mode": "429", "retry_after_s": Infinity', "retry_after_s must be a whole number of seconds from 0 to 3600"),
+    ('"mode": "429", "retry_after_s": 1.5', "retry_after_s must be a whole number of seconds from 0 to 3600"),
+    ('"mode": "slow", "delay_s": NaN', "delay_s must be a number of seconds from 0 to 60"),
+    ('"mode": "slow", "delay_s": 1e999', "delay_s must be a number of seconds from 0 to 60"),
+    ('"mode": "down", "delay_s": 1e308', "delay_s must be a number of seconds from 0 to 60"),
+    ('"mode": "500", "remaining": NaN', "remaining must be a whole number of requests from 1 to 1000000"),
+    ('"mode": "500", "remaining": 1000001', "remaining must be a whole number of requests from 1 to 1000000"),
+    ('"mode": "500", "remaining": true', "delay_s, retry_after_s and remaining are numbers"),
+]
+
+
+@pytest.mark.parametrize(("fields", "words"), ODD_NUMBERS)
+async def test_a_switch_takes_only_numbers_within_bounds(switchable: SwitchOnly, fields: str, words: str) -> None:
+    before = switchable.sides["echo"].to_json()
+    with pytest.raises(Wrong) as told:
+        await ACTIONS["switch"](cast(Playground, switchable), json.loads(f'{{"name": "echo", {fields}}}'))
+    assert (str(told.value), told.value.status) == (words, 400)
+    assert switchable.sides["echo"].to_json() == before
+
+
+async def test_a_switch_takes_what_is_within_bounds(switchable: SwitchOnly) -> None:
+    body = {"name": "echo", "mode": "429", "retry_after_s": 3600, "remaining": 1_000_000, "delay_s": 60}
+    done = await ACTIONS["switch"](cast(Playground, switchable), body)
+    assert done == {"mode": "too_many", "delay_s": 60.0, "retry_after_s": 3600, "remaining": 1_000_000, "hits": 0}
 
 
 # --- the page itself
