@@ -35,8 +35,8 @@ class OpenIMSettings(AccountSettings):
     puppet_prefix: str = Field(default="tg_", pattern=r"^[A-Za-z0-9_]{1,16}$")
     """Ours, not required: the ids of puppets begin with it."""
     puppet_mark: str = Field(default="TG", max_length=16)
-    """Ours, not required: stands in brackets after a puppet's name, so that nobody takes it for the person's own
-    account; empty: nothing does."""
+    """Ours, not required: stands in brackets after the name of a Telegram person's puppet, so that nobody takes it for
+    the person's own account; those of other people have their account's name there. Empty: nothing does."""
     sender_nickname: str = Field(default="", max_length=64)
     """Ours, not required: the name on messages that no puppet sends; empty: clients show the sender's profile."""
     sender_face_url: str = ""
