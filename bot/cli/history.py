@@ -212,11 +212,10 @@ async def _send(
 
 
 def _target(tx: Tx, account: ProviderAccount, history: History, to: str | None) -> Address:
+    """The one address of the conversation: what was sent is known under it, so the bridge has a look at every one."""
     name = account.name
-    if to is None:
-        return _linked(tx, account, history)
     try:
-        target = parse_address(tx.names.get(to.lower()) or to)
+        target = _linked(tx, account, history) if to is None else parse_address(tx.names.get(to.lower()) or to)
         if target.account != name:
             raise Problem(f"--to: {target} is a conversation of account {target.account}, not of {name}")
         account.check(target.conversation)

@@ -1034,6 +1034,24 @@ def test_an_exported_chat_goes_to_the_conversation_it_is_linked_to(shell: Shell)
     )
 
 
+@pytest.mark.parametrize("to", [[], ["--to", "ops"], ["--to", "im:room2"]], ids=["linked", "by name", "in full"])
+def test_wherever_an_address_comes_from_it_has_the_form_that_the_provider_gives_it(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, to: list[str]
+) -> None:
+    class Lenient(AskableBridge):
+        def check(self, conversation: ConversationId) -> None:
+            pass
+
+    exported(shell)
+    monkeypatch.setitem(PROVIDERS, "keeping", Lenient)
+    assert shell.run("routes", "add", "telegram:-1001234567890 <-> im:room2").exit_code == 0
+    asyncio.run(in_store(shell, lambda tx: tx.names.set("ops", "im:room2")))
+    monkeypatch.setitem(PROVIDERS, "keeping", AskableBridge)
+    told = shell.problem("import-history", "im", shell.file, *to)
+    assert told == "--to: Keeping has no such conversation: a name is in letters; example: room"
+    assert shell.texts == []
+
+
 def test_messages_under_known_ids_are_told_and_make_the_exit_code_1(shell: Shell) -> None:
     write_lines(shell.file, [record(n) for n in range(7)])
     shell.imports("--to", "im:room")

@@ -230,6 +230,14 @@ async def test_each_person_is_a_user_of_their_own_where_puppets_are_used(world: 
     assert len(set(senders)) == 3
 
 
+async def test_another_form_of_the_groups_address_sends_nothing_twice(world: Import) -> None:
+    world.write(shuffled(3))
+    await world.run()
+    ended = await world.run(to=GROUP.replace(GROUP_ID, f"%3{GROUP_ID}"))
+    assert (ended.code, world.texts) == (2, said(3))
+    assert ended.err.startswith("--to: ")
+
+
 async def test_a_group_that_is_not_there_ends_it_before_all_is_refused(world: Import) -> None:
     world.write(shuffled(100))
     ended = await world.run(to="im:group/999")
