@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import json
 import os
+import pty
 import re
 import resource
 import signal
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -1131,9 +1133,9 @@ def test_two_imports_at_once_are_refused(shell: Shell) -> None:
     assert shell.texts == []
 
 
-def command(folder: str) -> None:
+def command(folder: str, provider: type[KeepingBridge] = AskableBridge) -> None:
     """``patchbay import-history`` as a process of its own."""
-    PROVIDERS["keeping"] = AskableBridge  # type: ignore[assignment]
+    PROVIDERS["keeping"] = provider  # type: ignore[assignment]
     place = Path(folder)
     sys.argv = ["patchbay", "--config", str(place / "patchbay.toml")]
     sys.argv += ["import-history", "im", str(place / "history.jsonl"), "--to", "im:room"]
@@ -1161,6 +1163,56 @@ def test_a_signal_ends_it_after_the_message_under_way_and_it_goes_on_where_it_wa
     shell.configure()
     shell.imports("--to", "im:room")
     assert shell.texts == [f"Ann: text {n}" for n in range(60)]
+
+
+def on_a_terminal(shell: Shell, call: str = "command") -> str:
+    """``patchbay import-history im FILE --to im:room`` on a terminal of its own; what it showed, errors too."""
+    line = f"from tests.bot.test_imports import {call}; {call}({str(shell.folder)!r})"
+    ours, theirs = pty.openpty()
+    shown = b""
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
+    with subprocess.Popen(
+        [sys.executable, "-c", line], cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs, env=environment
+    ) as child:
+        os.close(theirs)
+        # Linux ends the reading with an error when nobody has the other side any more, BSD with nothing.
+        with suppress(OSError):
+            while data := os.read(ours, 4096):
+                shown += data
+    os.close(ours)
+    assert child.returncode == 0, shown
+    return re.sub(r"\x1b\[\?25[lh]", "", shown.decode())
+
+
+def test_on_a_terminal_a_bar_grows_to_its_end(shell: Shell) -> None:
+    shell.configure(delay_s=0.01)
+    write_lines(shell.file, shuffled(60))
+    shown = on_a_terminal(shell)
+    assert re.search(r"\rreading  \[#{36}\]  100%", shown)
+    assert re.search(r"\rpreparing  \[#{36}\]  60/60", shown)
+    grown = [int(number) for number in re.findall(r"\rsending  \[[#-]{36}\] +(\d+)/60", shown)]
+    assert len(grown) > 5
+    assert grown == sorted(grown)
+    assert (grown[0], grown[-1]) == (0, 60)
+    assert "60 sent to im:room" in shown.splitlines()[-2]
+    assert not re.search(r"sending: \d+ of", shown)
+
+
+def waiting_command(folder: str) -> None:
+    """``command`` with a provider that is away for a moment in the middle."""
+
+    class Away(AskableBridge):
+        def __init__(self, settings: AccountSettings | None = None) -> None:
+            super().__init__(settings)
+            self.before = {3: away(retry_after=0.01)}
+
+    command(folder, Away)
+
+
+def test_on_a_terminal_a_word_about_waiting_stands_on_a_line_of_its_own(shell: Shell) -> None:
+    write_lines(shell.file, shuffled(5))
+    shown = on_a_terminal(shell, "waiting_command")
+    assert "POST keeping: HTTP 503; trying again in 1 s" in shown.splitlines()
 
 
 def test_without_a_terminal_progress_is_told_in_plain_lines(shell: Shell) -> None:
