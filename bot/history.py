@@ -316,7 +316,8 @@ def _is_wide(file: BinaryIO) -> bool:
     start = file.tell()
     head = file.read(4)
     file.seek(start)
-    return head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\x00" in head
+    zeros = "".join("-" if byte else "0" for byte in head)
+    return head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or zeros in ("-0-0", "0-0-", "-000", "000-")
 
 
 def _is_telegram(file: BinaryIO) -> bool:

@@ -198,6 +198,12 @@ def test_a_file_with_wide_characters_is_told_by_its_encoding(tmp_path: Path, enc
         opened(path)
 
 
+def test_bytes_of_another_kind_are_not_taken_for_wide_characters(tmp_path: Path) -> None:
+    path = tmp_path / "h.jsonl"
+    path.write_bytes(bytes(range(256)))
+    assert Wrong("line 1: is not JSON") in entries(path)
+
+
 def test_what_was_read_is_told_in_bytes(lines: Write) -> None:
     path = lines(*({**GOOD, "id": f"m{n}"} for n in range(1200)))
     heard: list[int] = []
