@@ -80,7 +80,7 @@ class ReturningAiSettings(AccountSettings):
     """Ours, not required: ``channel/topic`` of known forum topics for the list of conversations."""
     text_limit: int = Field(default=4000, ge=100, le=100_000)
     """Ours, not required: most code points in one message; Returning.AI documents no limit."""
-    requests_per_minute: int = Field(default=300, ge=0)
+    requests_per_minute: int = Field(default=600, ge=0)
     """Ours, not required: our own pacing, 0 for none; Returning.AI documents no limit."""
     message_events: tuple[str, ...] = ()
     """Ours, not required: the names of webhook events that are new messages; empty: by their shape."""
