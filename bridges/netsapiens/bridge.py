@@ -44,8 +44,8 @@ from bridges.signing import fingerprint
 class NetSapiensBridge:
     """Sends chats, SMS and MMS as an extension; receives them by event subscription.
 
-    It learns: tokens, who owns the number, that the server lacks a call. All of it is bound to one server and one
-    login (``_account``), so that another server is never given what this one gave.
+    It learns: tokens, who owns the number, that the server lacks a call, what it sent last. All of it is bound to one
+    server and one login (``_account``), so that another server is never given what this one gave.
     """
 
     name: ClassVar[str] = "netsapiens"
@@ -200,6 +200,7 @@ class NetSapiensBridge:
         if memory.get("start_session") == "missing":
             self._sends.starts_sessions = False
         self._numbers.recall(memory.get("number", ""))
+        self._sends.ledger.recall(memory.get("sent", ""))
 
     def learnt(self) -> Mapping[str, str]:
         """See :meth:`bridges.api.Remembers.learnt`."""
@@ -208,6 +209,8 @@ class NetSapiensBridge:
             known["start_session"] = "missing"
         if number := self._numbers.to_memory():
             known["number"] = number
+        if latest := self._sends.ledger.to_memory():
+            known["sent"] = latest
         if known:
             known["account"] = self._account
         if known != self._learnt:

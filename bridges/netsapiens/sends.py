@@ -78,7 +78,8 @@ class Sends:
         self._calls = calls
         self._numbers = numbers
         self._zone = zone
-        self._ledger = Ledger()
+        self.ledger = Ledger()
+        """What was sent of late."""
         self.starts_sessions = True
         """False: the server has no call to start a session, as those of v44."""
 
@@ -87,7 +88,7 @@ class Sends:
         place = place_of(out.conversation)
         content = self._content_of(out)
         target = yield from before_sending(self._target(place, handle=Handle.of(out.handle)))
-        self._ledger.begin(out.key, at=out.began_at)
+        self.ledger.begin(out.key, at=out.began_at)
         sent = target
         try:
             session = yield from self._send(target, content, place=place)
@@ -101,7 +102,7 @@ class Sends:
             sent = other
             session = yield from self._send(other, content, place=place)
         places = {str(out.conversation), session} - {""}
-        self._ledger.accepted(out.key, places=places, words=self._words(content), at=self._calls.heard_at)
+        self.ledger.accepted(out.key, places=places, words=self._words(content), at=self._calls.heard_at)
         return Receipt(handle=self._handle_of(sent, session))
 
     def _handle_of(self, target: Target, session: str) -> str:
@@ -340,7 +341,7 @@ class Sends:
         seen = yield from self._seen(target, began_at=out.began_at)
         matches, sessions = self._matches(seen.rows, target=target, content=content)
         places = {str(out.conversation), *(session for session, _ in seen.rows)}
-        verdict, found = self._ledger.judge(
+        verdict, found = self.ledger.judge(
             out.key,
             matches,
             places=places,

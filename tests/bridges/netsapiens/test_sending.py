@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -538,14 +539,71 @@ def test_the_same_words_before_and_since_leave_it_open_if_they_are_close(made: A
     assert is_open(asked(made(), [row(id="m2", at_s=1), row(at_s=-3)]))
 
 
-def test_words_of_an_hour_ago_are_no_doubt_in_the_same_process_and_one_after_a_restart() -> None:
-    rows = [row(id="m2", at_s=1), row(at_s=-3600)]
-    assert asked(in_doubt(), rows).result.ids == ("m2",)
-    assert is_open(asked(restarted(), rows))
+@KNOWING
+def test_words_of_an_hour_ago_are_no_doubt_where_there_are_new_ones(made: Any) -> None:
+    assert asked(made(), [row(id="m2", at_s=1), row(at_s=-3600)]).result.ids == ("m2",)
 
 
-def test_after_a_restart_the_same_words_twice_since_are_left_to_a_person() -> None:
-    assert is_open(asked(restarted(), [row(id="m2", at_s=3), row(at_s=1)], later_s=9))
+@KNOWING
+def test_the_same_words_twice_since_are_left_to_a_person(made: Any) -> None:
+    assert is_open(asked(made(), [row(id="m2", at_s=3), row(at_s=1)], later_s=9))
+
+
+def after_restart(bridge: Any) -> Any:
+    """Another process that recalls what this one learnt."""
+    again = bridge_of()
+    again.recall(bridge.learnt())
+    return again
+
+
+@pytest.mark.parametrize("before_s", [-40, -7, -1.2, -0.5])
+@pytest.mark.parametrize("ahead_s", [-1.9, -0.5, 0])
+def test_our_own_send_of_before_a_restart_does_not_confirm_a_later_one(before_s: float, ahead_s: float) -> None:
+    before = bridge_of()
+    sent(before, key="k0", at_s=before_s)
+    played = asked(after_restart(before), [row(at_s=before_s)], ahead_s=ahead_s)
+    assert played.result is None
+    assert isinstance(played.error, Unavailable) or is_open(played)
+
+
+def test_the_second_of_two_is_found_after_a_restart() -> None:
+    before = bridge_of()
+    sent(before, key="k0", at_s=-7)
+    rows = [row(id="m2", at_s=1), row(at_s=-7)]
+    assert asked(after_restart(before), rows).result.ids == ("m2",)
+
+
+def test_what_was_found_before_a_restart_confirms_no_other_send() -> None:
+    bridge = in_doubt()
+    assert asked(bridge, [row(at_s=1)]).result.ids == ("m1",)
+    played = asked(after_restart(bridge), [row(at_s=1)], key="k2", began_s=1.5, later_s=3)
+    assert played.result is None
+
+
+def test_only_the_latest_sends_are_remembered() -> None:
+    bridge = bridge_of()
+    for number in range(200):
+        sent(bridge, key=f"k{number}", at_s=number, text=f"words {number}")
+    assert len(json.loads(bridge.learnt()["sent"])) <= 65
+    assert len(bridge.learnt()["sent"]) < 6000
+
+
+def test_where_too_many_were_sent_to_be_remembered_only_what_is_surely_new_confirms() -> None:
+    before = bridge_of()
+    for number in range(100):
+        sent(before, key=f"b{number}", at_s=-1 + number / 200, text=f"words {number}")
+    again = after_restart(before)
+    assert is_open(asked(again, [row(at_s=1)], later_s=9))
+    assert asked(again, [row(at_s=6)], later_s=9).result.ids == ("m1",)
+
+
+@pytest.mark.parametrize(
+    "kept", ["", "{", "5", "[]", '["x"]', "[1,2]", "[1,[2]]", '[1,["k","a","b"]]', "[1e400]", "[NaN]"]
+)
+def test_a_memory_of_sends_that_makes_no_sense_is_left_aside(kept: str) -> None:
+    bridge = bridge_of()
+    bridge.recall({"account": bridge._account, "sent": kept})
+    assert bridge.learnt() == {}
 
 
 @KNOWING
