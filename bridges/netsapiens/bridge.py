@@ -189,6 +189,10 @@ class NetSapiensBridge:
         """See :meth:`bridges.api.Subscribes.unsubscribe`."""
         return self._subscriptions.end(url)
 
+    def subscribed(self, url: str) -> Flow[Subscription | None]:
+        """See :meth:`bridges.api.Inspects.subscribed`."""
+        return self._subscriptions.state(url)
+
     # What it learns
 
     def recall(self, memory: Mapping[str, str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -39,14 +40,7 @@ class Subscriptions:
         made = []
         for model in self._settings.subscription_models:
             made.append((yield from self._make_one(model, f"{url}/{model}", rows=rows, now=now)))
-        ends = [each.expires_at for each in made if each.expires_at is not None]
-        return Subscription(
-            event=", ".join(each.event for each in made),
-            url=made[0].url if len(made) == 1 else url,
-            active=True,
-            detail="; ".join(dict.fromkeys(each.detail for each in made if each.detail)),
-            expires_at=min(ends) if ends else None,
-        )
+        return _together(made, url=url)
 
     def _make_one(
         self, model: wire.Model, url: str, *, rows: Sequence[Mapping[str, Any]], now: datetime
@@ -96,7 +90,7 @@ class Subscriptions:
                 there_until = ends_at
             if (wire.name_of(row.get("user")) or "*") != self._settings.subscription_user:
                 changes["user"] = self._settings.subscription_user
-            if wire.name_of(row.get("status")).lower() == "error":
+            if _has_failed(row):
                 changes["error-count"] = 0
             if changes:
                 try:
@@ -113,6 +107,31 @@ class Subscriptions:
         body = {"subscription_id": _id_of(row), "domain": self._settings.domain}
         with suppress(Missing):  # then it ended by itself
             yield from self._calls.change("DELETE", self._url_of(row), what=f"{WHAT}, its end", body=body, hide=(hide,))
+
+    def state(self, url: str) -> Flow[Subscription | None]:
+        """See :meth:`bridges.api.Inspects.subscribed`: None if that of any model is missing."""
+        rows = yield from self.all()
+        found = []
+        for model in self._settings.subscription_models:
+            # One that ended is listed for some time.
+            ours = [row for row in self._ours(rows, model=model, url=f"{url}/{model}") if not self._has_ended(row)]
+            if not ours:
+                return None
+            # Of doubles one that works is enough.
+            failed = [row for row in ours if _has_failed(row)]
+            row = next((row for row in ours if row not in failed), ours[0])
+            found.append(
+                replace(
+                    self._shown(row, model=model, url=f"{url}/{model}", ends_at=self._end_of(row)),
+                    active=row not in failed,
+                    detail=_standing(row, model=model),
+                )
+            )
+        return _together(found, url=url)
+
+    def _has_ended(self, row: Mapping[str, Any]) -> bool:
+        ends_at, now = self._end_of(row), self._calls.heard_at
+        return ends_at is not None and now is not None and ends_at <= now
 
     def end(self, url: str) -> Flow[Subscription]:
         """See :meth:`bridges.api.Subscribes.unsubscribe`: end those that post below ``url``."""
@@ -170,6 +189,32 @@ class Subscriptions:
 
     def _url_of(self, row: Mapping[str, Any]) -> str:
         return self._calls.url("subscriptions", _id_of(row))
+
+
+def _together(each: Sequence[Subscription], *, url: str) -> Subscription:
+    """Those of all models as one: it ends with the first of them, and works if all of them do."""
+    ends = [one.expires_at for one in each if one.expires_at is not None]
+    return Subscription(
+        event=", ".join(one.event for one in each),
+        url=each[0].url if len(each) == 1 else url,
+        active=all(one.active for one in each),
+        detail="; ".join(dict.fromkeys(one.detail for one in each if one.detail)),
+        expires_at=min(ends) if ends else None,
+    )
+
+
+def _has_failed(row: Mapping[str, Any]) -> bool:
+    return wire.name_of(row.get("status")).lower() == "error"
+
+
+def _standing(row: Mapping[str, Any], *, model: str) -> str:
+    """How a subscription stands, in words; the server's own ones only where they are documented."""
+    status = wire.name_of(row.get("status")).lower()
+    said = status if status in ("active", "pending", "error") else "of unknown status"
+    errors = wire.count_of(row.get("error-count")) or 0
+    failed = f", {errors} posts failed" if errors else ""
+    remedy = "; check that web.public_url leads here, then subscribe again" if _has_failed(row) else ""
+    return f"{model} is {said}{failed}{remedy}"
 
 
 def _id_of(row: Mapping[str, Any]) -> str:

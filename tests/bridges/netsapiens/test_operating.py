@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from bridges.errors import BridgeError, Refused, Unauthorized
+from bridges.errors import BridgeError, Refused, Unauthorized, Unavailable
 from bridges.netsapiens.sandbox_store import SmsNumber
-from bridges.testing import FIXTURE_TIME
-from tests.bridges.netsapiens.common import OTHER_PHONE, OURS, PHONE, Serve, World, bridge_of, out
+from bridges.testing import FIXTURE_TIME, play
+from tests.bridges.netsapiens.common import OTHER_PHONE, OURS, PHONE, SECRET, Serve, World, answer, bridge_of, out
 
 VERSIONS = pytest.mark.parametrize("version", ["v45", "v44"])
 
@@ -99,6 +99,68 @@ async def test_one_that_ended_is_made_anew(serve: Serve, client: httpx.AsyncClie
     assert world.sandbox.subscriptions == {}
     await subscribe(world)
     assert len(world.sandbox.subscriptions) == 1
+
+
+async def test_a_subscription_is_seen_as_it_stands_on_the_server(serve: Serve, client: httpx.AsyncClient) -> None:
+    world = World(serve, client)
+    assert await world.run(world.bridge.subscribed(world.url)) is None
+    made = await subscribe(world)
+    there = await world.run(world.bridge.subscribed(world.url))
+    assert (there.active, there.expires_at, there.detail) == (True, made.expires_at, "message is pending")
+    world.sandbox.subscriptions[next(iter(world.sandbox.subscriptions))].update({"status": "error", "error-count": 4})
+    failed = await world.run(world.bridge.subscribed(world.url))
+    assert not failed.active
+    assert failed.detail.startswith("message is error, 4 posts failed; check that web.public_url leads here")
+    world.clock.pass_by(days=31)
+    assert await world.run(world.bridge.subscribed(world.url)) is None
+
+
+async def test_of_two_models_neither_may_be_missing_or_failing(serve: Serve, client: httpx.AsyncClient) -> None:
+    world = World(serve, client, settings={"subscription_models": ["message", "messagesession"]})
+    await subscribe(world)
+    assert (await world.run(world.bridge.subscribed(world.url))).active
+    (last,) = [kept for kept in world.sandbox.subscriptions.values() if kept["model"] == "messagesession"]
+    last["status"] = "error"
+    assert not (await world.run(world.bridge.subscribed(world.url))).active
+    last["model"] = "call"
+    assert await world.run(world.bridge.subscribed(world.url)) is None
+
+
+def listed(**changes: Any) -> dict[str, Any]:
+    kept = {"id": "s1", "model": "message", "post-url": f"{HOOKS}/message", "domain": "acme.example", "user": "*"}
+    return {**kept, "status": "active", "subscription-expires-datetime": "2026-02-01 03:04:05", **changes}
+
+
+HOOKS = f"https://bridge.example/hooks/pbx/{SECRET}"
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        listed(**{"post-url": "https://other.example/hooks/message"}),
+        listed(domain="other.example"),
+        listed(model="call"),
+        listed(**{"subscription-expires-datetime": "2026-01-02 03:04:05"}),
+    ],
+    ids=["another URL", "another domain", "another model", "ended"],
+)
+def test_another_subscription_is_not_ours(row: dict[str, Any]) -> None:
+    assert play(bridge_of().subscribed(HOOKS), answer(200, [row])).result is None
+
+
+def test_of_two_that_are_ours_one_that_works_is_enough() -> None:
+    rows = [listed(status="error"), listed(id="s2")]
+    assert play(bridge_of().subscribed(HOOKS), answer(200, rows)).result.active
+
+
+@pytest.mark.parametrize("status", ["", None, 5, "hook-secret-0123456789", "x" * 500])
+def test_a_status_that_is_not_documented_is_not_repeated(status: object) -> None:
+    there = play(bridge_of().subscribed(HOOKS), answer(200, [listed(status=status)])).result
+    assert (there.active, there.detail) == (True, "message is of unknown status")
+
+
+def test_a_list_that_cannot_be_read_says_nothing_about_the_subscription() -> None:
+    assert isinstance(play(bridge_of().subscribed(HOOKS), answer(503)).error, Unavailable)
 
 
 async def test_the_end_is_named_so_that_it_does_not_end_with_the_token(serve: Serve, client: httpx.AsyncClient) -> None:
