@@ -25,9 +25,8 @@ TICK = timedelta(seconds=1)
 """The server writes whole seconds: a message may be this much younger than its time says."""
 SLACK = timedelta(seconds=5)
 """How far the times of two machines of one server may be apart."""
-WITHIN = timedelta(seconds=60)
-"""A message is written soon after its request left, which is given up after half of this; a later one may be
-anybody's."""
+WITHIN = timedelta(seconds=35)
+"""A message is written before its request is given up, which is after 30 s; a later one may be anybody's."""
 ZONES = timedelta(hours=15)
 """An older message this close may be a younger one, if the zone of the server's times is not the configured one."""
 KEPT_MOST = 4096

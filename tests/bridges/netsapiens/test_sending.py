@@ -531,7 +531,7 @@ def test_the_same_words_written_before_by_somebody_else_do_not_confirm(made: Any
 
 @KNOWING
 def test_the_same_words_written_long_after_the_request_was_given_up_do_not_confirm(made: Any) -> None:
-    assert is_open(asked(made(), [row(at_s=600)], later_s=700))
+    assert is_open(asked(made(), [row(at_s=40)], later_s=700))
 
 
 @KNOWING
