@@ -170,8 +170,11 @@ class ProviderAccount:
             self._store = store
 
     def recall(self, memory: Mapping[str, str]) -> None:
-        """Give the bridge what this or another process learnt."""
+        """Give the bridge what this or another process learnt; what it knows already is not given again."""
         if self._remembers is not None:
+            known = self._known or {}
+            if known and all(known.get(name) == value for name, value in memory.items()):
+                return
             if memory:
                 self._remembers.recall(memory)
                 self._pace.keep_to(self.bridge.capabilities.requests_per_minute)
