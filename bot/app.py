@@ -152,7 +152,7 @@ class App:
     def _listen(self) -> socket.socket:
         web = self.settings.web
         family = socket.AF_INET6 if ":" in web.host else socket.AF_INET
-        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((web.host, web.port))

@@ -60,7 +60,8 @@ async def serve() -> AsyncIterator[Callable[[ASGIApp], str]]:
     running: list[tuple[_Server, asyncio.Task[None]]] = []
 
     def start(app: ASGIApp) -> str:
-        listener = socket.socket()
+        # With its protocol named: asyncio sends at once (TCP_NODELAY) only where it knows that it is TCP.
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.bind(("127.0.0.1", 0))
         listener.listen()  # from here on connections wait for the server: nobody has to wait for its start
         server = _Server(uvicorn.Config(app, log_level="critical", lifespan="off", ws="none"))
