@@ -39,6 +39,9 @@ Kind: TypeAlias = Literal["t", "c", "h", "p"]
 ProviderName: TypeAlias = Literal["cinnox", "echo", "netsapiens", "openim"]
 ASKABLE: frozenset[ProviderName] = frozenset({"echo", "netsapiens", "openim"})
 """Those that can be asked what became of a send: nothing sent to them stays in doubt."""
+ASKED_BY_WORDS: frozenset[ProviderName] = frozenset({"netsapiens"})
+"""Of these, those that only show the words: where more was sent shortly before a kill than is remembered (64 sends of
+30 s), a person decides."""
 PATHS: Mapping[str, tuple[Kind, ...]] = {"telegram": ("t", "c"), "hooks": ("h", "p"), "both": ("t", "c", "h", "p")}
 SHARES: Mapping[Kind, int] = {"t": 50, "c": 12, "p": 28, "h": 10}
 """Chats get few: Telegram takes 30 messages a second, and the bot keeps to that."""
