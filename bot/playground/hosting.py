@@ -22,7 +22,7 @@ class _Quiet(logging.Filter):
         return not cancelled and "without completing response" not in record.getMessage()
 
 
-class _Server(uvicorn.Server):
+class AbruptServer(uvicorn.Server):
     """uvicorn without its signal handlers, which belong to the process, and without its polite goodbye."""
 
     def __init__(self, config: uvicorn.Config) -> None:
@@ -77,7 +77,7 @@ class LoopbackServer:
         self._host = host
         self._port = port
         self._lifespan = lifespan
-        self._server: _Server | None = None
+        self._server: AbruptServer | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -110,7 +110,7 @@ class LoopbackServer:
             ws="none",
         )
         logging.getLogger("uvicorn.error").addFilter(_QUIET)
-        server = _Server(config)
+        server = AbruptServer(config)
         self._server = server
         self._task = asyncio.get_running_loop().create_task(server.serve(sockets=[listener]))
         while not server.started:
