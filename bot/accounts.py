@@ -16,15 +16,17 @@ from bridges.api import (
     Bridge,
     Capabilities,
     Confirms,
+    Edits,
     Fetches,
     Flow,
     Hook,
     Outgoing,
+    Reacts,
     Remembers,
 )
 from bridges.driver import DEADLINE_S, drive
 from bridges.errors import Inexpressible, Refused
-from bridges.model import AccountName, Attachment, ConversationId, Event, Receipt
+from bridges.model import AccountName, Attachment, ConversationId, Event, Message, MessageId, Receipt
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +67,21 @@ class Account(Protocol):
 
     async def confirm(self, out: Outgoing) -> Receipt | None:
         """Ask what became of a send. Raises ``BridgeError`` if that stays open."""
+        ...
+
+    async def edit(self, conversation: ConversationId, ids: Sequence[MessageId], message: Message) -> None:
+        """Give a sent message (one part of it, which may have several ids) new content.
+
+        Raises ``Refused`` where that cannot be done: then it is said in words. Doing it twice has no second effect.
+        """
+        ...
+
+    async def delete(self, conversation: ConversationId, ids: Sequence[MessageId]) -> None:
+        """Take a sent message back; gone already is success. Raises as :meth:`edit`."""
+        ...
+
+    async def react(self, conversation: ConversationId, id: MessageId, emoji: str) -> None:
+        """Put an emoji on a message; none takes it back. Raises as :meth:`edit`."""
         ...
 
     async def fetch(self, attachment: Attachment) -> bytes:
@@ -133,6 +150,25 @@ class ProviderAccount:
         """See :meth:`Account.confirm`."""
         assert isinstance(self.bridge, Confirms)
         return await self.run(self.bridge.confirm(out))
+
+    async def edit(self, conversation: ConversationId, ids: Sequence[MessageId], message: Message) -> None:
+        """See :meth:`Account.edit`."""
+        if not isinstance(self.bridge, Edits):
+            raise Inexpressible(f"{self.bridge.title} has no way to change a message")
+        await self.run(self.bridge.edit(conversation, ids[0], message))
+
+    async def delete(self, conversation: ConversationId, ids: Sequence[MessageId]) -> None:
+        """See :meth:`Account.delete`."""
+        if not isinstance(self.bridge, Edits):
+            raise Inexpressible(f"{self.bridge.title} has no way to take a message back")
+        for id in ids:
+            await self.run(self.bridge.delete(conversation, id))
+
+    async def react(self, conversation: ConversationId, id: MessageId, emoji: str) -> None:
+        """See :meth:`Account.react`."""
+        if not isinstance(self.bridge, Reacts):
+            raise Inexpressible(f"{self.bridge.title} has no reactions")
+        await self.run(self.bridge.react(conversation, id, emoji))
 
     async def fetch(self, attachment: Attachment) -> bytes:
         """See :meth:`Account.fetch`."""

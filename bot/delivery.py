@@ -33,9 +33,9 @@ from bot.retry import (
 from bot.shaping import attachment_note
 from bot.store import Store, StoreError, Tx
 from bot.store.messages import Copy
-from bot.store.outbox import Delivery, Lease, Outcome
+from bot.store.outbox import CHANGES, Delivery, Lease, Outcome
 from bridges.api import Answered, Outgoing
-from bridges.errors import BridgeError, Refused, Unavailable
+from bridges.errors import BridgeError, Inexpressible, Refused, Unavailable
 from bridges.model import Attachment, ConversationId, Message, MessageId, Person, PersonId, Receipt
 
 logger = logging.getLogger(__name__)
@@ -278,6 +278,9 @@ class _Dispatcher:
             await self.resolve_crashed(lease)
             return
         point("delivery.begun")
+        if lease.rows[0].op in CHANGES:
+            await self._change(lease)
+            return
         outs: list[Outgoing] = []
         try:
             outs = [await self._outgoing(row) for row in lease.rows]
@@ -293,6 +296,54 @@ class _Dispatcher:
             point("delivery.answered")
             self.engine._meters.request(self.account.name, "sent")
             await self._sent(lease, receipt, out=outs[0])
+
+    async def _change(self, lease: Lease) -> None:
+        """Edit, take back or react to what is there already."""
+        (row,) = lease.rows
+        place = ConversationId(row.conversation)
+        try:
+            ids = await self.engine._store.read(lambda tx: _ids_of(tx, row))
+            if not ids:
+                raise Inexpressible("its id over there is not known")
+            message = Message.model_validate_json(row.payload)
+            match row.op:
+                case "edit":
+                    await self.account.edit(place, ids, message)
+                case "delete":
+                    await self.account.delete(place, ids)
+                case _:
+                    await self.account.react(place, ids[0], message.text)
+        except asyncio.CancelledError:
+            raise
+        except StoreError:
+            await self._failed(lease, Unavailable(_UNREAD))
+        except Refused as error:
+            if row.words is None:
+                await self._failed(lease, error)
+            else:
+                await self._say_instead(lease, row.words, error)
+        except Exception as error:
+            await self._failed(lease, error)
+        else:
+            point("delivery.answered")
+            self.engine._meters.request(self.account.name, "sent")
+            await self._settle(lease, [Outcome(row.id, "sent")])
+
+    async def _say_instead(self, lease: Lease, words: str, error: Refused) -> None:
+        """What cannot be done over there is said there."""
+        (row,) = lease.rows
+        now = self.engine._clock()
+        self.engine._meters.request(self.account.name, "refused")
+        logger.info(
+            "said in words",
+            extra={"action": row.op, "account": self.account.name, "outbox": row.id, "error": str(error)},
+        )
+
+        def unit(tx: Tx) -> None:
+            if self._settle_in(tx, lease, [Outcome(row.id, "queued", due_at=now, counts=False)], now=now):
+                tx.outbox.say_instead(row.id, words)
+
+        await self._write(unit)
 
     async def _outgoing(self, row: Delivery, *, asked: bool = False) -> Outgoing:
         """A row as it is given to the account. ``asked``: only to ask what became of it, so that its files are named
@@ -443,7 +494,7 @@ class _Dispatcher:
             await self._apply(lease, decision, error)
 
     def _can_confirm(self, lease: Lease) -> bool:
-        return self.account.can_confirm and len(lease.rows) == 1
+        return self.account.can_confirm and len(lease.rows) == 1 and lease.rows[0].op not in CHANGES
 
     def _circumstances(self, head: Delivery, *, now: float, attempts: int) -> Circumstances:
         return {
@@ -451,7 +502,7 @@ class _Dispatcher:
             "age_s": now - head.created_at,
             "max_age_s": head.expires_at - head.created_at,
             "on_ambiguous": head.on_ambiguous,
-            "idempotent": self.account.capabilities.idempotent,
+            "idempotent": self.account.capabilities.idempotent or head.op in CHANGES,
             "jitter": self.engine._jitter(),
         }
 
@@ -515,9 +566,13 @@ class _Dispatcher:
         if not tx.outbox.settle(lease, outcomes, now=now):
             return False
         for row, outcome in zip(lease.rows, outcomes, strict=False):
-            for remote_id in outcome.remote_ids if row.message is not None else ():
-                assert row.message is not None
-                tx.messages.add_copy(row.message, Copy(row.account, row.conversation, remote_id, row.part, row.id))
+            about = row.message if row.message is not None else row.subject
+            if about is None or outcome.state != "sent" or row.op in CHANGES:
+                continue
+            for remote_id in outcome.remote_ids:
+                tx.messages.add_copy(about, Copy(row.account, row.conversation, remote_id, row.part, row.id))
+            if not outcome.remote_ids and self.account.capabilities.echoes:
+                tx.messages.nameless(row.id, account=row.account, conversation=row.conversation, now=now)
         if pause is not None and tx.accounts.pause(lease.account, reason=pause, now=now):
             self.engine._observer.paused(tx, lease.account, reason=pause, now=now)
         self.engine._observer.settled(tx, lease.rows, outcomes, now=now)
@@ -550,6 +605,14 @@ class _About:
 
     handle: str = ""
     answered: Answered | None = None
+
+
+def _ids_of(tx: Tx, row: Delivery) -> Sequence[MessageId]:
+    """What the part that is to be changed is called over there."""
+    if row.subject is None:
+        return ()
+    found = tx.messages.remote_ids_of(row.subject, row.account, row.conversation, part=row.part)
+    return [MessageId(id) for id in found]
 
 
 def _utc(seconds: float | None) -> datetime | None:

@@ -21,7 +21,16 @@ from bot.store import Store, StoreError, Tx
 from bot.store.inbox import Arrived
 from bridges.api import Hook
 from bridges.errors import Garbled
-from bridges.model import AccountName, Event, Received, StatusChanged
+from bridges.model import (
+    AccountName,
+    Deleted,
+    Edited,
+    Event,
+    MembersChanged,
+    Reacted,
+    Received,
+    StatusChanged,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -199,6 +208,8 @@ class Intake:
             return "duplicates"
         if isinstance(event, StatusChanged):
             return self._relay.reported(tx, account, event, now=now)
+        if isinstance(event, Edited | Deleted | Reacted | MembersChanged):
+            return self._relay.changed(tx, account, event, now=now)
         if not isinstance(event, Received):
             return "unsupported"
         at = event.at.timestamp()
@@ -207,6 +218,10 @@ class Intake:
             return "duplicates"
         if event.ours:
             self._relay.noticed(tx, account, event.conversation, at=at)
+            self._relay.echoed(tx, account, event)
+            return "echoes"
+        if event.id is not None and tx.messages.locate(account, event.id) is not None:
+            # Ours by its id, or polled and posted with different keys.
             return "echoes"
         return self._relay.received(tx, Address(AccountName(account), event.conversation.id), event, now=now)
 

@@ -6,18 +6,37 @@ Routing and shaping are pure and live elsewhere; this is where their results bec
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from bot.accounts import Account
 from bot.addresses import TELEGRAM, Address, AddressError, parse_address, parse_source, telegram_address
+from bot.changes import BY_ROUTE, Changes, digest_of
 from bot.routing import Arrow, Incoming, Kind, Resolution, Router, Rule, options_from_json
-from bot.shaping import DEFAULT_TEMPLATE, defuse_text, shape
+from bot.shaping import DEFAULT_TEMPLATE, defuse_text, quoting, shape
 from bot.store import Tx
+from bot.store.messages import Copy
 from bot.store.outbox import PRIORITY_RELAY, PRIORITY_REPLY, NewDelivery
 from bot.store.routes import RouteRow
 from bridges.errors import Refused
-from bridges.model import AccountName, Button, Conversation, ConversationId, Message, Received, StatusChanged
+from bridges.model import (
+    AccountName,
+    Button,
+    Conversation,
+    ConversationId,
+    Deleted,
+    Edited,
+    MembersChanged,
+    Message,
+    Person,
+    PersonId,
+    Reacted,
+    Received,
+    StatusChanged,
+)
+
+ECHO_WITHIN_S = 900.0
+"""How long after a send its echo is looked for by its words."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +70,7 @@ class Relay:
         self.policy = policy
         self._router: Router | None = None
         self._router_epoch = -1
+        self.changes = Changes(self)
 
     # --- rules
 
@@ -118,7 +138,37 @@ class Relay:
             text=message.text,
             at=at,
             why=why,
+            digest=digest_of(message),
         )
+
+    def changed(self, tx: Tx, account: str, event: Edited | Deleted | Reacted | MembersChanged, *, now: float) -> str:
+        """Something happened to a message, or in a conversation; returns the outcome's name."""
+        match event:
+            case Edited():
+                return self.changes.edited(tx, account, event, now=now)
+            case Deleted():
+                return self.changes.deleted(tx, account, event, now=now)
+            case Reacted():
+                return self.changes.reacted(tx, account, event, now=now)
+            case MembersChanged():
+                return self.changes.members(tx, account, event, now=now)
+
+    def echoed(self, tx: Tx, account: str, event: Received) -> None:
+        """A provider shows us our own send: where the answer told no id, this does."""
+        place = event.conversation.id
+        if event.id is None or tx.messages.locate(account, event.id) is not None:
+            return
+        words = " ".join(event.message.text.split())
+        since = event.at.timestamp() - ECHO_WITHIN_S
+        for id in tx.messages.nameless_in(account, place, since=since):
+            row = tx.outbox.get(id)
+            about = None if row is None else row.message or row.subject
+            if row is None or about is None or not row.intact:
+                continue
+            if " ".join(Message.model_validate_json(row.payload).text.split()) == words:
+                tx.messages.add_copy(about, Copy(account, place, event.id, row.part, row.id))
+                tx.messages.named(id)
+                return
 
     def noticed(self, tx: Tx, account: str, place: Conversation, *, at: float) -> None:
         """Something happened in a conversation: keep what is known of it."""
@@ -170,7 +220,8 @@ class Relay:
                 template=target.template,
                 reply_to=answered,
                 on_ambiguous=target.on_ambiguous,
-                why=f"route {target.rule.name}",
+                why=f"{BY_ROUTE}{target.rule.name}",
+                late=str(target.late) if target.late.policy != "deliver" else "",
             )
 
     def answered(self, tx: Tx, message: Message, *, account: str) -> int | None:
@@ -194,44 +245,85 @@ class Relay:
         on_ambiguous: Literal["hold", "resend"] | None = None,
         priority: int = PRIORITY_RELAY,
         why: str = "",
+        late: str = "",
     ) -> list[int]:
         """Shape a message for its target and put its parts into the outbox; returns their ids.
 
         ``marked``: the message stands in a Telegram chat and shows there what becomes of it.
         """
-        account = self._accounts[address.account]
-        if template == DEFAULT_TEMPLATE and account.capabilities.names_shown and message.sender is not None:
-            template = None
-        bare = message.model_copy(update={"reply_to": None})
-        if template is not None and address.account == TELEGRAM:
-            bare = defuse_text(bare)
-        parts = shape(bare, capabilities=account.capabilities, template=template).parts
-        if on_ambiguous is None:
-            is_telegram = address.account == TELEGRAM
-            on_ambiguous = self.policy.telegram_on_ambiguous if is_telegram else self.policy.on_ambiguous
-        ids = [
-            tx.outbox.add(
-                NewDelivery(
-                    account=address.account,
-                    conversation=address.conversation,
-                    payload=part.model_dump_json(exclude_defaults=True),
-                    created_at=now,
-                    expires_at=now + self.policy.max_age_s,
-                    on_ambiguous=on_ambiguous,
-                    priority=priority,
-                    message=message_id,
-                    marked=marked,
-                    reply_to=reply_to,
-                    part=number,
-                    parts=len(parts),
-                    why=why,
-                )
+        if reply_to is not None and (original := self._to_quote(tx, address, reply_to)) is not None:
+            message, reply_to = quoting(message, original=original), None
+        parts = self.parts_for(tx, address, message.model_copy(update={"reply_to": None}), template=template)
+        ids = []
+        for number, part in enumerate(parts, start=1):
+            new = self.delivery(address, part, now=now, message_id=message_id, why=why, on_ambiguous=on_ambiguous)
+            changed = replace(
+                new, priority=priority, marked=marked, reply_to=reply_to, part=number, parts=len(parts), late=late
             )
-            for number, part in enumerate(parts, start=1)
-        ]
+            ids.append(self.put(tx, changed))
         if message_id is not None and marked:
             tx.marks.want(message_id, "accepted", now=now)
         return ids
+
+    def _to_quote(self, tx: Tx, address: Address, reply_to: int) -> Message | None:
+        """The message that is answered, where the answer cannot be threaded to it and has to quote it."""
+        account = self._accounts[address.account]
+        if account.capabilities.replies:
+            if tx.messages.remote_id_in(reply_to, address.account, address.conversation) is not None:
+                return None
+            if account.capabilities.receipt_ids and tx.outbox.is_waiting(
+                reply_to, address.account, address.conversation
+            ):
+                return None  # its id is known when the answer's turn comes
+        origin = tx.messages.get(reply_to)
+        if origin is None or not origin.text:
+            return None
+        return Message(text=origin.text, sender=Person(id=PersonId(origin.sender_id), name=origin.sender_name))
+
+    def account(self, name: str) -> Account | None:
+        """An account by name; None if it is not configured."""
+        return self._accounts.get(name)
+
+    def parts_for(self, tx: Tx, address: Address, message: Message, *, template: str | None) -> tuple[Message, ...]:
+        """The parts that a message makes at its target, with its sender named as the template says."""
+        account = self._accounts[address.account]
+        if template == DEFAULT_TEMPLATE and account.capabilities.names_shown and message.sender is not None:
+            template = None
+        if template is not None and address.account == TELEGRAM:
+            message = defuse_text(message)
+        return shape(message, capabilities=account.capabilities, template=template).parts
+
+    def delivery(
+        self,
+        address: Address,
+        message: Message,
+        *,
+        now: float,
+        message_id: int | None,
+        why: str,
+        on_ambiguous: Literal["hold", "resend"] | None = None,
+    ) -> NewDelivery:
+        """A delivery by the settings' policy."""
+        if on_ambiguous is None:
+            is_telegram = address.account == TELEGRAM
+            on_ambiguous = self.policy.telegram_on_ambiguous if is_telegram else self.policy.on_ambiguous
+        return NewDelivery(
+            account=address.account,
+            conversation=address.conversation,
+            payload=message.model_dump_json(exclude_defaults=True),
+            created_at=now,
+            expires_at=now + self.policy.max_age_s,
+            on_ambiguous=on_ambiguous,
+            message=message_id,
+            why=why,
+        )
+
+    def put(self, tx: Tx, new: NewDelivery) -> int:
+        """Put a delivery into the outbox; returns its id."""
+        id = tx.outbox.add(new)
+        if new.marked and new.message is not None and new.op != "send":
+            tx.marks.want(new.message, "accepted", now=new.created_at)
+        return id
 
     # --- the bot's own words
 

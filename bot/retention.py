@@ -13,6 +13,8 @@ logger = logging.getLogger(__name__)
 EVERY_S = 3600.0
 AT_ONCE = 500
 FIRST_AFTER_S = 60.0
+NAMELESS_S = 86400.0
+"""No echo of a send comes later than this."""
 
 
 class Retention:
@@ -67,4 +69,5 @@ class Retention:
             tx.inbox.prune(before=before, now=now, limit=AT_ONCE)
             + tx.outbox.prune(before=before, limit=AT_ONCE)
             + tx.messages.prune(before=before, limit=AT_ONCE)
+            + tx.messages.prune_nameless(before=now - NAMELESS_S, limit=AT_ONCE)
         )

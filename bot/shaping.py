@@ -165,6 +165,12 @@ def quoting(message: Message, *, original: Message) -> Message:
     return message.model_copy(update={"text": line + message.text, "spans": spans, "reply_to": None})
 
 
+def quoted(text: str) -> str:
+    """The beginning of old words, in quotation marks, on one line and pinging nobody."""
+    words = " ".join(_AT.sub("@" + _WORD_JOINER, _BIDI.sub("", text)).split())
+    return f"“{_cut(words, LONGEST_QUOTE)}”" if words else "a message"
+
+
 def attachment_note(attachment: Attachment) -> str:
     """What stands in the text for a file that cannot go along, such as ``[image: cat.png, 120 kB]``."""
     name = " ".join(defuse(attachment.name).split())

@@ -121,6 +121,12 @@ class Capabilities:
     """A successful send tells the ids of the new messages."""
     requests_per_minute: int | None = None
     """The pace of this account. It may be learnt: the account looks again after each failure."""
+    echoes: bool = False
+    """It reports our own sends back, with ids that the answers to them did not tell."""
+    locations: bool = False
+    """It carries ``Message.location`` as such; else it is said in words."""
+    contacts: bool = False
+    """It carries ``Message.contact`` as such; else it is said in words."""
     handles: bool = False
     """It has names of its own for conversations, which are learnt from events and receipts and given to each send."""
     names_shown: bool = False
@@ -497,7 +503,8 @@ class Reacts(Protocol):
     """A provider that can put a reaction on a message (``capabilities.reactions``)."""
 
     def react(self, conversation: ConversationId, id: MessageId, emoji: str) -> Flow[None]:
-        """Put an emoji on a message. Raises ``Inexpressible`` if there is no such reaction over there."""
+        """Put an emoji on a message; an empty one takes it back. Raises ``Inexpressible`` if that is not possible over
+        there. It may be repeated: a reaction that is there already is success."""
         ...
 
 

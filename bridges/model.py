@@ -88,6 +88,29 @@ class Attachment(Model):
     """An address under which anybody may open it: told where the file itself does not go along. Empty: none."""
 
 
+class Location(Model):
+    """A place on the map, in degrees (WGS 84)."""
+
+    latitude: float = Field(ge=-90, le=90)
+    longitude: float = Field(ge=-180, le=180)
+    name: str = ""
+    """What the place is called, and its address; empty: just a point."""
+
+
+class Contact(Model):
+    """Somebody's card."""
+
+    name: str
+    phone: str = ""
+
+
+class Poll(Model):
+    """A question with answers to choose from."""
+
+    question: str
+    options: tuple[str, ...] = ()
+
+
 class Button(Model):
     """A button below a message of the bot itself; ``data`` comes back when somebody presses it."""
 
@@ -101,6 +124,9 @@ class Message(Model):
     text: str = Field(default="", repr=False)
     spans: tuple[Span, ...] = ()
     attachments: tuple[Attachment, ...] = ()
+    location: Location | None = None
+    contact: Contact | None = None
+    poll: Poll | None = None
     sender: Person | None = None
     reply_to: MessageId | None = None
     buttons: tuple[Button, ...] = ()
@@ -158,6 +184,15 @@ class Reacted(_Event):
     reactions: tuple[str, ...] = ()
 
 
+class MembersChanged(_Event):
+    """People came into a conversation, or left it."""
+
+    type: Literal["members_changed"] = "members_changed"
+    conversation: Conversation
+    joined: tuple[Person, ...] = ()
+    left: tuple[Person, ...] = ()
+
+
 class StatusChanged(_Event):
     """A provider says what became of a message that we sent."""
 
@@ -175,7 +210,7 @@ class Unsupported(_Event):
 
 
 Event: TypeAlias = Annotated[
-    Received | Edited | Deleted | Reacted | StatusChanged | Unsupported, Field(discriminator="type")
+    Received | Edited | Deleted | Reacted | MembersChanged | StatusChanged | Unsupported, Field(discriminator="type")
 ]
 
 _EVENTS: TypeAdapter[tuple[Event, ...]] = TypeAdapter(tuple[Event, ...])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,10 @@ class Origin:
     text: str = field(repr=False)
     at: float
     why: str
+    digest: str = ""
+    """Of the content; empty: not known."""
+    gone_at: float | None = None
+    """When it was taken back."""
 
     @property
     def address(self) -> str:
@@ -38,7 +43,23 @@ class Copy:
     outbox: int
 
 
-_ORIGIN = "id, account, conversation, remote_id, sender_id, sender_name, text, at, why"
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A message, found by an id that it has somewhere."""
+
+    origin: Origin
+    conversation: str
+    """Where it has that id."""
+    part: int
+    """Which part of the copy there it is; 0: the original, or a note about it."""
+
+    @property
+    def is_original(self) -> bool:
+        """Whether that is where it was written (the pictures of an album are one message with several ids)."""
+        return self.conversation == self.origin.conversation
+
+
+_ORIGIN = "id, account, conversation, remote_id, sender_id, sender_name, text, at, why, digest, gone_at"
 
 
 class Conversations:
@@ -103,12 +124,14 @@ class Messages:
         text: str,
         at: float,
         why: str = "",
+        digest: str = "",
     ) -> int:
         """Keep a message; returns its id. The same remote id again returns the row that is there."""
         cursor = self._db.execute(
-            "INSERT INTO messages (account, conversation, remote_id, sender_id, sender_name, text, at, why)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (account, remote_id) WHERE remote_id IS NOT NULL DO NOTHING",
-            (account, conversation, remote_id, sender_id, sender_name, text, at, why),
+            "INSERT INTO messages (account, conversation, remote_id, sender_id, sender_name, text, at, why, digest)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (account, remote_id) WHERE remote_id IS NOT NULL DO NOTHING",
+            (account, conversation, remote_id, sender_id, sender_name, text, at, why, digest),
         )
         if cursor.rowcount:
             assert cursor.lastrowid is not None
@@ -135,6 +158,91 @@ class Messages:
                 (account, remote_id),
             ).fetchone()
         return Origin(*row) if row else None
+
+    def locate(self, account: str, remote_id: str) -> Found | None:
+        """The message that has this id there, and where that is; of several conversations of one account too."""
+        row = self._db.execute(
+            f"SELECT {_ORIGIN} FROM messages WHERE account = ? AND remote_id = ?", (account, remote_id)
+        ).fetchone()
+        if row is not None:
+            origin = Origin(*row)
+            return Found(origin, origin.conversation, 0)
+        copy = self._db.execute(
+            "SELECT message, conversation, part FROM copies WHERE account = ? AND remote_id = ?", (account, remote_id)
+        ).fetchone()
+        if copy is None:
+            return None
+        found = self.get(int(copy[0]))
+        return None if found is None else Found(found, str(copy[1]), int(copy[2]))
+
+    def rewrite(self, id: int, *, text: str, digest: str) -> None:
+        """It was edited."""
+        self._db.execute("UPDATE messages SET text = ?, digest = ? WHERE id = ?", (text, digest, id))
+
+    def gone(self, id: int, *, now: float) -> None:
+        """It was taken back: its words are forgotten."""
+        self._db.execute("UPDATE messages SET text = '', gone_at = ? WHERE id = ?", (now, id))
+
+    def add_alias(self, message: int, *, account: str, conversation: str, remote_id: str) -> None:
+        """Another id that the original has where it was written (a further picture of an album)."""
+        self._db.execute(
+            "INSERT OR IGNORE INTO copies (message, account, conversation, remote_id, part, outbox)"
+            " VALUES (?, ?, ?, ?, 0, 0)",
+            (message, account, conversation, remote_id),
+        )
+
+    # --- sent without being told an id
+
+    def nameless(self, outbox: int, *, account: str, conversation: str, now: float) -> None:
+        """Something was sent whose id is not known: an echo may tell it."""
+        if not self._db.execute(
+            "SELECT 1 FROM copies WHERE account = ? AND conversation = ? AND outbox = ?",
+            (account, conversation, outbox),
+        ).fetchone():
+            self._db.execute(
+                "INSERT OR REPLACE INTO nameless (outbox, account, conversation, at) VALUES (?, ?, ?, ?)",
+                (outbox, account, conversation, now),
+            )
+
+    def nameless_in(self, account: str, conversation: str, *, since: float) -> Sequence[int]:
+        """Deliveries to a place, sent since then or on their way, whose ids are not known: the oldest first."""
+        rows = self._db.execute(
+            "SELECT outbox FROM nameless WHERE account = ? AND conversation = ? AND at >= ?"
+            " UNION SELECT id FROM outbox WHERE account = ? AND conversation = ? AND state = 'sending' ORDER BY 1",
+            (account, conversation, since, account, conversation),
+        )
+        return [int(id) for (id,) in rows]
+
+    def named(self, outbox: int) -> None:
+        """Its id is known now."""
+        self._db.execute("DELETE FROM nameless WHERE outbox = ?", (outbox,))
+
+    def prune_nameless(self, *, before: float, limit: int = 500) -> int:
+        """No echo comes that late."""
+        return self._db.execute(
+            "DELETE FROM nameless WHERE outbox IN (SELECT outbox FROM nameless WHERE at < ? LIMIT ?)", (before, limit)
+        ).rowcount
+
+    # --- reactions
+
+    def reactions(self, message: int, person: str) -> tuple[str, ...]:
+        """What a person has on a message."""
+        row = self._db.execute(
+            "SELECT emoji FROM reactions WHERE message = ? AND person = ?", (message, person)
+        ).fetchone()
+        return tuple(json.loads(row[0])) if row else ()
+
+    def react(self, message: int, person: str, emoji: Sequence[str]) -> None:
+        """These are a person's reactions on a message now."""
+        if emoji:
+            self._db.execute(
+                "INSERT OR REPLACE INTO reactions (message, person, emoji) VALUES (?, ?, ?)",
+                (message, person, json.dumps(list(emoji), ensure_ascii=False)),
+            )
+        else:
+            self._db.execute("DELETE FROM reactions WHERE message = ? AND person = ?", (message, person))
+
+    # --- what has had its time
 
     def prune(self, *, before: float, limit: int = 500) -> int:
         """Blank texts written before ``before``; ids, senders and copies stay, so that replies still find their way.
@@ -167,7 +275,8 @@ class Messages:
     def remote_id_in(self, message: int, account: str, conversation: str) -> str | None:
         """The id a message has in a conversation, so that a reply there can point at it."""
         row = self._db.execute(
-            "SELECT remote_id FROM copies WHERE message = ? AND account = ? AND conversation = ? ORDER BY part LIMIT 1",
+            "SELECT remote_id FROM copies WHERE message = ? AND account = ? AND conversation = ? AND part > 0"
+            " ORDER BY part LIMIT 1",
             (message, account, conversation),
         ).fetchone()
         if row is None:
@@ -176,3 +285,20 @@ class Messages:
                 (message, account, conversation),
             ).fetchone()
         return str(row[0]) if row and row[0] is not None else None
+
+    def remote_ids_of(self, message: int, account: str, conversation: str, *, part: int) -> Sequence[str]:
+        """The ids of one part of a message in a conversation (an album's pictures are one part), as they were sent.
+
+        Where it was written, the original's own id is that of every part.
+        """
+        rows = self._db.execute(
+            "SELECT remote_id FROM copies WHERE message = ? AND account = ? AND conversation = ? AND part = ?",
+            (message, account, conversation, part),
+        ).fetchall()
+        if not rows:
+            rows = self._db.execute(
+                "SELECT remote_id FROM messages WHERE id = ? AND account = ? AND conversation = ?"
+                " AND remote_id IS NOT NULL",
+                (message, account, conversation),
+            ).fetchall()
+        return [str(row[0]) for row in rows]

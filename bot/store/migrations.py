@@ -138,6 +138,56 @@ _IMPORTS = (
 )
 
 
+_FAITHFUL = (
+    # What a delivery does over there: say something, or change, take back or react to what is there already.
+    """ALTER TABLE outbox ADD COLUMN op TEXT NOT NULL DEFAULT 'send'
+        CHECK (op IN ('send', 'note', 'edit', 'delete', 'react', 'open'))""",
+    # The message (ours) whose copy over there that is done to, and how it is said where it cannot be done.
+    """ALTER TABLE outbox ADD COLUMN subject INTEGER REFERENCES messages (id)""",
+    """ALTER TABLE outbox ADD COLUMN words TEXT""",
+    """ALTER TABLE outbox ADD COLUMN late TEXT NOT NULL DEFAULT ''""",
+    """CREATE INDEX outbox_subject ON outbox (subject) WHERE subject IS NOT NULL""",
+    # Of the content, so that an edit that changes nothing is known.
+    """ALTER TABLE messages ADD COLUMN digest TEXT NOT NULL DEFAULT ''""",
+    """ALTER TABLE messages ADD COLUMN gone_at REAL""",
+    """ALTER TABLE routes ADD COLUMN paused TEXT NOT NULL DEFAULT ''""",
+    # Sent without being told an id: the provider's echo may still tell it.
+    """CREATE TABLE nameless (
+        outbox INTEGER PRIMARY KEY, account TEXT NOT NULL, conversation TEXT NOT NULL, at REAL NOT NULL
+    ) STRICT""",
+    """CREATE INDEX nameless_place ON nameless (account, conversation, outbox)""",
+    """CREATE INDEX nameless_at ON nameless (at)""",
+    # Who has which reactions on a message: a JSON array.
+    """CREATE TABLE reactions (
+        message INTEGER NOT NULL REFERENCES messages (id), person TEXT NOT NULL, emoji TEXT NOT NULL,
+        PRIMARY KEY (message, person)
+    ) STRICT, WITHOUT ROWID""",
+    # Forum topics that are opened for a conversation, or anew for one that was deleted.
+    """CREATE TABLE topics (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, chat TEXT NOT NULL, source TEXT NOT NULL, title TEXT NOT NULL,
+        instead_of TEXT NOT NULL DEFAULT '', topic TEXT, opened_at REAL, created_at REAL NOT NULL
+    ) STRICT""",
+    """CREATE INDEX topics_source ON topics (source, chat)""",
+    """CREATE TABLE mutes (address TEXT PRIMARY KEY, person TEXT NOT NULL, at REAL NOT NULL) STRICT, WITHOUT ROWID""",
+    # Who was seen under a name in a place: two that look alike are told apart.
+    """CREATE TABLE faces (
+        address TEXT NOT NULL, looks TEXT NOT NULL, person TEXT NOT NULL, at REAL NOT NULL,
+        PRIMARY KEY (address, looks, person)
+    ) STRICT, WITHOUT ROWID""",
+    # Words that were relayed a moment ago under somebody's name: where they come back, another bridge sent them.
+    """CREATE TABLE relayed_words (
+        digest TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (digest)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE INDEX relayed_words_at ON relayed_words (at)""",
+    # Files that are lent out under /files/…: what they are and whose reference it is.
+    """CREATE TABLE files (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, attachment TEXT NOT NULL, created_at REAL NOT NULL,
+        expires_at REAL NOT NULL
+    ) STRICT""",
+    """CREATE INDEX files_expire ON files (expires_at)""",
+)
+
+
 @migrations()
 def m001_initial(db: Database) -> None:
     """The tables that the first version needs."""
@@ -168,5 +218,14 @@ def m004_imports(db: Database) -> None:
         db.execute(statement)
 
 
-NAMES = frozenset(step.__name__ for step in (m001_initial, m002_leases_and_retention, m003_providers, m004_imports))
+@migrations()
+def m005_faithful(db: Database) -> None:
+    """Edits, deletions and reactions as deliveries; topics, mutes, names told apart, files lent out."""
+    for statement in _FAITHFUL:
+        db.execute(statement)
+
+
+NAMES = frozenset(
+    step.__name__ for step in (m001_initial, m002_leases_and_retention, m003_providers, m004_imports, m005_faithful)
+)
 """Every step this version knows: a database with another one was made by a newer version."""

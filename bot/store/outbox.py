@@ -18,6 +18,10 @@ from bot.store.meta import Counters
 
 State: TypeAlias = Literal["queued", "sending", "sent", "held", "dead", "expired", "discarded", "cancelled"]
 STATES: tuple[State, ...] = ("queued", "sending", "sent", "held", "dead", "expired", "discarded", "cancelled")
+Op: TypeAlias = Literal["send", "note", "edit", "delete", "react", "open"]
+"""What a delivery does over there. ``note``: says in words what cannot be done there; ``open``: opens a topic."""
+CHANGES: frozenset[Op] = frozenset({"edit", "delete", "react"})
+"""What is done to something that is there already: doing it twice has no second effect."""
 PRIORITY_REPLY, PRIORITY_RELAY, PRIORITY_BROADCAST = PRIORITIES = 0, 1, 2
 _FINAL = "state IN ('sent', 'expired', 'discarded', 'cancelled')"
 """Nobody waits for these: as the index ``outbox_settled`` has it."""
@@ -41,8 +45,16 @@ class NewDelivery:
     reply_to: int | None = None
     """The message (ours) whose copy over there it answers."""
     part: int = 1
+    """Counted from 1; 0 for a note, which is no part of the message."""
     parts: int = 1
     why: str = ""
+    op: Op = "send"
+    subject: int | None = None
+    """For ``CHANGES`` and notes: the message (ours) whose copy over there it is about."""
+    words: str | None = field(default=None, repr=False)
+    """For ``CHANGES``: a Message as JSON that says it where it cannot be done; None: then nothing is said."""
+    late: str = ""
+    """What to do if it can only be sent late (``bot.routing.Late``); empty: send it all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +85,10 @@ class Delivery:
     settled_at: float | None
     starts: int
     """Requests that left for it, also those that do not count as attempts."""
+    op: Op
+    subject: int | None
+    words: str | None = field(repr=False)
+    late: str
 
     @property
     def address(self) -> str:
@@ -117,7 +133,7 @@ class Outcome:
 _COLUMNS = (
     "id, account, conversation, message, reply_to, part, parts, priority, payload, crc, on_ambiguous, state,"
     " attempts, solo, marked, error, why, created_at, due_at, expires_at, started_at, settled_at,"
-    " starts"
+    " starts, op, subject, words, late"
 )
 
 
@@ -138,12 +154,13 @@ class Outbox:
             raise ValueError(f"priority {new.priority} of a delivery to {new.account} is none of {PRIORITIES}")
         cursor = self._db.execute(
             "INSERT INTO outbox (account, conversation, message, reply_to, part, parts, priority, payload, crc,"
-            " on_ambiguous, state, marked, why, created_at, due_at, expires_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?)",
+            " on_ambiguous, state, marked, why, created_at, due_at, expires_at, op, subject, words, late, solo)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 new.account, new.conversation, new.message, new.reply_to, new.part, new.parts, new.priority,
                 new.payload, zlib.crc32(new.payload.encode()), new.on_ambiguous, int(new.marked), new.why,
-                new.created_at, new.created_at, new.expires_at,
+                new.created_at, new.created_at, new.expires_at, new.op, new.subject, new.words, new.late,
+                int(new.op not in ("send", "note")),
             ),
         )  # fmt: skip
         assert cursor.lastrowid is not None
@@ -310,6 +327,26 @@ class Outbox:
         ]
         return min((float(at) for at in first if at is not None), default=None)
 
+    # --- what becomes of it before it is sent
+
+    def say_instead(self, id: int, words: str) -> None:
+        """A change that cannot be made over there is said in words: the delivery becomes a note, in its place."""
+        self._db.execute(
+            "UPDATE outbox SET op = 'note', payload = ?, crc = ?, part = 0, parts = 1, solo = 0,"
+            " reply_to = COALESCE(reply_to, subject) WHERE id = ?",
+            (words, zlib.crc32(words.encode()), id),
+        )
+
+    def rewrite(self, id: int, payload: str) -> bool:
+        """Give one that waits for a person new content. False if it is not dead or held."""
+        return (
+            self._db.execute(
+                "UPDATE outbox SET payload = ?, crc = ? WHERE id = ? AND state IN ('dead', 'held')",
+                (payload, zlib.crc32(payload.encode()), id),
+            ).rowcount
+            > 0
+        )
+
     # --- what people decide
 
     def requeue(self, id: int, *, now: float, expires_at: float) -> bool:
@@ -410,6 +447,15 @@ class Outbox:
         """All deliveries of one message, in order."""
         rows = self._db.execute(f"SELECT {_COLUMNS} FROM outbox WHERE message = ? ORDER BY id", (message,))
         return [Delivery(*row) for row in rows]
+
+    def is_waiting(self, message: int, account: str, conversation: str) -> bool:
+        """Whether a copy of the message is on its way to a conversation."""
+        row = self._db.execute(
+            "SELECT 1 FROM outbox WHERE message = ? AND account = ? AND conversation = ?"
+            " AND state IN ('queued', 'sending')",
+            (message, account, conversation),
+        ).fetchone()
+        return row is not None
 
     def counts(self) -> dict[tuple[str, str], int]:
         """How many rows there are, by account and state."""

@@ -47,10 +47,10 @@ from bot.telegram.access import Role, person_of, role_of
 from bot.telegram.commands import registry
 from bot.telegram.commands.registry import Call, Command, Reply, Services, UsageError
 from bot.telegram.errors import bridge_error, wait_s
-from bot.telegram.inbound import CommandLine, Meaning, Moved, Passed, Press, Talk, here, lane, meaning, received
+from bot.telegram.inbound import Change, CommandLine, Meaning, Moved, Passed, Press, Talk, here, lane, meaning, received
 from bot.telegram.request import Request
 from bridges.errors import BridgeError, Refused, Unavailable
-from bridges.model import Received
+from bridges.model import Edited, MembersChanged, Reacted, Received
 
 logger = logging.getLogger(__name__)
 
@@ -360,6 +360,9 @@ class TelegramSide:
             case Talk(event=event, message=message):
                 await self._store.write(lambda tx: self._talk(tx, item, event, message))
                 point("telegram.talked")
+            case Change(event=event):
+                await self._store.write(lambda tx: self._changed(tx, item, event))
+                point("telegram.talked")
             case Moved(old=old, new=new):
                 await self._store.write(lambda tx: self._follow(tx, item, old=old, new=new))
             case Passed(outcome=outcome):
@@ -400,6 +403,15 @@ class TelegramSide:
             tx.inbox.done(item, ["duplicates"])
             return
         tx.inbox.done(item, [self._talk_outcome(tx, event, message, now=now)])
+
+    def _changed(self, tx: Tx, item: Arrived, event: Edited | Reacted | MembersChanged) -> None:
+        if not tx.inbox.is_pending(item.id):
+            return
+        now = self._clock()
+        if tx.inbox.seen(TELEGRAM, event.key, now=now):
+            tx.inbox.done(item, ["duplicates"])
+            return
+        tx.inbox.done(item, [self._relay.changed(tx, TELEGRAM, event, now=now)])
 
     def _talk_outcome(self, tx: Tx, event: Received, message: TelegramMessage, *, now: float) -> str:
         place = here(message)

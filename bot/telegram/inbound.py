@@ -5,13 +5,34 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from telegram import Chat, Message, MessageEntity, TelegramObject, Update, User
+from telegram import (
+    Chat,
+    Message,
+    MessageEntity,
+    MessageReactionUpdated,
+    ReactionTypeEmoji,
+    TelegramObject,
+    Update,
+    User,
+)
 
 from bot.addresses import TELEGRAM, Address, telegram_address
 from bot.shaping import codepoint_offsets
 from bot.telegram.outbound import message_id
 from bridges import model
-from bridges.model import Attachment, Conversation, ConversationId, Person, PersonId, Received, Span, SpanKind
+from bridges.model import (
+    Attachment,
+    Conversation,
+    ConversationId,
+    Edited,
+    MembersChanged,
+    Person,
+    PersonId,
+    Reacted,
+    Received,
+    Span,
+    SpanKind,
+)
 from bridges.responses import clean
 
 ANONYMOUS_ADMIN = 1087968824
@@ -57,7 +78,14 @@ class Moved:
     new: int
 
 
-Meaning: TypeAlias = CommandLine | Talk | Press | Passed | Moved
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something became of a message, or people came and went."""
+
+    event: Edited | Reacted | MembersChanged
+
+
+Meaning: TypeAlias = CommandLine | Talk | Change | Press | Passed | Moved
 
 
 def lane(update: Update) -> str:
@@ -78,6 +106,10 @@ def meaning(update: Update, *, bot: User) -> Meaning:
     """What an update asks of us."""
     if update.callback_query is not None:
         return Press()
+    if update.edited_message is not None:
+        return _edited(update, update.edited_message)
+    if update.message_reaction is not None:
+        return _reacted(update, update.message_reaction)
     message = update.message
     if message is None:
         # Edits, reactions, channel posts and membership changes are not carried yet.
@@ -96,6 +128,41 @@ def meaning(update: Update, *, bot: User) -> Meaning:
         return command
     event = received(update, message)
     return Talk(event, message) if event is not None else Passed("unsupported", "a service message")
+
+
+def _edited(update: Update, message: Message) -> Meaning:
+    event = received(update, message)
+    if event is None or event.id is None:
+        return Passed("unsupported", "a service message")
+    # An edit is told at the time of the edit.
+    at = message.edit_date or message.date
+    return Change(Edited(key=event.key, at=at, conversation=event.conversation, id=event.id, message=event.message))
+
+
+def _reacted(update: Update, told: MessageReactionUpdated) -> Meaning:
+    person = told.user
+    if person is not None and person.is_bot:
+        return Passed("filtered", "a bot's reaction")
+    if person is not None:
+        who = Person(id=PersonId(str(person.id)), name=clean(person.full_name))
+    elif told.actor_chat is not None:
+        name = told.actor_chat.title or str(told.actor_chat.id)
+        who = Person(id=PersonId(str(told.actor_chat.id)), name=clean(name), kind="system")
+    else:
+        return Passed("unsupported", "nobody's reaction")
+    emoji = tuple(each.emoji for each in told.new_reaction if isinstance(each, ReactionTypeEmoji))
+    return Change(
+        Reacted(
+            key=f"update/{update.update_id}",
+            at=told.date,
+            conversation=Conversation(
+                id=ConversationId(str(told.chat.id)), title=clean(told.chat.title or told.chat.full_name or "")
+            ),
+            id=message_id(told.chat.id, told.message_id),
+            person=who,
+            reactions=emoji,
+        )
+    )
 
 
 def _command(message: Message, *, bot: User) -> CommandLine | Passed | None:

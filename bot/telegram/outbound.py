@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from telegram import (
     Bot,
@@ -10,17 +11,19 @@ from telegram import (
     InlineKeyboardMarkup,
     LinkPreviewOptions,
     MessageEntity,
+    ReactionTypeEmoji,
     ReplyParameters,
     User,
 )
-from telegram.error import ChatMigrated, TelegramError
+from telegram.constants import ReactionEmoji
+from telegram.error import BadRequest, ChatMigrated, TelegramError
 
 from bot.addresses import TELEGRAM, AddressError, split_telegram
 from bot.limits import Pace, TelegramPace
 from bot.shaping import utf16_offsets
 from bot.telegram.errors import bridge_error
 from bridges.api import Capabilities, Outgoing
-from bridges.errors import Garbled, Refused, Unavailable
+from bridges.errors import Garbled, Inexpressible, Refused, Unavailable
 from bridges.model import Attachment, ConversationId, Message, MessageId, Receipt, Span, SpanKind
 
 CAPABILITIES = Capabilities(
@@ -28,6 +31,9 @@ CAPABILITIES = Capabilities(
     text_unit="utf16",
     markup="entities",
     replies=True,
+    edits=True,
+    deletes=True,
+    reactions=True,
     threads=True,
     receipt_ids=True,
 )
@@ -79,6 +85,24 @@ def entities_of(text: str, spans: Sequence[Span]) -> list[MessageEntity] | None:
             )
         )
     return entities
+
+
+REACTIONS = frozenset(each.value for each in ReactionEmoji)
+"""What a reaction can be: https://core.telegram.org/bots/api#reactiontypeemoji, 2026-11."""
+
+
+@contextmanager
+def _told(*, done: Sequence[str] = ()) -> Iterator[None]:
+    """Telegram's errors as bridge errors; those that begin with one of ``done`` say that it is so already."""
+    try:
+        yield
+    except TelegramError as error:
+        if isinstance(error, BadRequest) and error.message.lower().startswith(tuple(done)):
+            return
+        raise bridge_error(error) from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        # The library reads the answer into its objects and stumbles over one that is not what was asked for.
+        raise Garbled("Telegram's answer is not of the known shape") from error
 
 
 class TelegramAccount:
@@ -140,6 +164,33 @@ class TelegramAccount:
             link_preview_options=NO_PREVIEW,
         )
         return Receipt(ids=(message_id(sent.chat_id, sent.message_id),), state="delivered")
+
+    async def edit(self, conversation: ConversationId, ids: Sequence[MessageId], message: Message) -> None:
+        """See :meth:`bot.accounts.Account.edit`; what is so already is success."""
+        chat_id, number = split_message_id(ids[0])
+        with _told(done=("message is not modified",)):
+            await self._bot.edit_message_text(
+                message.text,
+                chat_id,
+                number,
+                entities=entities_of(message.text, message.spans),
+                link_preview_options=NO_PREVIEW,
+            )
+
+    async def delete(self, conversation: ConversationId, ids: Sequence[MessageId]) -> None:
+        """See :meth:`bot.accounts.Account.delete`; not there is success."""
+        for id in ids:
+            chat_id, number = split_message_id(id)
+            with _told(done=("message to delete not found",)):
+                await self._bot.delete_message(chat_id, number)
+
+    async def react(self, conversation: ConversationId, id: MessageId, emoji: str) -> None:
+        """See :meth:`bot.accounts.Account.react`: a bot has one reaction on a message."""
+        chat_id, number = split_message_id(id)
+        if emoji and emoji not in REACTIONS:
+            raise Inexpressible(f"Telegram has no reaction {emoji}")
+        with _told(done=("message is not modified",)):
+            await self._bot.set_message_reaction(chat_id, number, [ReactionTypeEmoji(emoji)] if emoji else [])
 
     async def confirm(self, out: Outgoing) -> Receipt | None:
         """Telegram cannot be asked what became of a send."""
