@@ -13,7 +13,7 @@ from bot.accounts import Account
 from bot.addresses import TELEGRAM, Address, AddressError, parse_address, parse_source, telegram_address
 from bot.changes import BY_ROUTE, Changes, digest_of
 from bot.routing import Arrow, Incoming, Kind, Resolution, Router, Rule, options_from_json
-from bot.shaping import DEFAULT_TEMPLATE, defuse_text, quoting, shape
+from bot.shaping import DEFAULT_TEMPLATE, defuse_text, shape
 from bot.store import Tx
 from bot.store.messages import Copy
 from bot.store.outbox import PRIORITY_RELAY, PRIORITY_REPLY, NewDelivery
@@ -251,9 +251,12 @@ class Relay:
 
         ``marked``: the message stands in a Telegram chat and shows there what becomes of it.
         """
-        if reply_to is not None and (original := self._to_quote(tx, address, reply_to)) is not None:
-            message, reply_to = quoting(message, original=original), None
-        parts = self.parts_for(tx, address, message.model_copy(update={"reply_to": None}), template=template)
+        # Bare text stays bare: only what is relayed under its author's name quotes what it answers.
+        quote = None if reply_to is None or template is None else self._to_quote(tx, address, reply_to)
+        bare = message.model_copy(update={"reply_to": None})
+        parts = self.parts_for(tx, address, bare, template=template, answers=quote)
+        if quote is not None:
+            reply_to = None
         ids = []
         for number, part in enumerate(parts, start=1):
             new = self.delivery(address, part, now=now, message_id=message_id, why=why, on_ambiguous=on_ambiguous)
@@ -284,14 +287,16 @@ class Relay:
         """An account by name; None if it is not configured."""
         return self._accounts.get(name)
 
-    def parts_for(self, tx: Tx, address: Address, message: Message, *, template: str | None) -> tuple[Message, ...]:
+    def parts_for(
+        self, tx: Tx, address: Address, message: Message, *, template: str | None, answers: Message | None = None
+    ) -> tuple[Message, ...]:
         """The parts that a message makes at its target, with its sender named as the template says."""
         account = self._accounts[address.account]
         if template == DEFAULT_TEMPLATE and account.capabilities.names_shown and message.sender is not None:
             template = None
         if template is not None and address.account == TELEGRAM:
             message = defuse_text(message)
-        return shape(message, capabilities=account.capabilities, template=template).parts
+        return shape(message, capabilities=account.capabilities, template=template, answers=answers).parts
 
     def delivery(
         self,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 from typing import Literal, TypeAlias
@@ -95,15 +95,24 @@ def shape(
     capabilities: Capabilities,
     template: str | None,
     links: Mapping[str, str] | None = None,
+    answers: Message | None = None,
 ) -> Shaped:
     """Make of a message the parts that a provider takes. Raises ``TemplateError`` only.
 
     ``template`` None sends the bare text. ``links`` gives a URL for an attachment's ``ref``, to stand beside
-    the note that takes the attachment's place. Attachments and the reply go with the first part, buttons with the
-    last; each part begins with the sender and, if there are several, a mark such as ``(2/5)``; nothing else is
-    added. Where a message holds less than 32 units there is no room for these two and the words go alone.
+    the note that takes the attachment's place; ``answers`` is quoted before everything else. Attachments and the reply
+    go with the first part, buttons with the last; each part begins with the sender and, if there are several, a mark
+    such as ``(2/5)``; nothing else is added. Where a message holds less than 32 units there is no room for these and
+    the words go alone.
     """
     text, spans = message.text, message.spans
+    if answers is not None:
+        line = quote_line(answers)
+        room = capabilities.text_limit - measure(line, unit=capabilities.text_unit)
+        if room >= _ROOM_FOR_EXTRAS:
+            smaller = replace(capabilities, text_limit=room)
+            shaped = shape(message, capabilities=smaller, template=template, links=links)
+            return replace(shaped, parts=(quoting(shaped.parts[0], original=answers), *shaped.parts[1:]))
     if template is None and not spans and not message.attachments and _surely_fits(text, capabilities):
         return Shaped((message,))
     notes: list[str] = []
@@ -154,14 +163,19 @@ def plain(message: Message) -> str:
     return text
 
 
-def quoting(message: Message, *, original: Message) -> Message:
-    """The message with a line before it that quotes what it replies to, for where one cannot thread."""
+def quote_line(original: Message) -> str:
+    """A line before an answer that says what it answers, for where one cannot thread."""
     words = " ".join(plain(original).split())
     if not words:
         words = " ".join(attachment_note(each) for each in original.attachments)
     who = f"{display_name(original.sender)}: " if original.sender else ""
-    line = f"> {who}{_cut(words, LONGEST_QUOTE)}\n"
-    spans = tuple(span.model_copy(update={"start": span.start + len(line)}) for span in message.spans)
+    return f"> {who}{_cut(words, LONGEST_QUOTE)}\n"
+
+
+def quoting(message: Message, *, original: Message) -> Message:
+    """The message with the quotation at its beginning."""
+    line = quote_line(original)
+    spans = _rebased(message.spans, start=0, shift=len(line))
     return message.model_copy(update={"text": line + message.text, "spans": spans, "reply_to": None})
 
 
@@ -436,11 +450,13 @@ def _cut(text: str, most: int) -> str:
     return text[: boundaries[-1] if boundaries else most - 1].rstrip() + _ELLIPSIS
 
 
-def _rebased(spans: Iterable[Span], *, start: int, end: int, shift: int) -> tuple[Span, ...]:
+def _rebased(spans: Iterable[Span], *, start: int, shift: int, end: int | None = None) -> tuple[Span, ...]:
     """The spans as far as they lie in a range of the text, counted from the range's own beginning."""
     found = []
     for span in spans:
-        low, high = max(span.start, start), min(span.start + span.length, end)
+        low, high = max(span.start, start), span.start + span.length
+        if end is not None:
+            high = min(high, end)
         if low < high:
             found.append(Span(kind=span.kind, start=low - start + shift, length=high - low, value=span.value))
     return tuple(found)

@@ -357,8 +357,8 @@ class TelegramSide:
     async def _dispatch(self, item: Arrived, update: Update) -> None:
         meant = meaning(update, bot=self.bot.bot)
         match meant:
-            case Talk(event=event, message=message):
-                await self._store.write(lambda tx: self._talk(tx, item, event, message))
+            case Talk() as talk:
+                await self._store.write(lambda tx: self._talk(tx, item, talk.event, talk.message))
                 point("telegram.talked")
             case Change(event=event):
                 await self._store.write(lambda tx: self._changed(tx, item, event))

@@ -107,6 +107,8 @@ def meaning(update: Update, *, bot: User) -> Meaning:
     if update.callback_query is not None:
         return Press()
     if update.edited_message is not None:
+        if _command(update.edited_message, bot=bot) is not None:
+            return Passed("filtered", "an edited command is not run")
         return _edited(update, update.edited_message)
     if update.message_reaction is not None:
         return _reacted(update, update.message_reaction)

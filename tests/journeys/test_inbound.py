@@ -79,7 +79,7 @@ async def test_a_reply_in_a_linked_chat_is_relayed_with_the_name_of_its_author(w
     mirrored = await ops.hears("hello?")
     reply = ops.say("we are open", reply_to=mirrored["message_id"], by=BO)
     await ops.marked(reply, SENT)
-    assert world.pushed("room-43")[-1] == "Bo: we are open"
+    assert world.pushed("room-43")[-1] == "> 85255501116: hello?\nBo: we are open"
 
 
 async def test_without_a_reply_room_the_author_is_told_at_once_why_it_cannot_go(world: World) -> None:
@@ -203,4 +203,6 @@ async def test_a_reply_goes_once_to_where_it_answers_also_where_a_rule_goes_ther
     await ops.marked(ops.say("on my way down", reply_to=asked["message_id"]), SENT)
     await world.settled()
     assert [m.text for m in world.club.accepted if "on my way down" in m.text] == ["on my way down"]
-    assert [text for text in world.pushed("room-42") if "on my way down" in text] == ["Ann: on my way down"]
+    assert [text for text in world.pushed("room-42") if "on my way down" in text] == [
+        "> Maria: anybody down there?\nAnn: on my way down"
+    ]

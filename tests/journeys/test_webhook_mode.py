@@ -43,7 +43,7 @@ async def test_mirroring_and_replying_work_as_with_polling(world: World) -> None
     await world.sms("from outside", sender="85255503333")
     mirrored = await ops.hears("from outside")
     await ops.marked(ops.say("and back", reply_to=mirrored["message_id"]), SENT)
-    assert world.pushed("room-43")[-1] == "Ann: and back"
+    assert world.pushed("room-43")[-1] == "> 85255503333: from outside\nAnn: and back"
 
 
 async def test_an_update_without_the_right_secret_or_path_is_not_found_and_not_taken(world: World) -> None:

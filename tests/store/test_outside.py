@@ -187,7 +187,13 @@ async def test_a_database_of_the_first_version_is_brought_up_with_everything_in_
 
     old = sqlite3.connect(path)
     migrations.apply(Database(old), stop_before="m002_leases_and_retention")
-    add(Tx(old), "x")
+    payload = '{"text": "x"}'
+    old.execute(
+        "INSERT INTO outbox (id, account, conversation, part, parts, priority, payload, crc, on_ambiguous, state,"
+        " marked, created_at, due_at, expires_at) VALUES (1, 'a', 'x', 1, 1, 1, ?, ?, 'hold', 'queued', 0, 1, 1, 1000)",
+        (payload, zlib.crc32(payload.encode())),
+    )
+    old.execute("INSERT INTO lanes (account, conversation, head, priority, due_at) VALUES ('a', 'x', 1, 1, 1)")
     old.commit()
     old.close()
     store = await SqliteStore.open(path)
