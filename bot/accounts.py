@@ -25,7 +25,7 @@ from bridges.api import (
     Remembers,
 )
 from bridges.driver import DEADLINE_S, drive
-from bridges.errors import Inexpressible, Refused
+from bridges.errors import BridgeError, Inexpressible, Refused
 from bridges.model import AccountName, Attachment, ConversationId, Event, Message, MessageId, Receipt
 
 logger = logging.getLogger(__name__)
@@ -35,6 +35,22 @@ SLOTS = 256
 """Conversations of one account that are sent to at the same time."""
 FILE_MOST = 20_000_000
 """Bytes of the largest file that is fetched to be sent on: what Telegram lets a bot download."""
+
+
+class ChatMoved(BridgeError):
+    """The conversation has another id from now on, and nothing was sent. ``new``: the conversation's part of it."""
+
+    def __init__(self, message: str, *, new: ConversationId) -> None:
+        super().__init__(message)
+        self.new = new
+
+
+class TopicGone(BridgeError):
+    """The forum topic was deleted, and nothing was sent; its chat is there still."""
+
+
+class Barred(BridgeError):
+    """The chat does not let us write any more (blocked, removed, not enough rights), and nothing was sent."""
 
 
 class Account(Protocol):

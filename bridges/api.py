@@ -10,7 +10,7 @@ import ipaddress
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, ClassVar, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import Annotated, BinaryIO, ClassVar, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 from urllib.parse import urlsplit
 
 import httpx
@@ -69,6 +69,19 @@ class Answered:
     at: datetime | None = None
 
 
+class File(Protocol):
+    """A file's bytes, which lie on disk: read in pieces, and again as often as a request is sent again."""
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        ...
+
+    def open(self) -> BinaryIO:
+        """At its beginning, seekable; whoever opens it closes it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Outgoing:
     """One message on its way to a provider, already shaped to the bridge's capabilities."""
@@ -107,6 +120,8 @@ class Capabilities:
     """Most bytes of one file; 0: not known."""
     attachment_kinds: tuple[str, ...] = ()
     """Kinds of ``Attachment`` that go along; empty: all of them."""
+    caption_limit: int = 0
+    """Most units of text in a message with files; 0: as in any other."""
     attachments_most: int = 0
     """Most files in one message; 0: any number."""
     replies: bool = False
