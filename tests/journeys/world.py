@@ -27,7 +27,7 @@ import httpx
 from click.testing import CliRunner
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bot.cli import cli
 from bot.playground.emulator import Emulator, retry_delay
@@ -125,10 +125,46 @@ class Script:
             await self._app(scope, receive, send)
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A request as it came in."""
+
+    path: str
+    media_type: str
+    body: bytes
+
+
+class Recorder:
+    """An app that keeps the latest POSTs that its app was given, while somebody wants them."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self.seen: list[Seen] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.seen is None or scope["type"] != "http" or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        body = await request.body()
+        self.seen.append(Seen(scope["path"], request.headers.get("content-type", ""), body))
+        given = False
+
+        async def again() -> Message:
+            nonlocal given
+            if given:
+                return await receive()
+            given = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        await self._app(scope, again, send)
+
+
 class Server:
     """A provider or Telegram on loopback, with switches for what may go wrong."""
 
     def __init__(self, app: ASGIApp, *, faults: Faults | None = None) -> None:
+        self.recorder = app = Recorder(app)
         self.script = Script(faults or app)
         self.faults = faults or Faults(self.script)
         self._http = LoopbackServer(self.script if faults else self.faults)
