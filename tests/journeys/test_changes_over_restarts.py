@@ -60,7 +60,7 @@ async def _linked(world: World, *addresses: str) -> Chat:
 async def _took(world: World, account: str, text: str) -> None:
     """Wait for a provider to take this text."""
     accepted = world.sides[account].accepted
-    await world.until(lambda: any(m.text == text for m in accepted), told=lambda: str([m.text for m in accepted]))
+    await world.until(lambda: any(m.text == text for m in accepted), told=lambda: str([m.text for m in accepted[-5:]]))
 
 
 def _room(world: World, name: str) -> list[dict[str, object]]:
@@ -95,7 +95,8 @@ async def test_edits_reactions_replies_and_deletions_find_their_message_after_it
     texts = [str(message["text"]) for message in _room(world, room)]
     assert "Ann: to be changed" in texts
     assert not any("taken back" in text or "changd" in text for text in texts)
-    assert next(m for m in world.club.accepted if m.text.endswith("an answer")).reply_to == theirs
+    answer = next(m for m in world.club.accepted if m.conversation == room and m.text.endswith("an answer"))
+    assert answer.reply_to == theirs
     assert chat.now(heard)["text"] == "dana: changed over there"
     await world.club.take_back(room, theirs)
     await world.until(lambda: heard["message_id"] not in [m["message_id"] for m in chat.heard()])
