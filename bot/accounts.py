@@ -18,6 +18,7 @@ from bridges.api import (
     Confirms,
     Edits,
     Fetches,
+    File,
     Flow,
     Hook,
     Outgoing,
@@ -100,8 +101,8 @@ class Account(Protocol):
         """Put an emoji on a message; none takes it back. Raises as :meth:`edit`."""
         ...
 
-    async def fetch(self, attachment: Attachment) -> bytes:
-        """The bytes of an attachment that came in here. ``Refused`` if it cannot be had; any ``BridgeError``."""
+    async def fetch(self, attachment: Attachment) -> File:
+        """An attachment that came in here. ``Refused`` if it cannot be had; any ``BridgeError``."""
         ...
 
     async def probe(self) -> str:
@@ -186,7 +187,7 @@ class ProviderAccount:
             raise Inexpressible(f"{self.bridge.title} has no reactions")
         await self.run(self.bridge.react(conversation, id, emoji))
 
-    async def fetch(self, attachment: Attachment) -> bytes:
+    async def fetch(self, attachment: Attachment) -> File:
         """See :meth:`Account.fetch`."""
         if not isinstance(self.bridge, Fetches):
             raise Refused(f"files that come from {self.bridge.title} cannot be sent on")

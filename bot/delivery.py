@@ -34,7 +34,7 @@ from bot.shaping import attachment_note
 from bot.store import Store, StoreError, Tx
 from bot.store.messages import Copy
 from bot.store.outbox import CHANGES, Delivery, Lease, Outcome
-from bridges.api import Answered, Outgoing
+from bridges.api import Answered, File, Outgoing
 from bridges.errors import BridgeError, Inexpressible, Refused, Unavailable
 from bridges.model import Attachment, ConversationId, Message, MessageId, Person, PersonId, Receipt
 
@@ -350,7 +350,7 @@ class _Dispatcher:
         as they were and their bytes left out where they are not to be had any more."""
         message = Message.model_validate_json(row.payload)
         about = _About()
-        files: tuple[bytes, ...] = ()
+        files: tuple[File, ...] = ()
         # A look into the database for each message would cost more than all the rest here.
         if row.reply_to is not None or self.account.capabilities.handles:
             about = await self.engine._store.read(lambda tx: _about(tx, row))
@@ -373,11 +373,11 @@ class _Dispatcher:
             files=files,
         )
 
-    async def _with_files(self, message: Message) -> tuple[Message, tuple[bytes, ...]]:
+    async def _with_files(self, message: Message) -> tuple[Message, tuple[File, ...]]:
         """The message and its files' bytes; a note stands in the text for one that is not to be had any more."""
         most = self.account.capabilities.attachment_bytes
         kept: list[Attachment] = []
-        files: list[bytes] = []
+        files: list[File] = []
         lines: list[str] = []
         for attachment in message.attachments:
             source = self.engine._accounts.get(attachment.account or "")
@@ -385,7 +385,7 @@ class _Dispatcher:
                 if source is None:
                     raise Refused("nobody knows where this file is")
                 data = await source.fetch(attachment)
-                if most and len(data) > most:
+                if most and data.size > most:
                     raise Refused("the file is larger than was said")
             except Refused as error:
                 logger.info(

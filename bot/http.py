@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -22,6 +22,7 @@ BODY_MOST = 1 << 20
 KEEP_ALIVE_S = 4.0
 """Shorter than the five seconds after which many servers close an idle connection: a request that meets a closing
 connection would have an unknown outcome."""
+_SET_BY_AIOHTTP = ("host", "content-length", "transfer-encoding")
 TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=30.0)
 
 
@@ -58,17 +59,19 @@ class HttpClient:
         return self._session
 
     async def send(self, request: httpx.Request) -> httpx.Response:
-        """Send a request whose body is in memory; the answer's body is read. Raises ``httpx.TransportError``."""
+        """Send a request; the answer's body is read. Raises ``httpx.TransportError``."""
         headers = request.headers
         headers["accept-encoding"] = "identity"
-        # aiohttp sets these two itself, from the URL and the body.
-        sent = [(k, v) for k, v in headers.multi_items() if k not in ("host", "content-length", "transfer-encoding")]
+        body = _body_of(request)
+        # aiohttp sets these itself, from the URL and from a body that is in memory.
+        own = ("host", "transfer-encoding") if isinstance(body, AsyncIterable) else _SET_BY_AIOHTTP
+        sent = [(k, v) for k, v in headers.multi_items() if k not in own]
         with _as_httpx_errors(request):
             async with self._open().request(
                 request.method,
                 str(request.url),
                 headers=sent,
-                data=request.read() or None,
+                data=body,
                 allow_redirects=False,
                 timeout=_timeout(request),
             ) as answer:
@@ -109,6 +112,20 @@ class HttpClient:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+def _body_of(request: httpx.Request) -> bytes | AsyncIterable[bytes] | None:
+    """The body where it is in memory; else in pieces, as it is sent."""
+    try:
+        return request.content or None
+    except httpx.RequestNotRead:
+        stream = request.stream
+    return stream if isinstance(stream, AsyncIterable) else _in_turn(stream)
+
+
+async def _in_turn(stream: Iterable[bytes]) -> AsyncIterator[bytes]:
+    for piece in stream:
+        yield piece
 
 
 def _timeout(request: httpx.Request) -> aiohttp.ClientTimeout:

@@ -100,7 +100,7 @@ class Outgoing:
     """What the provider was last seen to call this conversation (``Conversation.handle``); empty: not known."""
     answered: Answered | None = None
     """The message with the id ``message.reply_to``, where its words are still kept."""
-    files: tuple[bytes, ...] = field(default=(), repr=False)
+    files: tuple[File, ...] = field(default=(), repr=False)
     """The bytes of ``message.attachments``, in their order; empty unless ``capabilities.attachments`` is ``bytes``."""
 
 
@@ -124,6 +124,11 @@ class Capabilities:
     """Most units of text in a message with files; 0: as in any other."""
     attachments_most: int = 0
     """Most files in one message; 0: any number."""
+    albums: tuple[tuple[str, ...], ...] = ()
+    """Sets of kinds of ``Attachment`` that may stand together in one message; a kind in none of them goes alone. Empty:
+    any go together."""
+    captionless: tuple[str, ...] = ()
+    """Kinds of ``Attachment`` that are shown without any text: words and sender go in a message of their own."""
     replies: bool = False
     edits: bool = False
     deletes: bool = False
@@ -527,6 +532,7 @@ class Reacts(Protocol):
 class Fetches(Protocol):
     """A provider whose attachments are fetched with more than a plain GET of their public address."""
 
-    def fetch(self, attachment: Attachment) -> Flow[bytes]:
-        """The bytes of an attachment that ``decode`` gave. Raises ``Refused`` if it is not to be fetched at all."""
+    def fetch(self, attachment: Attachment) -> Flow[File]:
+        """An attachment that ``decode`` gave; the request has ``bridges.files.FETCHING``, and the file is
+        ``file_of`` its answer. Raises ``Refused`` if it is not to be fetched at all."""
         ...

@@ -23,6 +23,7 @@ import httpx
 
 from bridges.api import RECEIVED_AT, Credentials, Flow
 from bridges.errors import BridgeError, Garbled, Refused, Unauthorized, Unavailable
+from bridges.files import DEADLINE
 
 T = TypeVar("T")
 Send: TypeAlias = Callable[[httpx.Request], Awaitable[httpx.Response]]
@@ -66,7 +67,8 @@ async def drive(
     clock: Clock = utc_now,
     keeper: Keeper | None = None,
 ) -> T:
-    """Run a flow to its result. Raises a ``BridgeError``; ``deadline_s`` bounds each request as a whole."""
+    """Run a flow to its result. Raises a ``BridgeError``; ``deadline_s`` bounds each request as a whole, unless it
+    asks for more (``bridges.files.DEADLINE``)."""
     wire = _Wire(send, deadline_s=deadline_s, clock=clock, keeper=keeper)
     try:
         request = next(flow)
@@ -172,13 +174,14 @@ class _Wire:
 
     async def _send(self, request: httpx.Request, *, harmless: bool) -> httpx.Response:
         what = f"{request.method} {request.url.host}"
+        deadline_s = max(self._deadline_s, request.extensions.get(DEADLINE, 0.0))
         try:
-            async with asyncio.timeout(self._deadline_s):
+            async with asyncio.timeout(deadline_s):
                 response = await self._send_it(request)
         except _NOT_SENT as error:
             raise Unavailable(f"{what}: cannot connect ({type(error).__name__})") from error
         except TimeoutError as error:
-            raise Unavailable(f"{what}: no answer within {self._deadline_s:g} s", maybe_sent=not harmless) from error
+            raise Unavailable(f"{what}: no answer within {deadline_s:g} s", maybe_sent=not harmless) from error
         except httpx.DecodingError as error:
             raise Garbled(f"{what}: the answer could not be read") from error
         except httpx.TransportError as error:

@@ -38,6 +38,7 @@ from bridges.api import (
     Subscription,
 )
 from bridges.errors import BridgeError, Garbled, Refused, Unauthorized, Unavailable
+from bridges.files import Bytes
 from bridges.model import Attachment, ConversationId, Message, MessageId, Person, Receipt
 
 T = TypeVar("T")
@@ -202,7 +203,7 @@ def outgoing_of(data: Mapping[str, Any]) -> Outgoing:
     if data.get("began_at"):
         fields["began_at"] = datetime.fromisoformat(data["began_at"])
     if "files" in data:
-        fields["files"] = tuple(base64.b64decode(each) for each in data["files"])
+        fields["files"] = tuple(Bytes(base64.b64decode(each)) for each in data["files"])
     if data.get("answered"):
         about = dict(data["answered"])
         if about.get("sender"):
@@ -275,8 +276,8 @@ def to_plain(result: object) -> object:
         return {"hooks": bodies, "cursor": result.cursor}
     if isinstance(result, BridgeError):
         return {"type": type(result).__name__}
-    if isinstance(result, bytes):
-        return base64.b64encode(result).decode()
+    if isinstance(result, Bytes):
+        return base64.b64encode(result.data).decode()
     if isinstance(result, list | tuple):
         return [to_plain(each) for each in result]
     return result

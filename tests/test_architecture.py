@@ -11,11 +11,11 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-PURE = ("routing", "shaping", "retry", "recurrence", "limits", "addresses")
+PURE = ("routing", "routes_line", "shaping", "retry", "recurrence", "limits", "addresses")
 """Modules of ``bot`` without I/O, clock or randomness."""
 IMPURE = ("asyncio", "random", "secrets", "socket", "sqlite3", "subprocess", "threading", "time", "uuid")
 CORE = ("bridges.model", "bridges.errors")
-SEAM = (*CORE, "bridges.api", "bridges.responses", "bridges.signing")
+SEAM = (*CORE, "bridges.api", "bridges.files", "bridges.responses", "bridges.signing")
 PROVIDERS = sorted(path.parent.name for path in (ROOT / "bridges").glob("*/bridge.py"))
 
 # Module (or package, with all below it) → what it may import besides the standard library.
@@ -27,7 +27,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "bridges.api": (*CORE, "httpx", "pydantic"),
     "bridges.responses": (*CORE, "httpx", "pydantic"),
     "bridges.signing": (*CORE, "httpx", "pydantic"),
-    "bridges.driver": ("bridges.api", "bridges.errors", "bridges.responses", "httpx"),
+    "bridges.files": ("bridges.api", "httpx"),
+    "bridges.driver": ("bridges.api", "bridges.errors", "bridges.files", "bridges.responses", "httpx"),
     "bridges.registry": ("bridges.api", *(f"bridges.{name}.bridge" for name in PROVIDERS)),
     "bridges.testing": (*SEAM, "httpx", "pydantic"),
     "bridges.matrix": ("bridges.api", "bridges.registry"),
@@ -66,6 +67,7 @@ NO_IMPURE: dict[str, tuple[str, ...]] = {
     "bridges.errors": IMPURE,
     "bridges.responses": IMPURE,
     "bridges.signing": IMPURE,
+    "bridges.files": IMPURE,
     **{f"bridges.{name}.{file}": IMPURE for name in PROVIDERS for file in ("bridge", "wire")},
     **{f"bridges.{name}.sandbox": ("asyncio", "sqlite3", "subprocess", "threading") for name in PROVIDERS},
     "bot.intake": ("sqlite3",),

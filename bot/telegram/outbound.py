@@ -22,8 +22,9 @@ from bot.addresses import TELEGRAM, AddressError, split_telegram
 from bot.limits import Pace, TelegramPace
 from bot.shaping import utf16_offsets
 from bot.telegram.errors import bridge_error
-from bridges.api import Capabilities, Outgoing
+from bridges.api import Capabilities, File, Outgoing
 from bridges.errors import Garbled, Inexpressible, Refused, Unavailable
+from bridges.files import Bytes
 from bridges.model import Attachment, ConversationId, Message, MessageId, Receipt, Span, SpanKind
 
 CAPABILITIES = Capabilities(
@@ -196,11 +197,11 @@ class TelegramAccount:
         """Telegram cannot be asked what became of a send."""
         raise Refused("Telegram cannot be asked what became of a send")
 
-    async def fetch(self, attachment: Attachment) -> bytes:
+    async def fetch(self, attachment: Attachment) -> File:
         """See :meth:`bot.accounts.Account.fetch`: ``getFile``, then the download."""
         try:
             file = await self._bot.get_file(attachment.ref)
-            return bytes(await file.download_as_bytearray())
+            return Bytes(bytes(await file.download_as_bytearray()))
         except TelegramError as error:
             raise bridge_error(error) from error
         except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 import httpx
 
 from bridges.api import (
-    HARMLESS,
     AccountSettings,
     Capabilities,
     Credentials,
+    File,
     Flow,
     Hook,
     Listed,
@@ -25,6 +25,7 @@ from bridges.api import (
     is_loopback,
 )
 from bridges.errors import Refused
+from bridges.files import FETCHING, file_of
 from bridges.model import Attachment, ConversationId, Event, Receipt
 from bridges.netsapiens import wire
 from bridges.netsapiens.auth import BARE, FixedBearer, PasswordGrant
@@ -129,8 +130,8 @@ class NetSapiensBridge:
         """See :meth:`bridges.api.Bridge.decode`."""
         return self._reader.decode(hook)
 
-    def fetch(self, attachment: Attachment) -> Flow[bytes]:
-        """The bytes of a message's file. The link carries its own proof: our credentials do not go with it.
+    def fetch(self, attachment: Attachment) -> Flow[File]:
+        """A message's file. The link carries its own proof: our credentials do not go with it.
 
         Raises ``Refused`` unless it leads to the server itself or to one of ``media_hosts``, by https.
         """
@@ -142,7 +143,7 @@ class NetSapiensBridge:
             parts = urlsplit(url)
             host, scheme = (parts.hostname or "").lower(), parts.scheme
             place = (host, parts.port or wire.PORTS.get(scheme))
-            request = httpx.Request("GET", url, extensions={**HARMLESS, **BARE})
+            request = httpx.Request("GET", url, extensions={**FETCHING, **BARE})
         except (ValueError, httpx.InvalidURL) as error:
             raise Refused(f"{what}: its link is not a valid URL") from error
         if scheme != "https" and not (scheme == "http" and is_loopback(host)):
@@ -156,7 +157,7 @@ class NetSapiensBridge:
         if response.status_code == 401:
             raise Refused(f"{what}: its link is no longer good (HTTP 401)")
         raise_for_status(response, what=what)
-        return response.content
+        return file_of(response)
 
     def _link_of(self, ref: str) -> Flow[str]:
         """The link of a file that an event named without one: it stands in the stored message."""

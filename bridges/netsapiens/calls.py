@@ -11,8 +11,9 @@ from urllib.parse import quote
 
 import httpx
 
-from bridges.api import HARMLESS, RECEIVED_AT, Flow
+from bridges.api import HARMLESS, RECEIVED_AT, File, Flow
 from bridges.errors import Garbled, Refused, Unavailable
+from bridges.files import json_request
 from bridges.netsapiens import wire
 from bridges.netsapiens.hidden import Hidden
 from bridges.netsapiens.settings import NetSapiensSettings
@@ -108,9 +109,14 @@ class Calls:
         response = yield httpx.Request(method, url, json=body, extensions=dict(HARMLESS))
         return self.judge(response, what=what, hide=hide)
 
-    def send(self, url: str, *, what: str, body: Mapping[str, object], text: str) -> Flow[Mapping[str, Any]]:
+    def send(
+        self, url: str, *, what: str, body: Mapping[str, object], text: str, file: File | None = None
+    ) -> Flow[Mapping[str, Any]]:
         """Send a message: the fields of the answer, which usually are ``code`` 202 and no id."""
-        response = yield httpx.Request("POST", url, json=body)
+        if file is None:
+            response = yield httpx.Request("POST", url, json=body)
+        else:
+            response = yield json_request(url, body, field="data", file=file)
         answer = self.judge(response, what=what, hide=(text,), sending=True)
         if answer is None and not response.content.strip():
             return {}

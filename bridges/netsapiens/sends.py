@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from bridges.api import Flow, Outgoing
+from bridges.api import File, Flow, Outgoing
 from bridges.errors import BridgeError, Inexpressible, Refused, Unavailable
 from bridges.model import Attachment, MessageId, Receipt
 from bridges.netsapiens import wire
@@ -34,8 +33,13 @@ class Content:
     """What is sent, whoever gets it."""
 
     text: str
-    file: bytes = b""
+    file: File | None = None
     media_type: str = ""
+
+    @property
+    def size(self) -> int:
+        """The bytes of the file."""
+        return 0 if self.file is None else self.file.size
 
     def type_for(self, kind: wire.Kind) -> str:
         """The documented type of such a message."""
@@ -124,12 +128,12 @@ class Sends:
             if not text.strip():
                 raise Inexpressible("NetSapiens carries words and files, this message has neither")
             return Content(text)
-        file = out.files[0] if out.files else b""
-        if not file:
+        file = out.files[0] if out.files else None
+        if file is None or not file.size:
             raise Inexpressible("the bytes of the attachment are not there, so it cannot be enclosed")
-        if len(file) > self._settings.media_bytes:
+        if file.size > self._settings.media_bytes:
             raise Inexpressible(
-                f"this account takes files of {self._settings.media_bytes} bytes (media_bytes), this has {len(file)}"
+                f"this account takes files of {self._settings.media_bytes} bytes (media_bytes), this has {file.size}"
             )
         return Content(text if text.strip() else WITHOUT_WORDS, file, _media_type_of(attachments[0]))
 
@@ -287,13 +291,12 @@ class Sends:
             text=content.text,
             destinations=[f"{plus}{each}" for each in target.destinations] if sms else target.destinations,
             from_number=f"{plus}{number.number}" if number is not None else "",
-            data=base64.b64encode(content.file).decode(),
             media_type=content.media_type,
-            size=len(content.file),
+            size=content.size,
         )
 
     def _post(self, url: str, body: dict[str, object], content: Content) -> Flow[Any]:
-        return (yield from self._calls.send(url, what=WHAT, body=body, text=content.text))
+        return (yield from self._calls.send(url, what=WHAT, body=body, text=content.text, file=content.file))
 
     def _own_session(self, target: Target) -> str:
         return session_id_for(self._settings.domain, user=target.user, kind=target.kind, remotes=target.destinations)
@@ -422,7 +425,7 @@ class Sends:
             if wire.is_outbound(row, users=(target.user,), domain=domain)
             and wire.name_of(row.get("type")).lower() == content.type_for(target.kind)
             and wire.same_text(content.text, row.get("text"))
-            and (not content.file or wire.count_of(row.get("media-size")) in (None, 0, len(content.file)))
+            and (content.file is None or wire.count_of(row.get("media-size")) in (None, 0, content.size))
         ]
         fitting.sort(key=lambda each: each[0].at.timestamp() if each[0].at else 0.0, reverse=True)
         return [stored for stored, _ in fitting], [session for _, session in fitting]
@@ -436,7 +439,7 @@ class Sends:
             return None
 
     def _words(self, content: Content) -> str:
-        return fingerprint(content.text, content.media_type, str(len(content.file)))
+        return fingerprint(content.text, content.media_type, str(content.size))
 
 
 def _media_type_of(attachment: Attachment) -> str:

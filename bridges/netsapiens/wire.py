@@ -419,11 +419,11 @@ def send_body(
     text: str,
     destinations: Sequence[str],
     from_number: str = "",
-    data: str = "",
     media_type: str = "",
     size: int = 0,
 ) -> dict[str, object]:
-    """The body of a send, the same for all six: several recipients are an array, ``size`` is of the decoded file."""
+    """The body of a send, the same for all six: several recipients are an array, ``size`` is of the decoded file,
+    which itself is one more member, ``data``."""
     body: dict[str, object] = {
         "type": type,
         "message": text,
@@ -431,6 +431,6 @@ def send_body(
     }
     if from_number:
         body["from-number"] = from_number
-    if data:
-        body |= {"data": data, "mime-type": media_type, "size": size}
+    if size:
+        body |= {"mime-type": media_type, "size": size}
     return body

@@ -11,11 +11,11 @@ from typing import ClassVar
 import httpx
 
 from bridges.api import (
-    HARMLESS,
     AccountSettings,
     Answer,
     Capabilities,
     Credentials,
+    File,
     Flow,
     Hook,
     Listed,
@@ -23,6 +23,7 @@ from bridges.api import (
     Outgoing,
 )
 from bridges.errors import BridgeError, Inexpressible, Refused
+from bridges.files import FETCHING, file_of
 from bridges.model import Attachment, Conversation, ConversationId, Event, Message, MessageId, Receipt
 from bridges.openim import wire
 from bridges.openim.auth import ELSEWHERE, AdminToken
@@ -202,8 +203,8 @@ class OpenIMBridge:
         """See :meth:`bridges.api.Operates.operations`."""
         return self._operations.all()
 
-    def fetch(self, attachment: Attachment) -> Flow[bytes]:
-        """The bytes of a file that somebody sent. Raises ``Refused`` for an address that is not the server's.
+    def fetch(self, attachment: Attachment) -> Flow[File]:
+        """A file that somebody sent. Raises ``Refused`` for an address that is not the server's.
 
         A client may put any address into a message, one inside the operator's network too. So only the server itself
         is asked, and the hosts of ``file_hosts``. The server redirects to its storage, wherever that is; any other host
@@ -216,10 +217,10 @@ class OpenIMBridge:
         if url is None or _origin(url) not in allowed:
             raise Refused("this file is not on the OpenIM server, and its host is not in the account's file_hosts")
         for _ in range(REDIRECTS_MOST + 1):
-            response = yield httpx.Request("GET", url, extensions={**HARMLESS, ELSEWHERE: True})
+            response = yield httpx.Request("GET", url, extensions={**FETCHING, ELSEWHERE: True})
             if not response.has_redirect_location:
                 raise_for_status(response, what="OpenIM file")
-                return response.content
+                return file_of(response)
             came_from, url = _origin(url), _joined(url, response.headers["location"])
             if url is None:
                 raise Refused("OpenIM file: the server redirects to something that is no address")

@@ -10,8 +10,9 @@ from urllib.parse import unquote
 import httpx
 from pydantic import BaseModel
 
-from bridges.api import HARMLESS, Flow
+from bridges.api import HARMLESS, File, Flow
 from bridges.errors import Garbled, Refused, Unavailable
+from bridges.files import form_request
 from bridges.model import ConversationId
 from bridges.openim import wire
 from bridges.openim.answers import data_of
@@ -126,7 +127,7 @@ class Calls:
         }
         return (yield from self.ask(wire.SEARCH_MSG, body, wire.SearchResult, what="OpenIM search"))
 
-    def upload(self, data: bytes, *, name: str, media_type: str) -> Flow[str]:
+    def upload(self, data: File, *, name: str, media_type: str) -> Flow[str]:
         """Put a file into the server's storage; returns the address by which clients find it.
 
         Raises ``Refused`` and ``Unavailable``, the latter never with ``maybe_sent``.
@@ -134,7 +135,7 @@ class Calls:
         what, settings = "OpenIM upload", self._settings
         about = {
             "name": name,
-            "size": len(data),
+            "size": data.size,
             "contentType": media_type,
             "group": settings.object_group,
             "millisecond": UPLOAD_MILLISECONDS,
@@ -148,21 +149,23 @@ class Calls:
         return (yield from self.ask(wire.COMPLETE_UPLOAD, done, wire.Uploaded, what=what)).url
 
 
-def _form(ticket: wire.UploadTicket, *, data: bytes, name: str, media_type: str) -> httpx.Request:
+def _form(ticket: wire.UploadTicket, *, data: File, name: str, media_type: str) -> httpx.Request:
     """The form that the storage takes. It is no call of the API, and gets no token."""
     headers = {header.key: ",".join(header.values) for header in ticket.header or ()}
     headers = {key: value for key, value in headers.items() if key.lower() != "content-type"}
-    headers["Content-Type"] = f"multipart/form-data; boundary={fingerprint('boundary', name)}"
     try:
         url = httpx.URL(ticket.url)
         if url.scheme not in ("https", "http") or not url.host:
             raise Garbled("OpenIM upload: the storage has no address that can be posted to")
-        return httpx.Request(
-            "POST",
+        return form_request(
             url,
+            field=ticket.file,
+            file=data,
+            name=name.rpartition("/")[2],
+            media_type=media_type,
+            boundary=fingerprint("boundary", name),
+            data=ticket.formData,
             headers=headers,
-            data=dict(ticket.formData or {}),
-            files={ticket.file: (name.rpartition("/")[2], data, media_type)},
             extensions={**HARMLESS, ELSEWHERE: True},
         )
     except (httpx.InvalidURL, UnicodeEncodeError) as error:

@@ -9,8 +9,10 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from bridges import api
 from bridges.api import Answered, Outgoing
 from bridges.errors import Inexpressible
+from bridges.files import Bytes
 from bridges.model import Attachment, Message, SpanKind
 from bridges.openim import wire
 from bridges.openim.markdown import to_markdown
@@ -51,7 +53,7 @@ class File:
     """A part of a message that is a file: it is uploaded before it is sent."""
 
     attachment: Attachment
-    data: bytes
+    data: api.File
 
 
 def parts_of(out: Outgoing, *, line: wire.Line, limit: int, group: str | None) -> Sequence[Text | File]:
@@ -66,7 +68,7 @@ def parts_of(out: Outgoing, *, line: wire.Line, limit: int, group: str | None) -
     if len(out.files) != len(message.attachments):
         raise Inexpressible("OpenIM takes files as bytes, and they were not given")
     files = tuple(File(attachment, data) for attachment, data in zip(message.attachments, out.files, strict=True))
-    if any(not each.data for each in files):
+    if any(not each.data.size for each in files):
         raise Inexpressible("OpenIM takes no empty file")
     if not text:
         if not files:
@@ -201,7 +203,7 @@ def element_of(file: File, *, url: str, snapshot_url: str) -> Element:
 
     Go's validator takes 0 for missing, so a size or a length that is not known is given as 1.
     """
-    attachment, size = file.attachment, len(file.data)
+    attachment, size = file.attachment, file.data.size
     kind, uuid = extension_of(attachment), fingerprint("file", url)
     width, height = max(attachment.width or 1, 1), max(attachment.height or 1, 1)
     duration = max(attachment.duration_s or 1, 1)
@@ -228,7 +230,7 @@ def element_of(file: File, *, url: str, snapshot_url: str) -> Element:
                 "duration": duration,
                 "snapshotPath": "",
                 "snapshotUUID": fingerprint("file", snapshot_url),
-                "snapshotSize": len(SNAPSHOT),
+                "snapshotSize": SNAPSHOT.size,
                 "snapshotUrl": snapshot_url,
                 "snapshotWidth": SNAPSHOT_SIZE[0],
                 "snapshotHeight": SNAPSHOT_SIZE[1],
@@ -254,6 +256,6 @@ def _grey_png(*, width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + ends
 
 
-SNAPSHOT = _grey_png(width=SNAPSHOT_SIZE[0], height=SNAPSHOT_SIZE[1])
+SNAPSHOT = Bytes(_grey_png(width=SNAPSHOT_SIZE[0], height=SNAPSHOT_SIZE[1]))
 """What a video is shown by: OpenIM refuses one without a picture, and we have none."""
 SNAPSHOT_FILE = Attachment(kind="image", ref="", name="snapshot.png", media_type="image/png")

@@ -14,6 +14,7 @@ from bridges.api import (
     HARMLESS,
     AccountSettings,
     Capabilities,
+    File,
     Flow,
     Hook,
     Listed,
@@ -22,6 +23,7 @@ from bridges.api import (
     Polled,
 )
 from bridges.errors import BridgeError, Garbled, Inexpressible, Refused, Unauthorized, Unavailable
+from bridges.files import form_request
 from bridges.model import Attachment, Conversation, ConversationId, Event, Message, MessageId, Receipt
 from bridges.responses import clean, quoted
 from bridges.returning_ai import inbound, wire
@@ -125,7 +127,7 @@ class ReturningAiBridge:
         self._tries.succeed(out.key, at=heard_at(response))
         return Receipt()
 
-    def _write(self, out: Outgoing, *, text: str, images: Sequence[tuple[Attachment, bytes]]) -> Flow[httpx.Response]:
+    def _write(self, out: Outgoing, *, text: str, images: Sequence[tuple[Attachment, File]]) -> Flow[httpx.Response]:
         """Upload the images and write the message; returns the answer that says that it is sent."""
         channel, _, topic = out.conversation.partition("/")
         answered = out.message.reply_to
@@ -159,7 +161,7 @@ class ReturningAiBridge:
             raise Inexpressible(f"Returning.AI is sent {limit} characters in one message (text_limit), not {len(text)}")
         return text
 
-    def _images_of(self, out: Outgoing) -> Sequence[tuple[Attachment, bytes]]:
+    def _images_of(self, out: Outgoing) -> Sequence[tuple[Attachment, File]]:
         attachments = out.message.attachments
         if other := next((each.kind for each in attachments if each.kind != "image"), ""):
             raise Inexpressible(f"Returning.AI takes images only, this message has an attachment of the kind {other}")
@@ -167,20 +169,20 @@ class ReturningAiBridge:
             raise Inexpressible("the bytes of an image are not at hand, so it cannot be uploaded to Returning.AI")
         return tuple(zip(attachments, out.files, strict=True))
 
-    def _upload(self, attachment: Attachment, data: bytes, *, boundary: str) -> Flow[str]:
+    def _upload(self, attachment: Attachment, data: File, *, boundary: str) -> Flow[str]:
         what = "Returning.AI image upload"
         name = "".join(c for c in attachment.name if c.isprintable() and c not in '"\\/').strip() or "image"
         media_type = attachment.media_type if attachment.media_type.startswith("image/") else "image/jpeg"
-        request = httpx.Request(
-            "POST",
-            f"{self._api}/messages/upload-image",
-            headers={"Content-Type": f"multipart/form-data; boundary={boundary}"},
-            files={"images": (name, data, media_type)},
-            extensions=dict(HARMLESS),
-        )
-        request.read()
         try:
-            response = yield request
+            response = yield form_request(
+                f"{self._api}/messages/upload-image",
+                field="images",
+                file=data,
+                name=name,
+                media_type=media_type,
+                boundary=boundary,
+                extensions=HARMLESS,
+            )
             if not response.is_success:
                 self._judge(response, what=what)
             if (url := wire.url_of_upload(response.content)) is not None:

@@ -20,6 +20,7 @@ from bot.store.inbox import Arrived
 from bot.store.outbox import Delivery, NewDelivery
 from bot.store.sqlite import SqliteStore
 from bridges.errors import BridgeError, Refused, Unavailable
+from bridges.files import Bytes
 from bridges.model import AccountName, Attachment, Message, MessageId, Receipt
 from tests.bot.fakes import Clock, FakeBridge, fake_account, opened
 from tests.journeys.world import until
@@ -123,10 +124,10 @@ def picture(name: str = "cat.png", account: str = "desk") -> Attachment:
 
 
 def files(side: Side, answer: bytes | BridgeError, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def fetch(attachment: Attachment) -> bytes:
+    async def fetch(attachment: Attachment) -> Bytes:
         if isinstance(answer, BridgeError):
             raise answer
-        return answer
+        return Bytes(answer)
 
     monkeypatch.setattr(side.accounts["desk"], "fetch", fetch)
 
@@ -134,7 +135,7 @@ def files(side: Side, answer: bytes | BridgeError, monkeypatch: pytest.MonkeyPat
 async def test_a_file_goes_along_with_its_bytes(side: Side, monkeypatch: pytest.MonkeyPatch) -> None:
     files(side, b"\x89PNG", monkeypatch)
     await side.sends(Message(text="look", attachments=(picture(),)))
-    assert side.bridge.sent[0].files == (b"\x89PNG",)
+    assert side.bridge.sent[0].files == (Bytes(b"\x89PNG"),)
     assert side.bridge.sent[0].message.attachments == (picture(),)
 
 

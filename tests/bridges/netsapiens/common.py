@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 from bridges.api import RECEIVED_AT, Flow, Hook, Outgoing
 from bridges.driver import drive
 from bridges.errors import BridgeError
+from bridges.files import Bytes
 from bridges.model import Attachment, ConversationId, Message, Receipt, Received
 from bridges.netsapiens.bridge import NetSapiensBridge
 from bridges.netsapiens.sandbox import NetSapiensSandbox
@@ -84,7 +85,7 @@ def out(conversation: str, text: str = "deploy finished", *, key: str = "k1", **
 
 def file_out(conversation: str, *, text: str = "look", data: bytes = PNG, media: str = "image/png") -> Outgoing:
     message = Message(text=text, attachments=(Attachment(kind="image", ref="tg", media_type=media),))
-    return Outgoing(key="k1", conversation=ConversationId(conversation), message=message, files=(data,))
+    return Outgoing(key="k1", conversation=ConversationId(conversation), message=message, files=(Bytes(data),))
 
 
 def hook_of(body: object, *, path: str = "message") -> Hook:

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from bridges.errors import Garbled, Refused
+from bridges.files import Bytes
 from bridges.model import Attachment, Received, Unsupported
 from bridges.netsapiens import wire
 from bridges.netsapiens.sandbox_store import Numbers, SmsNumber, Style
@@ -563,7 +564,7 @@ async def test_a_file_is_fetched_whether_the_event_holds_its_link_or_not(
     (event,) = world.events()
     (attachment,) = event.message.attachments
     assert (attachment.kind, attachment.media_type, attachment.size) == ("image", "image/png", len(PNG))
-    assert await world.run(world.bridge.fetch(attachment)) == PNG
+    assert await world.run(world.bridge.fetch(attachment)) == Bytes(PNG)
 
 
 async def test_a_file_told_by_its_session_only_is_fetched_too(serve: Serve, client: httpx.AsyncClient) -> None:
@@ -571,7 +572,7 @@ async def test_a_file_told_by_its_session_only_is_fetched_too(serve: Serve, clie
     world.sandbox.subscribe(world.url, model="messagesession")
     await world.sandbox.text(PHONE, OURS, "media", media=PNG)
     (event,) = world.events()
-    assert await world.run(world.bridge.fetch(event.message.attachments[0])) == PNG
+    assert await world.run(world.bridge.fetch(event.message.attachments[0])) == Bytes(PNG)
 
 
 @pytest.mark.parametrize("login", [False, True])
@@ -627,7 +628,7 @@ def test_a_link_that_leads_elsewhere_is_not_followed(link: str) -> None:
 def test_a_host_on_the_list_is_fetched_from() -> None:
     bridge = bridge_of(media_hosts=["Core1.pbx.example"])
     link = Attachment(kind="image", ref="https://core1.PBX.example/x")
-    assert play(bridge.fetch(link), httpx.Response(200, content=b"bytes")).result == b"bytes"
+    assert play(bridge.fetch(link), httpx.Response(200, content=b"bytes")).result == Bytes(b"bytes")
 
 
 @pytest.mark.parametrize(
@@ -651,4 +652,4 @@ def test_a_file_is_fetched_from_host_and_port_of_the_server_and_of_the_list(
     bridge = bridge_of(base_url=base_url, media_hosts=media_hosts)
     flow = bridge.fetch(Attachment(kind="image", ref=link))
     played = play(flow, *([httpx.Response(200, content=b"bytes")] if fetched else []))
-    assert (played.result == b"bytes", isinstance(played.error, Refused)) == (fetched, not fetched)
+    assert (played.result == Bytes(b"bytes"), isinstance(played.error, Refused)) == (fetched, not fetched)

@@ -17,7 +17,18 @@ from starlette.routing import Route
 
 from bridges.api import Hook
 from bridges.errors import Garbled
-from bridges.model import Deleted, Event, Received, Unsupported, events_from_json, events_to_json
+from bridges.files import Bytes
+from bridges.model import (
+    Contact,
+    Deleted,
+    Event,
+    Location,
+    MembersChanged,
+    Received,
+    Unsupported,
+    events_from_json,
+    events_to_json,
+)
 from bridges.openim import wire
 from bridges.openim.sandbox import OpenIMSandbox
 from bridges.testing import FIXTURE_TIME, read_hook
@@ -113,7 +124,7 @@ async def test_a_picture_that_a_member_sends_can_be_fetched(serve: Serve, client
     assert isinstance(event, Received)
     (seen,) = event.message.attachments
     assert (seen.kind, seen.media_type, seen.width) == ("image", "image/png", 8)
-    assert await world.run(world.bridge.fetch(seen)) == b"a picture"
+    assert await world.run(world.bridge.fetch(seen)) == Bytes(b"a picture")
 
 
 @pytest.mark.parametrize("line", LINES)
@@ -265,9 +276,6 @@ def test_a_content_that_is_no_element_is_garbled(content: object) -> None:
 @pytest.mark.parametrize(
     ("kind", "content", "text"),
     [
-        (wire.LOCATION, {"description": "here", "longitude": 2, "latitude": 48.5}, "[location: here 48.5, 2]"),
-        (wire.LOCATION, {"longitude": 2, "latitude": 48.5}, "[location: 48.5, 2]"),
-        (wire.CARD, {"userID": "bob"}, "[contact: bob]"),
         (wire.CARD, {}, "[contact]"),
         (wire.CUSTOM, {"data": "{}"}, "[custom message]"),
         (
@@ -289,6 +297,45 @@ def test_what_is_no_text_is_said_in_words(kind: int, content: object, text: str)
 
 
 @pytest.mark.parametrize(
+    ("description", "name"),
+    [
+        ("here", "here"),
+        ('{"name":"Eiffel Tower","addr":"Paris"}', "Eiffel Tower, Paris"),
+        ('{"addr":"Paris","zoom":9}', "Paris"),
+        ("[1]", "[1]"),
+        (17, ""),
+        ("x" * 3000, "x" * 256),
+    ],
+)
+def test_a_place_on_the_map_keeps_its_name(description: object, name: str) -> None:
+    event = decoded(element(wire.LOCATION, {"description": description, "longitude": 2, "latitude": 48.5}))
+    assert isinstance(event, Received)
+    assert event.message.location == Location(latitude=48.5, longitude=2.0, name=name)
+
+
+@pytest.mark.parametrize(
+    ("card", "name"), [({"userID": "bob"}, "bob"), ({"userID": "b1", "nickname": "Bob"}, "Bob (b1)")]
+)
+def test_a_card_is_a_contact(card: object, name: str) -> None:
+    event = decoded(element(wire.CARD, card))
+    assert isinstance(event, Received)
+    assert event.message.contact == Contact(name=name)
+
+
+def test_puppets_and_the_account_that_come_and_go_are_no_news() -> None:
+    gone = {"callbackCommand": wire.AFTER_KICK, "groupID": "g1", "kickedUserIDs": ["tg_1001", "imAdmin"], "reason": ""}
+    assert isinstance(decoded(gone, send_as="puppet"), Unsupported)
+    event = decoded({**gone, "kickedUserIDs": ["tg_1001", "bob"]}, send_as="puppet")
+    assert isinstance(event, MembersChanged) and [person.id for person in event.left] == ["bob"]
+
+
+def test_the_same_person_may_leave_twice() -> None:
+    gone = {"callbackCommand": wire.AFTER_QUIT, "groupID": "g1", "userID": "bob"}
+    first, second, again = (decoded({**gone, "operationID": operation}) for operation in ("op-1", "op-2", "op-1"))
+    assert first.key == again.key != second.key
+
+
+@pytest.mark.parametrize(
     ("kind", "content"),
     [
         (wire.TEXT, {}),
@@ -296,6 +343,7 @@ def test_what_is_no_text_is_said_in_words(kind: int, content: object, text: str)
         (wire.QUOTE, {"quoteMessage": {"clientMsgID": "c"}}),
         (wire.LOCATION, {"longitude": "2", "latitude": True}),
         (wire.LOCATION, {"longitude": 2, "latitude": 1e300}),
+        (wire.LOCATION, {"longitude": 2, "latitude": 91}),
         (113, {"msgTips": "yes"}),
         (112, {"x": 1}),
         (-1, {}),

@@ -14,6 +14,7 @@ from bridges.api import Answered
 from bridges.driver import drive
 from bridges.errors import BridgeError, Inexpressible, Refused, Unauthorized, Unavailable
 from bridges.faults import Faults, Mode
+from bridges.files import Bytes
 from bridges.model import (
     Attachment,
     ConversationId,
@@ -260,19 +261,19 @@ async def test_a_file_is_uploaded_sent_and_found_at_its_address(
     line: wire.Line, file: Attachment, kind: int, serve: Serve, client: httpx.AsyncClient
 ) -> None:
     world = Running(serve, client, OpenIMSandbox(line=line))
-    receipt = await world.deliver("", attachments=(file,), files=(b"the bytes",))
+    receipt = await world.deliver("", attachments=(file,), files=(Bytes(b"the bytes"),))
     (accepted,) = world.sandbox.accepted
     assert receipt.ids == (accepted.id,)
     assert accepted.content_type == kind
     echo = world.events[-1]
     assert isinstance(echo, Received)
     (seen,) = echo.message.attachments
-    assert await world.run(world.bridge.fetch(seen)) == b"the bytes"
+    assert await world.run(world.bridge.fetch(seen)) == Bytes(b"the bytes")
 
 
 async def test_a_caption_follows_its_picture(serve: Serve, client: httpx.AsyncClient) -> None:
     world = Running(serve, client, OpenIMSandbox())
-    receipt = await world.deliver("look", attachments=(attachment("image"),), files=(b"x",))
+    receipt = await world.deliver("look", attachments=(attachment("image"),), files=(Bytes(b"x"),))
     assert [message.content_type for message in world.sandbox.accepted] == [wire.PICTURE, wire.TEXT]
     assert receipt.ids == tuple(message.id for message in world.sandbox.accepted)
     assert world.sandbox.accepted[1].text == "look"
@@ -281,19 +282,19 @@ async def test_a_caption_follows_its_picture(serve: Serve, client: httpx.AsyncCl
 async def test_an_album_keeps_its_order(serve: Serve, client: httpx.AsyncClient) -> None:
     world = Running(serve, client, OpenIMSandbox())
     files = (attachment("file", "a"), attachment("file", "b"), attachment("file", "c"))
-    await world.deliver("three", attachments=files, files=(b"1", b"2", b"3"))
+    await world.deliver("three", attachments=files, files=(Bytes(b"1"), Bytes(b"2"), Bytes(b"3")))
     assert [message.text for message in world.sandbox.accepted] == ["a", "b", "c", "three"]
 
 
 async def test_a_video_is_shown_by_a_picture_that_is_there(serve: Serve, client: httpx.AsyncClient) -> None:
     world = Running(serve, client, OpenIMSandbox())
-    await world.deliver("", attachments=(attachment("video"),), files=(b"x",))
+    await world.deliver("", attachments=(attachment("video"),), files=(Bytes(b"x"),))
     content = world.sandbox.accepted[0].content
     picture = await world.run(
         world.bridge.fetch(attachment("image").model_copy(update={"ref": content["snapshotUrl"]}))
     )
     assert picture == SNAPSHOT
-    assert SNAPSHOT.startswith(b"\x89PNG") and len(SNAPSHOT) < 1000
+    assert SNAPSHOT.data.startswith(b"\x89PNG") and SNAPSHOT.size < 1000
 
 
 async def test_the_storage_gets_neither_token_nor_operation(serve: Serve, client: httpx.AsyncClient) -> None:
@@ -304,7 +305,7 @@ async def test_the_storage_gets_neither_token_nor_operation(serve: Serve, client
         httpx.Response(204),
         ok({"url": "https://u"}),
     ]
-    flow = bridge.deliver(out("", attachments=(attachment("file"),), files=(b"x",)))
+    flow = bridge.deliver(out("", attachments=(attachment("file"),), files=(Bytes(b"x"),)))
     played = play(flow, *answers, sent(), auth=bridge.auth)
     assert played.error is None
     upload = played.requests[2]
@@ -315,7 +316,7 @@ async def test_the_storage_gets_neither_token_nor_operation(serve: Serve, client
 async def test_an_empty_file_is_inexpressible_and_asks_for_nothing(serve: Serve, client: httpx.AsyncClient) -> None:
     world = Running(serve, client, OpenIMSandbox())
     with pytest.raises(Inexpressible, match="empty"):
-        await world.deliver("", attachments=(attachment("file"),), files=(b"",))
+        await world.deliver("", attachments=(attachment("file"),), files=(Bytes(b""),))
     assert world.paths() == []
 
 
@@ -610,7 +611,7 @@ async def test_what_cannot_go_together_is_inexpressible(serve: Serve, client: ht
         [out("news", to="user/alice"), out("other", to="user/bob", key="k2")],
         [out("news", to=GROUP)],
         many(*(f"u{n}" for n in range(1001))),
-        many("alice", attachments=(attachment("image"),), files=(b"x",)),
+        many("alice", attachments=(attachment("image"),), files=(Bytes(b"x"),)),
     ]
     for outs in cases:
         played = play(bridge.broadcast(outs))
@@ -742,7 +743,7 @@ async def test_a_puppets_send_is_confirmed_after_its_invitation(serve: Serve, cl
 
 async def test_a_caption_that_was_cut_off_is_sent_alone_the_next_time(serve: Serve, client: httpx.AsyncClient) -> None:
     world = Cut(serve, client, OpenIMSandbox())
-    picture = {"attachments": (attachment("file", "a"),), "files": (b"1",)}
+    picture = {"attachments": (attachment("file", "a"),), "files": (Bytes(b"1"),)}
     sends: list[int] = []
 
     async def lose_the_caption(request: httpx.Request) -> httpx.Response:
@@ -982,7 +983,7 @@ def fetched(ref: str, *answers: httpx.Response, **changes: Any) -> Any:
 )
 def test_a_file_is_fetched_from_the_server_and_from_what_is_listed(ref: str) -> None:
     played = fetched(ref, httpx.Response(200, content=b"x"), files_url="https://storage.example/api")
-    assert played.result == b"x"
+    assert played.result == Bytes(b"x")
 
 
 @pytest.mark.parametrize(
@@ -1034,7 +1035,7 @@ def test_a_listed_host_may_redirect_only_to_what_is_listed(to: str) -> None:
 
 @pytest.mark.parametrize("to", ["/y", "https://files.example:8443/y", "https://im.example:10002/object/y"])
 def test_a_listed_host_may_redirect_to_another_listed_one(to: str) -> None:
-    assert fetched("https://cdn.example/x", moved(to), httpx.Response(200, content=b"y")).result == b"y"
+    assert fetched("https://cdn.example/x", moved(to), httpx.Response(200, content=b"y")).result == Bytes(b"y")
 
 
 def test_the_storage_that_the_server_redirects_to_may_not_redirect_on() -> None:

@@ -10,6 +10,7 @@ import pytest
 from bridges.api import Answered, Outgoing
 from bridges.driver import drive
 from bridges.errors import Unavailable
+from bridges.files import Bytes
 from bridges.model import Attachment, MessageId, Receipt
 from bridges.openim import wire
 from bridges.openim.auth import send_operation
@@ -19,7 +20,7 @@ from bridges.testing import play
 from tests.bridges.openim.common import ANN, Running, Serve, bridge_for, out
 
 PICTURE = {"attachments": (Attachment(kind="image", ref="r", name="cat.png", media_type="image/png"),)}
-FILES = {**PICTURE, "files": (b"bytes",)}
+FILES = {**PICTURE, "files": (Bytes(b"bytes"),)}
 QUOTED = {"reply_to": MessageId("c0"), "answered": Answered(id=MessageId("c0"), text="ship it?")}
 
 
@@ -163,7 +164,7 @@ async def test_a_picture_whose_caption_holds_nothing_to_send_is_all_there_is_to_
 
 async def test_an_album_is_there_only_if_all_of_it_is(serve: Serve, client: httpx.AsyncClient) -> None:
     world = Late(serve, client, OpenIMSandbox())
-    album = {"attachments": PICTURE["attachments"] * 2, "files": (b"1", b"2")}
+    album = {"attachments": PICTURE["attachments"] * 2, "files": (Bytes(b"1"), Bytes(b"2"))}
     world.lost = send_operation("k1", attempt=1, part=2)
     with pytest.raises(Unavailable):
         await world.attempt(out("", **album))

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from bridges.api import Outgoing
 from bridges.driver import drive
 from bridges.errors import Inexpressible, Refused, Unauthorized, Unavailable
+from bridges.files import Bytes
 from bridges.model import Attachment, ConversationId, Message, MessageId
 from bridges.returning_ai.bridge import ReturningAiBridge, shortcode
 from bridges.returning_ai.sandbox import ReturningAiSandbox
@@ -52,7 +53,7 @@ def with_images(text: str, *kinds: str) -> Outgoing:
         key="k1",
         conversation=ConversationId(GENERAL),
         message=Message(text=text, attachments=attachments),
-        files=(PIXEL,) * len(kinds),
+        files=(Bytes(PIXEL),) * len(kinds),
     )
 
 
@@ -169,15 +170,15 @@ def test_a_lost_upload_leaves_no_doubt_about_the_message() -> None:
 
 def test_the_same_message_is_uploaded_with_the_same_bytes_each_time() -> None:
     first, again = (next(bridge_for().deliver(with_images("x", "image/png"))) for _ in range(2))
-    assert (first.headers["content-type"], first.content) == (again.headers["content-type"], again.content)
+    assert (first.headers["content-type"], first.read()) == (again.headers["content-type"], again.read())
     assert first.extensions.get("harmless")
 
 
 def test_the_name_of_a_file_cannot_leave_its_header() -> None:
     attachment = Attachment(kind="image", ref="r", name='a"\r\nX-Evil: 1/..\\b', media_type="image/png")
     message = Message(text="", attachments=(attachment,))
-    request = next(bridge_for().deliver(Outgoing("k1", ConversationId(GENERAL), message, files=(PIXEL,))))
-    assert b'filename="aX-Evil: 1..b"' in request.content
+    request = next(bridge_for().deliver(Outgoing("k1", ConversationId(GENERAL), message, files=(Bytes(PIXEL),))))
+    assert b'filename="aX-Evil: 1..b"' in request.read()
 
 
 # Reactions
