@@ -129,18 +129,19 @@ class Changes:
             return "unsupported"
         origin, person = found.origin, f"{account}:{event.person.id}"
         before = tx.messages.reactions(origin.id, person)
-        if before == event.reactions:
+        after = _reactions_after(before, event)
+        if before == after:
             return "duplicates"
-        tx.messages.react(origin.id, person, event.reactions)
+        tx.messages.react(origin.id, person, after)
         here = Address(AccountName(account), ConversationId(found.conversation))
         places = self._places(tx, origin, at=here, kind=Kind.REACTIONS, by=event.person, now=now)
-        added = [emoji for emoji in event.reactions if emoji not in before]
-        removed = [emoji for emoji in before if emoji not in event.reactions]
+        added = [emoji for emoji in after if emoji not in before]
+        removed = [emoji for emoji in before if emoji not in after]
         for place in places:
             for emoji in added:
                 self._react(tx, place, origin, event.person, emoji, now=now)
             if removed and not added:
-                self._unreact(tx, place, origin, event.person, removed, left=event.reactions, now=now)
+                self._unreact(tx, place, origin, event.person, removed, left=after, now=now)
         return "relayed" if places else "filtered"
 
     def members(self, tx: Tx, account: str, event: MembersChanged, *, now: float) -> str:
@@ -348,6 +349,17 @@ class Changes:
         home = Address(AccountName(origin.account), ConversationId(origin.conversation))
         found = [_Place(address, tuple(rows.get(address, ())), parts[address]) for address in parts if address != home]
         return [place for place in (*found, _Place(home, (), 0)) if place.address != at]
+
+
+def _reactions_after(before: tuple[str, ...], event: Reacted) -> tuple[str, ...]:
+    """All that the person has on the message then."""
+    match event.mode:
+        case "add":
+            return tuple(dict.fromkeys((*before, *event.reactions)))
+        case "remove":
+            return tuple(emoji for emoji in before if emoji not in event.reactions)
+        case "set":
+            return event.reactions
 
 
 def _who(origin: Origin, place: _Place) -> str:

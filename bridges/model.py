@@ -175,13 +175,15 @@ class Deleted(_Event):
 
 
 class Reacted(_Event):
-    """A person's reactions on a message are now these."""
+    """A person's reactions on a message are now these; or, by ``mode``, these came or went beside what is there."""
 
     type: Literal["reacted"] = "reacted"
     conversation: Conversation
     id: MessageId
     person: Person
     reactions: tuple[str, ...] = ()
+    mode: Literal["set", "add", "remove"] = "set"
+    """Some providers tell what changed and not what there is now."""
 
 
 class MembersChanged(_Event):

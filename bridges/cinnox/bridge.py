@@ -29,7 +29,8 @@ from bridges.api import (
     Token,
 )
 from bridges.cinnox import lookups, wire
-from bridges.cinnox.events import NOTICES, SMS, aware, event_of
+from bridges.cinnox.events import NOTICES, SMS, event_of
+from bridges.decoding import arrived_at
 from bridges.errors import Garbled, Inexpressible, Refused, Unavailable
 from bridges.model import ConversationId, Event, Message, Receipt
 from bridges.responses import clean, parse_json, parsed, quoted, raise_for_status, retry_after
@@ -257,7 +258,7 @@ class CinnoxBridge:
     def decode(self, hook: Hook) -> Sequence[Event]:
         """See :meth:`bridges.api.Bridge.decode`. Every JSON body gives at least one event."""
         body = parse_json(hook.body)
-        received_at = aware(hook.received_at)
+        received_at = arrived_at(hook)
         items = body if isinstance(body, list) and body else [body]
         if len(items) > wire.EVENTS_MOST:
             raise Garbled(f"the body holds {len(items)} events; at most {wire.EVENTS_MOST} are read at once")

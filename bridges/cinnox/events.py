@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from urllib.parse import quote
 
 from bridges.cinnox import wire
+from bridges.decoding import unsupported
 from bridges.model import (
     Conversation,
     ConversationId,
@@ -18,7 +19,6 @@ from bridges.model import (
     PersonId,
     Received,
     StatusChanged,
-    Unsupported,
 )
 from bridges.responses import clean, quoted
 from bridges.signing import fingerprint
@@ -27,14 +27,6 @@ SMS = "sms/"
 NOTICES = ConversationId("notices")
 """Where events that are no messages are told; nothing can be sent there."""
 NAME_MOST = 64
-_EPOCH = datetime.fromtimestamp(0, UTC)
-
-
-def aware(at: datetime | None) -> datetime:
-    """The time of arrival, where one is known."""
-    if at is None:
-        return _EPOCH
-    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
 
 
 def event_of(item: object, *, received_at: datetime) -> Event:
@@ -42,16 +34,16 @@ def event_of(item: object, *, received_at: datetime) -> Event:
     payload = wire.payload_of(item)
     if payload is None:
         handshake = wire.challenge_of(item) is not None
-        return _unsupported(item, name="handshake" if handshake else "unknown", at=received_at)
+        return unsupported(item, name="handshake" if handshake else "unknown", at=received_at)
     at = wire.time_of(payload.get("receiveTime")) or received_at
     if not wire.is_inbound_sms(payload):
         other = _receipt(payload, at=at) or _notice(payload, received_at=received_at)
-        return other or _unsupported(item, name=_name_of(payload, body=item), at=at)
+        return other or unsupported(item, name=_name_of(payload, body=item), at=at)
     kind, content = payload.get("contentType"), payload.get("content")
     if isinstance(kind, str) and kind.strip() and kind.strip().casefold() != "text":
-        return _unsupported(item, name=f"inbound sms of type {_label(kind)}", at=at)
+        return unsupported(item, name=f"inbound sms of type {_label(kind)}", at=at)
     if not isinstance(content, str):
-        return _unsupported(item, name="inbound sms without content", at=at)
+        return unsupported(item, name="inbound sms without content", at=at)
     sender = _printable(wire.number_of(payload.get("senderNumber")) or "") or "unknown"
     record = _record_id(payload)
     return Received(
@@ -163,10 +155,6 @@ def _fingerprint(payload: Mapping[str, object], *, received_at: datetime) -> str
     # Without a time of its own the minute of arrival tells it apart: the same person may write the same words again.
     minute = [] if wire.time_of(payload.get("receiveTime")) else [received_at.isoformat(timespec="minutes")]
     return fingerprint(*(json.dumps(payload.get(field), sort_keys=True) for field in fields), *minute)
-
-
-def _unsupported(item: object, *, name: str, at: datetime) -> Unsupported:
-    return Unsupported(key=fingerprint("unsupported", json.dumps(item, sort_keys=True)), at=at, name=name)
 
 
 def _name_of(payload: Mapping[str, object], *, body: object) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from bridges.api import Hook
+from bridges.decoding import arrived_at, unsupported
 from bridges.errors import Garbled
 from bridges.model import (
     Attachment,
@@ -21,7 +21,6 @@ from bridges.model import (
     Person,
     PersonId,
     Received,
-    Unsupported,
 )
 from bridges.netsapiens import wire
 from bridges.netsapiens.places import Handle, conversation_of
@@ -34,7 +33,6 @@ MEDIA_REF = "message:"
 ITEMS_MOST = 1000
 """Objects in one post; more cannot be meant, and are not worth the time that decoding them takes."""
 _NAME_MOST = 64
-_EPOCH = datetime.fromtimestamp(0, UTC)
 _SESSION_MARKS = (
     "messagesession-last-message",
     "messagesession-last-sender",
@@ -64,19 +62,18 @@ class Reader:
         body = parse_json(hook.body)
         if isinstance(body, list) and len(body) > ITEMS_MOST:
             raise Garbled(f"the body holds {len(body)} items, more than {ITEMS_MOST}")
-        received_at = hook.received_at or _EPOCH
-        received_at = received_at if received_at.tzinfo else received_at.replace(tzinfo=UTC)
+        received_at = arrived_at(hook)
         try:
             items = [item for item in body if isinstance(item, dict)] if isinstance(body, list) else [body]
             if not items:
-                return (_unsupported(body, name="unknown", at=received_at),)
+                return (unsupported(body, name="unknown", at=received_at),)
             return tuple(self._event_of(item, path=hook.path, received_at=received_at) for item in items)
         except RecursionError as error:
             raise Garbled("the body is nested too deeply") from error
 
     def _event_of(self, item: object, *, path: str, received_at: datetime) -> Event:
         if not isinstance(item, dict):
-            return _unsupported(item, name="unknown", at=received_at)
+            return unsupported(item, name="unknown", at=received_at)
         fields = wire.fields_of(item)
         model = path.strip("/").rpartition("/")[2].lower()
         is_session = any(mark in fields for mark in _SESSION_MARKS)
@@ -84,7 +81,7 @@ class Reader:
         if is_session and (model == "messagesession" or not is_message):
             return self._session_event(item, fields, received_at=received_at)
         if not is_message and not fields.get("type"):
-            return _unsupported(item, name=_label(model), at=received_at)
+            return unsupported(item, name=_label(model), at=received_at)
         return self._message_event(item, fields, received_at=received_at)
 
     # A message
@@ -93,19 +90,19 @@ class Reader:
         at = wire.time_of(fields.get("timestamp"), zone=self.zone) or received_at
         type = wire.name_of(fields.get("type")).lower()
         if type not in wire.CONTENT_TYPES:
-            return _unsupported(item, name=_label(type), at=at)
+            return unsupported(item, name=_label(type), at=at)
         kind: wire.Kind = "sms" if type in wire.TEXT_TYPES else "chat"
         direction = wire.name_of(wire.pick(fields, "direction", "dir")).lower()
         read = self._sides_of_sms if kind == "sms" else self._sides_of_chat
         sides = read(fields, direction=direction)
         if sides is None:
-            return _unsupported(item, name=f"{type} between others", at=at)
+            return unsupported(item, name=f"{type} between others", at=at)
         session = wire.session_of(wire.pick(fields, "messagesession-id", "session-id"))
         id = wire.id_of(fields.get("id"))
         text = wire.text_of(fields.get("text"))
         attachments = _attachments_of(fields, type=type, session=session, id=id)
         if not text and not attachments:
-            return _unsupported(item, name=f"{type} without content", at=at)
+            return unsupported(item, name=f"{type} without content", at=at)
         handle = self._handle_of(session, kind=kind, number=sides.number, owner=sides.owner)
         conversation = conversation_of(kind, remotes=sides.remotes, session=session, handle=handle)
         when = self._when(fields.get("timestamp"), received_at=received_at)
@@ -207,21 +204,21 @@ class Reader:
         session = wire.Session.of(fields, domain=self.settings.domain, user=self.settings.user)
         at = wire.time_of(session.last_raw_at, zone=self.zone) or received_at
         if session.last_type and session.last_type not in wire.CONTENT_TYPES:
-            return _unsupported(item, name=_label(session.last_type), at=at)
+            return unsupported(item, name=_label(session.last_type), at=at)
         sender = wire.number_of(session.last_sender) if session.kind == "sms" else ""
         sender = sender or wire.user_of(session.last_sender, domain=self.settings.domain)[:_NAME_MOST]
         theirs = sender in session.remotes and sender not in (self.settings.user, session.sms_number, session.user)
         if not theirs or session.last_status != "unread":
-            return _unsupported(item, name="messagesession", at=at)
+            return unsupported(item, name="messagesession", at=at)
         if session.kind == "chat" and not self._is_told_of_us(session, fields):
-            return _unsupported(item, name="chat between others", at=at)
+            return unsupported(item, name="chat between others", at=at)
         media_type = wire.name_of(wire.pick(fields, "messagesession-last-media-type", "last-mesg-media-type"))
         attachments: tuple[Attachment, ...] = ()
         if media_type or session.last_type == "chat-media":
             size = wire.count_of(wire.pick(fields, "messagesession-last-media-size", "last-mesg-media-size"))
             attachments = (_attachment(media_type, ref=f"{MEDIA_REF}{quote(session.id, safe='')}/", size=size),)
         if not session.last_text and not attachments:
-            return _unsupported(item, name="messagesession", at=at)
+            return unsupported(item, name="messagesession", at=at)
         owner = wire.user_of(fields.get("user"), domain=self.settings.domain)
         handle = self._handle_of(session.id, kind=session.kind, number=session.sms_number, owner=owner)
         conversation = conversation_of(
@@ -283,10 +280,6 @@ def _attachment(media_type: str, *, ref: str, size: int | None) -> Attachment:
     family = media_type.partition("/")[0]
     kinds: Mapping[str, _AttachmentKind] = {"image": "image", "video": "video", "audio": "audio"}
     return Attachment(kind=kinds.get(family, "file"), ref=ref, media_type=media_type[:_NAME_MOST], size=size or None)
-
-
-def _unsupported(item: object, *, name: str, at: datetime) -> Unsupported:
-    return Unsupported(key=fingerprint("unsupported", json.dumps(item, sort_keys=True)), at=at, name=name)
 
 
 def _label(value: str) -> str:

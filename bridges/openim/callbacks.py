@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,13 +11,17 @@ from urllib.parse import quote, urlsplit
 from pydantic import ValidationError
 
 from bridges.api import Hook
+from bridges.decoding import arrived_at, unsupported
 from bridges.errors import Garbled
 from bridges.model import (
     Attachment,
+    Contact,
     Conversation,
     ConversationId,
     Deleted,
     Event,
+    Location,
+    MembersChanged,
     Message,
     MessageId,
     Person,
@@ -36,14 +39,16 @@ from bridges.signing import fingerprint
 
 NAME_MOST = 64
 LINES_MOST = 20
-_EPOCH = datetime.fromtimestamp(0, UTC)
+PLACE_MOST = 256
+"""Characters of what a place is called."""
+MEMBERS_MOST = 20
+"""People who are named when many leave at once."""
 
 
 def events_of(hook: Hook, *, settings: OpenIMSettings) -> Sequence[Event]:
     """The events of a webhook: exactly one. Raises ``Garbled``."""
     body = parse_json(hook.body)
-    at = hook.received_at or _EPOCH
-    arrival = _Arrival(body, at=at if at.tzinfo else at.replace(tzinfo=UTC), settings=settings)
+    arrival = _Arrival(body, at=arrived_at(hook), settings=settings)
     if not isinstance(body, dict):
         return (arrival.unsupported("unknown"),)
     # The path is only how it came: where the two disagree, the body says what it is.
@@ -55,6 +60,10 @@ def events_of(hook: Hook, *, settings: OpenIMSettings) -> Sequence[Event]:
             return (arrival.message(wire.MessageCallback.model_validate(body), command=command),)
         if command == wire.AFTER_REVOKE:
             return (arrival.revocation(wire.RevokeCallback.model_validate(body)),)
+        if command in wire.MEMBER_COMMANDS:
+            operation = hook.header(wire.OPERATION.lower()) or ""
+            about = wire.MembersCallback.model_validate(body)
+            return (arrival.members(about, command=command, operation=operation),)
     except ValidationError as error:
         fields = ", ".join(sorted({".".join(map(str, e["loc"])) for e in error.errors()}))
         raise Garbled(f"OpenIM webhook {command}: not of the known shape ({fields})") from error
@@ -78,7 +87,7 @@ class _Arrival:
     settings: OpenIMSettings
 
     def unsupported(self, name: str) -> Unsupported:
-        return Unsupported(key=fingerprint("unsupported", json.dumps(self.body, sort_keys=True)), at=self.at, name=name)
+        return unsupported(self.body, name=name, at=self.at)
 
     def message(self, said: wire.MessageCallback, *, command: str) -> Event:
         if said.contentType >= wire.NOTIFICATIONS_FROM:
@@ -158,10 +167,36 @@ class _Arrival:
             avatar=clean(avatar) if avatar.startswith(("https://", "http://")) else None,
         )
         reply_to = MessageId(read.reply_to) if read.reply_to else None
-        return Message(text=clean(read.text), attachments=read.files, sender=sender, reply_to=reply_to)
+        return Message(
+            text=clean(read.text),
+            attachments=read.files,
+            location=read.location,
+            contact=read.contact,
+            sender=sender,
+            reply_to=reply_to,
+        )
+
+    def members(self, said: wire.MembersCallback, *, command: str, operation: str) -> Event:
+        """People came into a group or left it: puppets and the account itself are nobody's news."""
+        users = said.kickedUserIDs if command == wire.AFTER_KICK else (said.userID,)
+        names = dict.fromkeys(clean(user) for user in users or () if isinstance(user, str))
+        people = tuple(
+            Person(id=PersonId(name), name=name) for name in names if name.strip() and not self._may_send_as(name)
+        )
+        if not people:
+            return self.unsupported(_label(command))
+        # The same person may come and go again: the operation tells it apart, where none is told the time does.
+        once = wire.text_of(said.operationID) or operation or self.at.isoformat()
+        return MembersChanged(
+            key=fingerprint(command, said.groupID, once, *names),
+            at=self.at,
+            conversation=Conversation(id=address_of("group", said.groupID), kind="group"),
+            joined=people[:MEMBERS_MOST] if command == wire.AFTER_JOIN else (),
+            left=people[:MEMBERS_MOST] if command != wire.AFTER_JOIN else (),
+        )
 
     def revocation(self, said: wire.RevokeCallback) -> Event:
-        """No message id is told, so the conversation's own number stands for it."""
+        """No message id is told, so the conversation's own number stands for it until the server is asked."""
         place = self._place_of(said.conversationID, revoker=wire.text_of(said.userID))
         if place is None:
             return self.unsupported("message taken back between two users")
@@ -194,6 +229,8 @@ class _Read:
 
     text: str = ""
     files: tuple[Attachment, ...] = ()
+    location: Location | None = None
+    contact: Contact | None = None
     reply_to: str = ""
 
 
@@ -231,8 +268,7 @@ def _element(kind: int, element: Mapping[str, Any]) -> _Read | None:
         case wire.MERGER:
             return _merged(element)
         case wire.CARD:
-            name, id = wire.text_of(element.get("nickname")), wire.text_of(element.get("userID"))
-            return _labelled("contact", f"{name} ({id})" if name and id else name or id)
+            return _card(element)
         case wire.LOCATION:
             return _location(element)
         case wire.CUSTOM:
@@ -304,22 +340,33 @@ def _merged(element: Mapping[str, Any]) -> _Read:
     return _Read("\n".join([head, *lines[:LINES_MOST], *more]))
 
 
+def _card(element: Mapping[str, Any]) -> _Read:
+    """A user's card; one without a name is none."""
+    name, id = (" ".join(clean(wire.text_of(element.get(key))).split()) for key in ("nickname", "userID"))
+    if not name and not id:
+        return _labelled("contact", "")
+    return _Read(contact=Contact(name=f"{name} ({id})" if name and id and name != id else name or id))
+
+
 def _location(element: Mapping[str, Any]) -> _Read | None:
-    latitude, longitude = element.get("latitude"), element.get("longitude")
-    if not _is_number(latitude) or not _is_number(longitude):
+    latitude, longitude = _degrees(element.get("latitude"), most=90), _degrees(element.get("longitude"), most=180)
+    if latitude is None or longitude is None:
         return None
     words = wire.text_of(element.get("description"))
     try:
-        # By custom of the clients the description is JSON text with a name in it.
+        # By custom of the clients the description is JSON text with a name and an address in it.
         about = parse_json(words)
-        words = wire.text_of(wire.object_of(about).get("name")) if isinstance(about, dict) else words
+        if isinstance(about, dict):
+            words = ", ".join(filter(None, (wire.text_of(about.get(key)).strip() for key in ("name", "addr"))))
     except Garbled:
         pass
-    return _labelled("location", f"{words} {latitude}, {longitude}")
+    name = " ".join(clean(words).split())[:PLACE_MOST]
+    return _Read(location=Location(latitude=latitude, longitude=longitude, name=name))
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= 360
+def _degrees(value: object, *, most: int) -> float | None:
+    number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= most
+    return float(value) if number and isinstance(value, int | float) else None
 
 
 def _address(value: object) -> str | None:

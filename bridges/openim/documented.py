@@ -59,6 +59,7 @@ _PUSH: Fields = {
     "signalInfo": str,
 }
 _PAGES: Fields = {"pageNumber": int, "showNumber": int}
+_RANGE: Fields = {"conversationID": str, "begin": int, "end": int, "num": int}
 
 SHAPES: Mapping[str, Shape] = {
     wire.GET_ADMIN_TOKEN: Shape({"secret": str, "userID": str}, {}),
@@ -72,6 +73,7 @@ SHAPES: Mapping[str, Shape] = {
     ),
     wire.REVOKE_MSG: Shape({"conversationID": str, "seq": int, "userID": str}, {}),
     wire.NEWEST_SEQ: Shape({"userID": str}, {}),
+    wire.PULL_BY_SEQ: Shape({"userID": str, "seqRanges": list}, {"order": int}),
     wire.SERVER_TIME: Shape({}, {}),
     wire.USER_REGISTER: Shape({"users": list}, {}),
     wire.USERS_INFO: Shape({"userIDs": list}, {}),
@@ -118,6 +120,8 @@ def bind(path: str, body: object) -> Mapping[str, Any]:
     for name in ("userIDs", "invitedUserIDs", "recvIDs"):
         if not all(isinstance(each, str) and each for each in bound.get(name, ())):
             raise Unbindable(f"{name} must hold user ids")
+    for each in bound.get("seqRanges", ()):
+        _fields(each, Shape(_RANGE, {}), where="seqRanges[]")
     if path == wire.SEND_MSG:
         _receiver(bound)
     return bound

@@ -88,6 +88,7 @@ class OpenIMSandbox(World):
             wire.SEARCH_MSG: _plain(self.search),
             wire.REVOKE_MSG: self._revoke,
             wire.NEWEST_SEQ: _plain(self.newest),
+            wire.PULL_BY_SEQ: _plain(self.pull),
             wire.SERVER_TIME: _plain(lambda _: {"serverTime": self.millis()}),
             wire.USER_REGISTER: _plain(self.register),
             wire.USERS_INFO: _plain(self.users_info),
@@ -174,6 +175,25 @@ class OpenIMSandbox(World):
         if found is None:
             raise LookupError(f"there is no message {client_id}")
         return await self._take_back(found, user=user)
+
+    async def leave(self, user: str, group: str) -> int:
+        """Somebody leaves a group; returns how the webhook was answered. Raises ``LookupError``."""
+        self._check_member(user, group)
+        self.groups[group].members.remove(user)
+        self._feed.tell("group", id=group, members=list(self.groups[group].members))
+        return await self._tell(wire.AFTER_QUIT, {"callbackCommand": wire.AFTER_QUIT, "groupID": group, "userID": user})
+
+    async def kick(self, user: str, group: str, *, reason: str = "") -> int:
+        """An admin puts somebody out of a group; returns how the webhook was answered. Raises ``LookupError``."""
+        self._check_member(user, group)
+        self.groups[group].members.remove(user)
+        self._feed.tell("group", id=group, members=list(self.groups[group].members))
+        about = {"groupID": group, "kickedUserIDs": [user], "reason": reason}
+        return await self._tell(wire.AFTER_KICK, {"callbackCommand": wire.AFTER_KICK, **about})
+
+    def _check_member(self, user: str, group: str) -> None:
+        if group not in self.groups or user not in self.groups[group].members:
+            raise LookupError(f"{user} is not in group/{group}")
 
     # The same for every sandbox (bridges.sandboxes.Sandbox)
 
@@ -326,7 +346,7 @@ class OpenIMSandbox(World):
         self._feed.tell("revoked", conversation=self.talk_of(message), id=message.client_id)
         about = {"conversationID": message.conversation, "seq": message.seq, "userID": user}
         status = await self._tell(wire.AFTER_REVOKE, {"callbackCommand": wire.AFTER_REVOKE, **about})
-        await self._tell_notice(2101, message.group, receiver=message.receiver, sender=user)
+        await self._tell_notice(wire.REVOKED, message.group, receiver=message.receiver, sender=user)
         return status
 
     async def _invite(self, request: Request, body: Mapping[str, Any]) -> dict[str, object]:

@@ -24,6 +24,7 @@ CHECK_SEND = "/msg/check_msg_is_send_success"
 SEARCH_MSG = "/msg/search_msg"
 REVOKE_MSG = "/msg/revoke_msg"
 NEWEST_SEQ = "/msg/newest_seq"
+PULL_BY_SEQ = "/msg/pull_msg_by_seq"
 SERVER_TIME = "/msg/get_server_time"
 BUSINESS_NOTIFICATION = "/msg/send_business_notification"
 USER_REGISTER = "/user/user_register"
@@ -65,6 +66,8 @@ ADMIN_PLATFORM = 10
 TEXT, PICTURE, VOICE, VIDEO, FILE, AT_TEXT = 101, 102, 103, 104, 105, 106
 MERGER, CARD, LOCATION, CUSTOM = 107, 108, 109, 110
 QUOTE, FACE, ADVANCED, MARKDOWN = 114, 115, 117, 118
+REVOKED = 2101
+"""What stands in place of a message that was taken back."""
 NOTIFICATIONS_FROM = 1000
 """From here on they are the server's own notices: members, revocations, read marks."""
 OA_NOTIFICATION = 1400
@@ -135,6 +138,10 @@ AFTER_GROUP = "callbackAfterSendGroupMsgCommand"
 AFTER_SAVED = "callbackAfterMsgSaveDBCommand"
 AFTER_REVOKE = "callbackBeforeAfterMsgCommand"
 """Their name for it, and no mistake of ours."""
+AFTER_JOIN = "callbackAfterJoinGroupCommand"
+AFTER_QUIT = "callbackAfterQuitGroupCommand"
+AFTER_KICK = "callbackAfterKickGroupCommand"
+MEMBER_COMMANDS = frozenset({AFTER_JOIN, AFTER_QUIT, AFTER_KICK})
 MESSAGE_COMMANDS = frozenset({AFTER_SINGLE, AFTER_GROUP, AFTER_SAVED})
 
 CALLBACK_ANSWER = b'{"actionCode":0,"errCode":0,"errMsg":"","errDlt":"","nextCode":0}'
@@ -328,6 +335,41 @@ class RevokeCallback(_Wire):
     conversationID: StrictStr = Field(min_length=1)
     seq: StrictInt
     userID: object = ""
+
+
+class MembersCallback(_Wire):
+    """The bodies of afterJoinGroup, afterQuitGroup and afterKickGroupMember
+    (https://docs.openim.io/restapi/webhooks/group/quitGroupAfter, …/kickGroupMemberAfter, …/joinGroupAfter, 2026-11).
+
+    Who joined stands in ``userID`` by these pages; the newer ones name ``inviterUserID`` alone, and who that is not.
+    """
+
+    groupID: StrictStr = Field(min_length=1)
+    operationID: object = ""
+    userID: object = ""
+    kickedUserIDs: tuple[object, ...] | None = None
+
+
+class PulledMessage(_Wire):
+    """One of the messages of pull_msg_by_seq. ``content`` is base64, for it is bytes over there; that of one that was
+    taken back holds a ``detail``, which is JSON text (internal/rpc/msg/revoke.go, pkg/common/storage/controller)."""
+
+    seq: StrictInt
+    clientMsgID: StrictStr = ""
+    contentType: StrictInt = 0
+    content: object = ""
+
+
+class PulledConversation(_Wire):
+    """The messages of one conversation; the capital is theirs."""
+
+    Msgs: tuple[PulledMessage, ...] | None = None
+
+
+class Pulled(_Wire):
+    """``data`` of pull_msg_by_seq."""
+
+    msgs: Mapping[StrictStr, PulledConversation | None] | None = None
 
 
 def text_of(value: object) -> str:

@@ -6,12 +6,13 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
 import emoji
 
 from bridges.api import Hook
+from bridges.decoding import arrived_at, unsupported
 from bridges.errors import Garbled
 from bridges.model import (
     Attachment,
@@ -39,15 +40,13 @@ SKIPPED = "skip/"
 """What the path of a hook begins with that says that a channel could not be read."""
 IMAGES_MOST = 20
 
-_EPOCH = datetime.fromtimestamp(0, UTC)
 _AS_DOCUMENTED = FieldPaths()
 
 
 def decode(hook: Hook, settings: ReturningAiSettings, *, ours: Set[str]) -> Sequence[Event]:
     """See :meth:`bridges.api.Bridge.decode`. ``ours`` are the names of the sender, in small letters."""
     body = parse_json(hook.body)
-    at = hook.received_at or _EPOCH
-    at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+    at = arrived_at(hook)
     if hook.path.startswith(GAP) and is_id(hook.path.removeprefix(GAP)):
         return (_gap(body, channel=hook.path.removeprefix(GAP), at=at),)
     if hook.path.startswith(SKIPPED) and is_id(hook.path.removeprefix(SKIPPED)):
@@ -168,6 +167,8 @@ class _Reading:
         mark, someone, id = self._word("reaction"), self._someone(), self._id()
         if mark is None or someone is None or id is None:
             return None
+        if someone.names & self._ours:
+            return self._unsupported("reaction of our own")
         place = self._conversation(self._channel())
         told = self._value("time")
         gone = bool(words & wire.GONE)
@@ -178,7 +179,9 @@ class _Reading:
             conversation=place,
             id=MessageId(id),
             person=someone.person(),
-            reactions=() if gone else (emoji.emojize(mark, language="alias"),),
+            # One is told of at a time: what else the person has there is not said.
+            reactions=(emoji.emojize(mark, language="alias"),),
+            mode="remove" if gone else "add",
         )
 
     def _conversation(self, channel: str | None) -> Conversation:
@@ -267,8 +270,7 @@ class _Reading:
         return next((id for name in wire.OWN_IDS if (id := wire.word(self._home.get(name)))), None)
 
     def _unsupported(self, name: str) -> Unsupported:
-        key = fingerprint("unsupported", json.dumps(self._item, sort_keys=True))
-        return Unsupported(key=key, at=self._received_at, name=name)
+        return unsupported(self._item, name=name, at=self._received_at)
 
 
 def _mappings(item: object) -> Iterator[Mapping[str, Any]]:

@@ -295,12 +295,19 @@ def test_without_an_id_and_a_time_the_arrival_tells_messages_apart() -> None:
     assert len(keys) == 3
 
 
-def test_reactions_are_emoji_and_taken_back_there_are_none_left() -> None:
+def test_reactions_are_emoji_that_come_and_go_one_by_one() -> None:
     body = {"messageId": "m1", "emoji": ":thumbsup:", "user": BODY["user"], "channel": BODY["channel"]}
     added, removed = (decoded({**body, "event": f"reaction_{what}"}) for what in ("added", "removed"))
-    assert isinstance(added, Reacted) and (added.id, added.reactions) == ("m1", ("👍",))
-    assert isinstance(removed, Reacted) and removed.reactions == ()
+    assert isinstance(added, Reacted) and (added.id, added.reactions, added.mode) == ("m1", ("👍",), "add")
+    assert isinstance(removed, Reacted) and (removed.reactions, removed.mode) == (("👍",), "remove")
     assert added.key != removed.key
+
+
+def test_a_reaction_of_our_own_is_no_news() -> None:
+    user = {"user_id": "66f0b1", "email": "bridge@example.com"}
+    body = {"messageId": "m1", "emoji": ":thumbsup:", "user": user, "channel": BODY["channel"]}
+    event = decoded({**body, "event": "reaction_added"})
+    assert (event.type, getattr(event, "name", "")) == ("unsupported", "reaction of our own")
 
 
 @pytest.mark.parametrize("name", ["messageId", "message_id"])
