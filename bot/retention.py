@@ -15,6 +15,8 @@ AT_ONCE = 500
 FIRST_AFTER_S = 60.0
 NAMELESS_S = 86400.0
 """No echo of a send comes later than this."""
+WORDS_S = 3600.0
+"""Longer than another bridge may take to bring words back (:mod:`bot.loops`)."""
 
 
 class Retention:
@@ -70,4 +72,5 @@ class Retention:
             + tx.outbox.prune(before=before, limit=AT_ONCE)
             + tx.messages.prune(before=before, limit=AT_ONCE)
             + tx.messages.prune_nameless(before=now - NAMELESS_S, limit=AT_ONCE)
+            + tx.relayed_words.prune(before=now - WORDS_S, limit=AT_ONCE)
         )

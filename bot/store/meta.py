@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 
@@ -132,6 +132,18 @@ class Notices:
     def first(self, key: str, *, now: float) -> bool:
         """True the first time it is asked, or after :meth:`forget`."""
         return self._db.execute("INSERT OR IGNORE INTO notices (key, at) VALUES (?, ?)", (key, now)).rowcount > 0
+
+    def at(self, key: str) -> float | None:
+        """When it was said; None if it was not."""
+        row = self._db.execute("SELECT at FROM notices WHERE key = ?", (key,)).fetchone()
+        return None if row is None else float(row[0])
+
+    def forget_all(self, beginning: str) -> Sequence[str]:
+        """Let all that begin so be said again; returns those that had been said."""
+        rows = self._db.execute(
+            "DELETE FROM notices WHERE key >= ? AND key < ? RETURNING key", (beginning, beginning + "\U0010ffff")
+        ).fetchall()
+        return [str(key) for (key,) in rows]
 
     def forget(self, key: str) -> bool:
         """Let it be said again; True if it had been said."""

@@ -146,6 +146,8 @@ _FAITHFUL = (
     """ALTER TABLE outbox ADD COLUMN subject INTEGER REFERENCES messages (id)""",
     """ALTER TABLE outbox ADD COLUMN words TEXT""",
     """ALTER TABLE outbox ADD COLUMN late TEXT NOT NULL DEFAULT ''""",
+    # One that may have arrived got new words meanwhile: if it did arrive, the change is still to be made.
+    """ALTER TABLE outbox ADD COLUMN owed INTEGER NOT NULL DEFAULT 0""",
     """CREATE INDEX outbox_subject ON outbox (subject) WHERE subject IS NOT NULL""",
     # Of the content, so that an edit that changes nothing is known.
     """ALTER TABLE messages ADD COLUMN digest TEXT NOT NULL DEFAULT ''""",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from bot.store.meta import Counters
@@ -88,7 +88,10 @@ class Delivery:
     op: Op
     subject: int | None
     words: str | None = field(repr=False)
+    """For ``CHANGES``: what is said instead. For a send that was stamped as late: its payload without the stamp."""
     late: str
+    owed: int
+    """It may have arrived with other words than these: whoever says that it did owes the change."""
 
     @property
     def address(self) -> str:
@@ -133,7 +136,7 @@ class Outcome:
 _COLUMNS = (
     "id, account, conversation, message, reply_to, part, parts, priority, payload, crc, on_ambiguous, state,"
     " attempts, solo, marked, error, why, created_at, due_at, expires_at, started_at, settled_at,"
-    " starts, op, subject, words, late"
+    " starts, op, subject, words, late, owed"
 )
 
 
@@ -231,6 +234,26 @@ class Outbox:
             (owner, until, rows[0].id, rows[-1].id, lease.token, account, conversation),
         )
         return lease
+
+    def behind(self, lease: Lease, *, limit: int) -> Sequence[Delivery]:
+        """The rows of a lease's lane from its head on, however few of them it covers."""
+        return self._waiting(lease.account, lease.conversation, limit=limit)
+
+    def widen(self, lease: Lease, rows: Sequence[Delivery]) -> Lease:
+        """Let a lease on which nothing was begun cover these rows, which begin with its head."""
+        self._db.execute(
+            "UPDATE lanes SET last = ? WHERE account = ? AND conversation = ? AND token = ?",
+            (rows[-1].id, lease.account, lease.conversation, lease.token),
+        )
+        return replace(lease, rows=tuple(rows))
+
+    def stamp(self, row: Delivery, payload: str) -> Delivery:
+        """Give a send that is just to begin the words with its lateness; those without stay known."""
+        words, crc = row.words or row.payload, zlib.crc32(payload.encode())
+        self._db.execute(
+            "UPDATE outbox SET payload = ?, crc = ?, words = ? WHERE id = ?", (payload, crc, words, row.id)
+        )
+        return replace(row, payload=payload, crc=crc, words=words)
 
     def begin(self, lease: Lease, *, now: float) -> bool:
         """Note durably that an attempt starts: from here a crash leaves its outcome unknown. False if too late."""
@@ -341,7 +364,8 @@ class Outbox:
         """Give one that waits for a person new content. False if it is not dead or held."""
         return (
             self._db.execute(
-                "UPDATE outbox SET payload = ?, crc = ? WHERE id = ? AND state IN ('dead', 'held')",
+                "UPDATE outbox SET payload = ?, crc = ?, words = NULL, owed = (state = 'held' AND starts > 0)"
+                " WHERE id = ? AND state IN ('dead', 'held')",
                 (payload, zlib.crc32(payload.encode()), id),
             ).rowcount
             > 0
@@ -353,7 +377,9 @@ class Outbox:
         """Send a dead, held, expired or discarded one again, in its old place. False if it is none of these."""
         changed = self._db.execute(
             "UPDATE outbox SET state = 'queued', attempts = 0, error = NULL, due_at = ?, expires_at = ?,"
-            " settled_at = NULL WHERE id = ? AND state IN ('dead', 'held', 'expired', 'discarded')",
+            # Whoever wants it sent knows that it is late.
+            " settled_at = NULL, owed = 0, late = CASE late WHEN 'stamp' THEN late ELSE '' END"
+            " WHERE id = ? AND state IN ('dead', 'held', 'expired', 'discarded')",
             (now, expires_at, id),
         ).rowcount
         if not changed:
@@ -446,6 +472,15 @@ class Outbox:
     def of_message(self, message: int) -> Sequence[Delivery]:
         """All deliveries of one message, in order."""
         rows = self._db.execute(f"SELECT {_COLUMNS} FROM outbox WHERE message = ? ORDER BY id", (message,))
+        return [Delivery(*row) for row in rows]
+
+    def about(self, message: int) -> Sequence[Delivery]:
+        """All that was and is to be done because of one message, reactions and notes too, in order."""
+        rows = self._db.execute(
+            f"SELECT {_COLUMNS} FROM outbox WHERE id IN"
+            " (SELECT id FROM outbox WHERE message = ? UNION SELECT id FROM outbox WHERE subject = ?) ORDER BY id",
+            (message, message),
+        )
         return [Delivery(*row) for row in rows]
 
     def is_waiting(self, message: int, account: str, conversation: str) -> bool:

@@ -13,6 +13,7 @@ from bot.store.meta import Accounts, Counters, Meta, Notices
 from bot.store.outbox import Outbox
 from bot.store.roles import Names, Roles
 from bot.store.routes import Routes
+from bot.store.words import RelayedWords
 
 
 class Tx:
@@ -39,3 +40,4 @@ class Tx:
         self.cards = Cards(db)
         self.audit = Audit(db)
         self.imports = Imports(db)
+        self.relayed_words = RelayedWords(db)
