@@ -17,7 +17,17 @@ import httpx
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr
 
 from bridges.errors import BridgeError
-from bridges.model import Attachment, Conversation, ConversationId, Event, Message, MessageId, Person, Receipt
+from bridges.model import (
+    Attachment,
+    Conversation,
+    ConversationId,
+    Deleted,
+    Event,
+    Message,
+    MessageId,
+    Person,
+    Receipt,
+)
 
 T = TypeVar("T")
 Flow: TypeAlias = Generator[httpx.Request, httpx.Response, T]
@@ -423,6 +433,16 @@ class Batches(Protocol):
 
     def deliver_many(self, outs: Sequence[Outgoing]) -> Flow[Receipt]:
         """Send them in this order, at most ``capabilities.batch``. One outcome for all of them."""
+        ...
+
+
+@runtime_checkable
+class Resolves(Protocol):
+    """A provider that names a message that is gone by something else than its id, and can be asked which it was."""
+
+    def resolve(self, event: Deleted, hook: Hook) -> Flow[MessageId | None]:
+        """The id of the message that an event of this hook is about, as ``Received`` and receipts tell it; None if
+        the server does not know. Raises ``Unavailable`` if it can be asked again later."""
         ...
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
+import regex  # type: ignore[import-untyped]
+import telegram
 from telegram import (
     Bot,
     InlineKeyboardButton,
@@ -16,21 +19,52 @@ from telegram import (
     User,
 )
 from telegram.constants import ReactionEmoji
-from telegram.error import BadRequest, ChatMigrated, TelegramError
+from telegram.error import BadRequest, TelegramError
 
+from bot.accounts import ChatMoved
 from bot.addresses import TELEGRAM, AddressError, split_telegram
 from bot.limits import Pace, TelegramPace
-from bot.shaping import utf16_offsets
-from bot.telegram.errors import bridge_error
+from bot.shaping import attachment_note, utf16_length, utf16_offsets
+from bot.telegram.errors import (
+    bridge_error,
+    is_about_entities,
+    is_about_kind,
+    is_about_photo,
+    is_about_reply,
+    is_about_voice,
+    is_about_words,
+)
+from bot.telegram.media import (
+    ALBUM_MOST,
+    ALBUMS,
+    CAPTION_LIMIT,
+    CAPTIONLESS,
+    UPLOAD_MOST,
+    Piece,
+    Where,
+    as_documents,
+    described,
+    pieces_of,
+    send_files,
+    without_voice,
+)
 from bridges.api import Capabilities, File, Outgoing
-from bridges.errors import Garbled, Inexpressible, Refused, Unavailable
+from bridges.errors import BridgeError, Garbled, Inexpressible, Refused, Unavailable
 from bridges.files import Bytes
-from bridges.model import Attachment, ConversationId, Message, MessageId, Receipt, Span, SpanKind
+from bridges.model import Attachment, Contact, ConversationId, Location, Message, MessageId, Receipt, Span, SpanKind
 
 CAPABILITIES = Capabilities(
     text_limit=4096,
     text_unit="utf16",
     markup="entities",
+    attachments="bytes",
+    attachment_bytes=UPLOAD_MOST,
+    attachments_most=ALBUM_MOST,
+    caption_limit=CAPTION_LIMIT,
+    albums=ALBUMS,
+    captionless=CAPTIONLESS,
+    locations=True,
+    contacts=True,
     replies=True,
     edits=True,
     deletes=True,
@@ -38,7 +72,8 @@ CAPABILITIES = Capabilities(
     threads=True,
     receipt_ids=True,
 )
-"""https://core.telegram.org/bots/api#sendmessage, 2026-11: 1–4096 characters after entities parsing."""
+"""https://core.telegram.org/bots/api#sendmessage and the methods after it, 2026-11: 1–4096 characters after entities
+parsing, captions up to 1024; a place or a card stands alone."""
 
 _KINDS = {
     SpanKind.BOLD: MessageEntity.BOLD,
@@ -92,15 +127,105 @@ REACTIONS = frozenset(each.value for each in ReactionEmoji)
 """What a reaction can be: https://core.telegram.org/bots/api#reactiontypeemoji, 2026-11."""
 
 
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a message is tried: what Telegram refuses of it is left out the next time."""
+
+    text: str
+    spans: tuple[Span, ...] = ()
+    pieces: tuple[Piece, ...] = ()
+    location: Location | None = None
+    contact: Contact | None = None
+    reply: int | None = None
+    keyboard: InlineKeyboardMarkup | None = None
+
+    def in_words(self) -> Form:
+        """The same with words in place of all that is no text."""
+        lines = [attachment_note(piece.attachment) for piece in self.pieces]
+        if (place := self.location) is not None:
+            lines.append(f"📍 {place.name} {place.latitude:.5f}, {place.longitude:.5f}".replace("  ", " "))
+        if (card := self.contact) is not None:
+            lines.append(f"👤 {', '.join(filter(None, (card.name, card.phone)))}")
+        text = "\n".join([*filter(None, [self.text]), *lines])
+        return replace(self, text=text, pieces=(), location=None, contact=None)
+
+
+def form_of(out: Outgoing, *, chat_id: int) -> Form:
+    """How a message is tried first. Raises ``Refused``."""
+    message, reply, keyboard = out.message, None, None
+    if message.reply_to is not None:
+        # The number means something in its own chat only: not in the supergroup that a group became.
+        chat, number = split_message_id(message.reply_to)
+        reply = number if chat == chat_id else None
+    if message.buttons:
+        keyboard = InlineKeyboardMarkup(
+            [[InlineKeyboardButton(b.label, callback_data=b.data) for b in message.buttons]]
+        )
+    form = Form(
+        message.text,
+        message.spans,
+        pieces_of(message.attachments, files=out.files),
+        message.location,
+        message.contact,
+        reply,
+        keyboard,
+    )
+    wordless = any(each.way == "sticker" for each in form.pieces) or form.location or form.contact
+    if (form.text and wordless) or (form.contact and not (form.contact.phone and form.contact.name)):
+        return form.in_words()
+    return form
+
+
+def simplified(form: Form, error: TelegramError) -> Form | None:
+    """What to try after Telegram refused it so; None: nothing simpler would be taken."""
+    if form.spans and is_about_entities(error):
+        return replace(form, spans=())
+    if form.reply is not None and is_about_reply(error):
+        return replace(form, reply=None)
+    if form.pieces:
+        other = form.pieces
+        if is_about_photo(error):
+            other = as_documents(form.pieces)
+        elif is_about_voice(error):
+            other = without_voice(form.pieces)
+        if other != form.pieces:
+            return replace(form, pieces=other)
+    if (form.pieces or form.location or form.contact) and is_about_kind(error):
+        return form.in_words()
+    return None
+
+
+TITLE_MOST = 128
+
+
+def topic_title(title: str) -> str:
+    """One line that Telegram takes for a topic's name; cut between what a reader sees as characters."""
+    name = " ".join("".join(char if char.isprintable() else " " for char in title).split())
+    size, kept = 0, list[str]()
+    for cluster in regex.findall(r"\X", name[: 4 * TITLE_MOST]):
+        size += utf16_length(cluster)
+        if size > TITLE_MOST:
+            break
+        kept.append(cluster)
+    return "".join(kept).strip() or "…"
+
+
 @contextmanager
-def _told(*, done: Sequence[str] = ()) -> Iterator[None]:
-    """Telegram's errors as bridge errors; those that begin with one of ``done`` say that it is so already."""
+def _told(*, done: Sequence[str] = (), within: tuple[ConversationId, int] | None = None) -> Iterator[None]:
+    """Telegram's errors as bridge errors; those that begin with one of ``done`` say that it is so already.
+
+    ``within``: the conversation and the chat of a message that is there since before. It stays in its chat when a
+    group becomes another, and nothing can be done to it there any more.
+    """
     try:
         yield
     except TelegramError as error:
         if isinstance(error, BadRequest) and error.message.lower().startswith(tuple(done)):
             return
-        raise bridge_error(error) from error
+        made = bridge_error(error)
+        if isinstance(made, ChatMoved) and within is not None and split_telegram(within[0])[0] != within[1]:
+            made = Refused("the message stayed behind in what the group was before it became a supergroup")
+        raise made from error
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         # The library reads the answer into its objects and stumbles over one that is not what was asked for.
         raise Garbled("Telegram's answer is not of the known shape") from error
@@ -131,66 +256,111 @@ class TelegramAccount:
         return conversation.partition("/")[0]
 
     async def deliver(self, outs: Sequence[Outgoing]) -> Receipt:
-        """Send one message."""
+        """Send one message; where Telegram refuses a part of it, once more without that part."""
         (out,) = outs
         chat_id, topic = split_telegram(out.conversation)
-        try:
+        form = form_of(out, chat_id=chat_id)
+        while True:
             try:
-                return await self._send(chat_id, topic, out.message)
-            except ChatMigrated as moved:
-                # Telegram kept the group under a new id and took nothing: the message goes there.
-                return await self._send(moved.new_chat_id, topic, out.message)
-        except TelegramError as error:
-            raise bridge_error(error) from error
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            # The library reads the answer into its objects and stumbles over one that is not a message.
-            raise Garbled("Telegram's answer is not of the known shape") from error
+                with _told():
+                    return await self._send(chat_id, topic, form)
+            except BridgeError as error:
+                # Telegram said no before it took anything, so the simpler one is no second message.
+                simpler = simplified(form, error.__cause__) if isinstance(error.__cause__, TelegramError) else None
+                if simpler is not None:
+                    form = simpler
+                elif type(error) is Refused and form.pieces:
+                    raise Refused(f"{described(form.pieces)} was not taken. {error}") from error
+                else:
+                    raise
 
-    async def _send(self, chat_id: int, topic: int | None, message: Message) -> Receipt:
-        reply = None
-        if message.reply_to is not None:
-            _, number = split_message_id(message.reply_to)
-            reply = ReplyParameters(number, allow_sending_without_reply=True)
-        keyboard = None
-        if message.buttons:
-            row = [InlineKeyboardButton(b.label, callback_data=b.data) for b in message.buttons]
-            keyboard = InlineKeyboardMarkup([row])
-        sent = await self._bot.send_message(
-            chat_id,
-            message.text,
-            entities=entities_of(message.text, message.spans),
-            message_thread_id=topic,
-            reply_parameters=reply,
-            reply_markup=keyboard,
-            link_preview_options=NO_PREVIEW,
-        )
-        return Receipt(ids=(message_id(sent.chat_id, sent.message_id),), state="delivered")
+    async def _send(self, chat_id: int, topic: int | None, form: Form) -> Receipt:
+        reply = None if form.reply is None else ReplyParameters(form.reply, allow_sending_without_reply=True)
+        where = Where(message_thread_id=topic, reply_parameters=reply)
+        entities = entities_of(form.text, form.spans)
+        bot, sent = self._bot, list[telegram.Message]()
+        if form.pieces:
+            sent += await send_files(
+                bot, chat_id, form.pieces, caption=form.text, entities=entities, keyboard=form.keyboard, where=where
+            )
+        elif form.location is not None:
+            sent.append(await self._send_place(chat_id, form.location, where=where))
+        elif form.contact is not None:
+            sent.append(await bot.send_contact(chat_id, form.contact.phone, form.contact.name, **where))
+        else:
+            sent.append(
+                await bot.send_message(
+                    chat_id,
+                    form.text,
+                    entities=entities,
+                    reply_markup=form.keyboard,
+                    link_preview_options=NO_PREVIEW,
+                    **where,
+                )
+            )
+        return Receipt(ids=tuple(message_id(each.chat_id, each.message_id) for each in sent), state="delivered")
+
+    async def _send_place(self, chat_id: int, place: Location, *, where: Where) -> telegram.Message:
+        if not place.name.strip():
+            return await self._bot.send_location(chat_id, place.latitude, place.longitude, **where)
+        title, comma, address = place.name.partition("\n" if "\n" in place.name.strip() else ", ")
+        # Both must be there.
+        address = address.strip() if comma and address.strip() else f"{place.latitude:.5f}, {place.longitude:.5f}"
+        return await self._bot.send_venue(chat_id, place.latitude, place.longitude, title.strip(), address, **where)
+
+    async def open_topic(self, chat: int, title: str) -> int:
+        """Open a forum topic in a group; returns its number. Raises ``BridgeError``."""
+        name = topic_title(title)
+        with _told():
+            made = await self._bot.create_forum_topic(chat, name)
+            return made.message_thread_id
 
     async def edit(self, conversation: ConversationId, ids: Sequence[MessageId], message: Message) -> None:
-        """See :meth:`bot.accounts.Account.edit`; what is so already is success."""
-        chat_id, number = split_message_id(ids[0])
-        with _told(done=("message is not modified",)):
-            await self._bot.edit_message_text(
-                message.text,
-                chat_id,
-                number,
-                entities=entities_of(message.text, message.spans),
-                link_preview_options=NO_PREVIEW,
-            )
+        """See :meth:`bot.accounts.Account.edit`; what is so already is success. An album's words are its first's."""
+        chat_id, number = min(map(split_message_id, ids), key=lambda id: id[1])
+        caption, spans = bool(message.attachments), message.spans
+        tried = set[tuple[bool, tuple[Span, ...]]]()
+        while True:
+            tried.add((caption, spans))
+            try:
+                with _told(done=("message is not modified",), within=(conversation, chat_id)):
+                    await self._edit_words(chat_id, number, message.text, spans, caption=caption)
+                return
+            except BridgeError as error:
+                cause = error.__cause__
+                if isinstance(cause, TelegramError) and is_about_entities(cause):
+                    spans = ()
+                elif isinstance(cause, TelegramError) and is_about_words(cause):
+                    # It went without its files, or it stands below files that the edit does not name.
+                    caption = not caption
+                if (caption, spans) in tried:
+                    raise
+
+    async def _edit_words(self, chat_id: int, number: int, text: str, spans: Sequence[Span], *, caption: bool) -> None:
+        entities = entities_of(text, spans)
+        if caption:
+            await self._bot.edit_message_caption(chat_id, number, caption=text, caption_entities=entities)
+        else:
+            await self._bot.edit_message_text(text, chat_id, number, entities=entities, link_preview_options=NO_PREVIEW)
 
     async def delete(self, conversation: ConversationId, ids: Sequence[MessageId]) -> None:
-        """See :meth:`bot.accounts.Account.delete`; not there is success."""
-        for id in ids:
-            chat_id, number = split_message_id(id)
-            with _told(done=("message to delete not found",)):
-                await self._bot.delete_message(chat_id, number)
+        """See :meth:`bot.accounts.Account.delete`; not there is success. An album goes as a whole."""
+        by_chat: dict[int, list[int]] = {}
+        for chat_id, number in sorted(map(split_message_id, ids)):
+            by_chat.setdefault(chat_id, []).append(number)
+        for chat_id, numbers in by_chat.items():
+            with _told(done=("message to delete not found",), within=(conversation, chat_id)):
+                if len(numbers) == 1:
+                    await self._bot.delete_message(chat_id, numbers[0])
+                else:
+                    await self._bot.delete_messages(chat_id, numbers)
 
     async def react(self, conversation: ConversationId, id: MessageId, emoji: str) -> None:
         """See :meth:`bot.accounts.Account.react`: a bot has one reaction on a message."""
         chat_id, number = split_message_id(id)
         if emoji and emoji not in REACTIONS:
             raise Inexpressible(f"Telegram has no reaction {emoji}")
-        with _told(done=("message is not modified",)):
+        with _told(done=("message is not modified",), within=(conversation, chat_id)):
             await self._bot.set_message_reaction(chat_id, number, [ReactionTypeEmoji(emoji)] if emoji else [])
 
     async def confirm(self, out: Outgoing) -> Receipt | None:

@@ -13,10 +13,11 @@ from typing import Any
 import httpx
 from telegram._utils.defaultvalue import DefaultValue
 from telegram._utils.types import ODVInput
-from telegram.error import NetworkError, TelegramError, TimedOut
+from telegram.error import BadRequest, NetworkError, TelegramError, TimedOut
 from telegram.request import BaseRequest, RequestData
 
 from bot.http import HttpClient
+from bridges.files import SLOW_BYTES_S
 
 READ_S = 30.0
 MARGIN_S = 10.0
@@ -49,6 +50,7 @@ class Request(BaseRequest):
         """Close the connections."""
         await self._http.close()
 
+    # Files are not read before: httpx makes a form of them that reads each from disk as it is sent.
     async def do_request(
         self,
         url: str,
@@ -64,16 +66,17 @@ class Request(BaseRequest):
         data: dict[str, Any] | None = request_data.json_parameters if request_data else None
         files = request_data.multipart_data if request_data else None
         request = httpx.Request(method, url, data=data, files=files or None, extensions={"timeout": {"read": read_s}})
-        if files:
-            await request.aread()
+        size = int(request.headers.get("content-length", 0))
         try:
-            async with asyncio.timeout(read_s + MARGIN_S):
+            async with asyncio.timeout(read_s + MARGIN_S + size / SLOW_BYTES_S):
                 response = await self._http.send(request)
         except (httpx.TimeoutException, TimeoutError) as error:
             raise TimedOut from error
         except httpx.TransportError as error:
             # The message of httpx's error is not passed on: the URL in it would hold the token.
             raise NetworkError(type(error).__name__) from error
+        if response.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
+            raise BadRequest("the upload is larger than Telegram takes")
         if response.status_code >= 500:
             readable = b'"ok"' in response.content[:200]
             trouble = ServerTrouble(response.status_code, readable=readable)

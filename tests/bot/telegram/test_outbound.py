@@ -20,6 +20,7 @@ from telegram.error import (
     TimedOut,
 )
 
+from bot.accounts import Barred, ChatMoved, TopicGone
 from bot.telegram.errors import bridge_error
 from bot.telegram.inbound import spans_of
 from bot.telegram.outbound import entities_of, message_id, split_message_id
@@ -74,9 +75,20 @@ def caused(error: TelegramError, cause: Exception) -> TelegramError:
         (NetworkError("nobody knows why"), Unavailable, True),
         (Conflict("terminated by other getUpdates request"), Unavailable, False),
         (InvalidToken(), Unauthorized, None),
-        (Forbidden("Forbidden: bot was blocked by the user"), Refused, None),
-        (BadRequest("chat not found"), Refused, None),
-        (ChatMigrated(-100600), Refused, None),
+        (Forbidden("Forbidden: bot was blocked by the user"), Barred, None),
+        (Forbidden("Forbidden: bot was kicked from the supergroup chat"), Barred, None),
+        (Forbidden("Forbidden: bots can't send messages to bots"), Refused, None),
+        (BadRequest("Bad Request: chat not found"), Barred, None),
+        (BadRequest("Bad Request: have no rights to send a message"), Barred, None),
+        (BadRequest("Bad Request: not enough rights to send text messages to the chat"), Barred, None),
+        (BadRequest("Bad Request: not enough rights to send photos to the chat"), Refused, None),
+        (BadRequest("Bad Request: need administrator rights in the channel chat"), Barred, None),
+        (BadRequest("Bad Request: message thread not found"), TopicGone, None),
+        (BadRequest("Bad Request: TOPIC_DELETED"), TopicGone, None),
+        (BadRequest("Bad Request: TOPIC_CLOSED"), Refused, None),
+        (BadRequest("Bad Request: message can't be edited"), Refused, None),
+        (BadRequest("Bad Request: MESSAGE_ID_INVALID"), Refused, None),
+        (ChatMigrated(-100600), ChatMoved, None),
         (TelegramError("Invalid server response"), Garbled, None),
     ],
 )
@@ -92,3 +104,9 @@ def test_telegrams_wait_is_passed_on_in_seconds() -> None:
     made = bridge_error(RetryAfter(timedelta(seconds=7)))
     assert isinstance(made, Unavailable)
     assert made.retry_after == 7
+
+
+def test_a_group_that_moved_says_where_to() -> None:
+    made = bridge_error(ChatMigrated(-100600))
+    assert isinstance(made, ChatMoved)
+    assert made.new == "-100600"
