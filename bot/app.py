@@ -180,6 +180,7 @@ class App:
             observer=feedback,
             meters=Meters(self.metrics.request, self.metrics.delivered),
             clock=clock,
+            zone=settings.telegram.default_timezone,
         )
         self.intake = Intake(store=store, accounts=self.accounts, relay=self.relay, clock=clock)
         self.telegram.join(relay=self.relay, intake=self.intake, feedback=feedback)

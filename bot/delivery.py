@@ -12,11 +12,15 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import takewhile
 from typing import Literal, Protocol, TypedDict, TypeVar
 
+from bot import late, loops
 from bot.accounts import Account
+from bot.addresses import TELEGRAM
+from bot.changes import BY_ROUTE
 from bot.faultpoints import point
 from bot.retry import (
     SCHEDULE_S,
@@ -30,10 +34,10 @@ from bot.retry import (
     after_failed_confirm,
     decide,
 )
-from bot.shaping import attachment_note
+from bot.shaping import attachment_note, quoting
 from bot.store import Store, StoreError, Tx
 from bot.store.messages import Copy
-from bot.store.outbox import CHANGES, Delivery, Lease, Outcome
+from bot.store.outbox import CHANGES, PRIORITY_RELAY, Delivery, Lease, Outcome
 from bridges.api import Answered, File, Outgoing
 from bridges.errors import BridgeError, Inexpressible, Refused, Unavailable
 from bridges.model import Attachment, ConversationId, Message, MessageId, Person, PersonId, Receipt
@@ -92,8 +96,10 @@ class DeliveryEngine:
         meters: Meters | None = None,
         clock: Callable[[], float] = time.time,
         jitter: Callable[[], float] = lambda: random.uniform(-1, 1),
+        zone: str = "UTC",
     ) -> None:
         self._store = store
+        self._zone = zone
         self._accounts = accounts
         self._observer = observer
         self._meters = meters or Meters()
@@ -241,12 +247,15 @@ class _Dispatcher:
             if not all(row.intact for row in lease.rows):
                 self._hold_damaged(tx, lease, now=now)
                 continue
+            if head.state == "queued" and self._too_late(tx, lease, now=now):
+                continue
             key = account.pace_key(ConversationId(lease.conversation))
             wait_s = account.pace.ready_in(key, now)
             if wait_s > 0:
                 tx.outbox.release(lease, due_at=now + wait_s)
                 continue
             if head.state == "queued":
+                lease = self._gathered(tx, lease, now=now) or self._stamped(tx, lease, now=now)
                 if not tx.outbox.begin(lease, now=now):
                     continue
                 account.pace.took(key, now)
@@ -271,6 +280,78 @@ class _Dispatcher:
         ]
         self._settle_in(tx, lease, outcomes, now=now)
 
+    # --- lateness
+
+    def _too_late(self, tx: Tx, lease: Lease, *, now: float) -> bool:
+        """Settle what its route does not want sent so late. True if there was any: the others wait for their turn."""
+        outcomes = []
+        for row in lease.rows:
+            late_s = _late_s(tx, row, now=now) if row.late and row.op == "send" else 0.0
+            match late.judge(row.late, late_s=late_s):
+                case "hold" if not _has_begun(tx, row):
+                    outcomes.append(Outcome(row.id, "held", late.words(late_s)))
+                case "expire" if not _has_begun(tx, row):
+                    outcomes.append(Outcome(row.id, "expired", late.words(late_s)))
+                case _:
+                    outcomes.append(Outcome(row.id, "queued", row.error, due_at=now, counts=False))
+        if all(outcome.state == "queued" for outcome in outcomes):
+            return False
+        self._settle_in(tx, lease, outcomes, now=now)
+        for row, outcome in zip(lease.rows, outcomes, strict=True):
+            if outcome.state == "expired" and row.message is not None:
+                _cancel_changes(tx, row, now=now)
+        return True
+
+    def _stamped(self, tx: Tx, lease: Lease, *, now: float) -> Lease:
+        """The lease with its late rows saying so, where their routes want that."""
+        if not any(row.late == "stamp" and row.op == "send" for row in lease.rows):
+            return lease
+        capabilities = self.account.capabilities
+        rows = []
+        for row in lease.rows:
+            late_s = _late_s(tx, row, now=now)
+            if row.op == "send" and late.judge(row.late, late_s=late_s) == "stamp":
+                told = late.stamped(
+                    _unstamped(row), late_s=late_s, limit=capabilities.text_limit, unit=capabilities.text_unit
+                )
+                row = tx.outbox.stamp(row, told.model_dump_json(exclude_defaults=True))
+            rows.append(row)
+        return replace(lease, rows=tuple(rows))
+
+    # --- many that waited, said in one message
+
+    def _gathered(self, tx: Tx, lease: Lease, *, now: float) -> Lease | None:
+        """The lease with all that goes into one digest; None if the head is to go alone.
+
+        Only towards Telegram, where people look at the whole: elsewhere each may be somebody's own message.
+        """
+        head = lease.rows[0]
+        if self.account.name != TELEGRAM or not _joins(head, head):
+            return None
+        if _late_s(tx, head, now=now) <= late.DIGEST_AFTER_S:
+            return None
+        behind = tx.outbox.behind(lease, limit=late.DIGEST_MOST)
+        rows = list(takewhile(lambda row: _joins(row, head) and _is_plain(row), behind))
+        if len(rows) <= late.SCREENFUL:
+            return None
+        _, fitting = self._digest([_waited(tx, row) for row in rows])
+        return tx.outbox.widen(lease, rows[:fitting]) if fitting else None
+
+    def _digest(self, waited: Sequence[late.Waited]) -> tuple[Message, int]:
+        capabilities = self.account.capabilities
+        return late.digest(waited, zone=self.engine._zone, limit=capabilities.text_limit, unit=capabilities.text_unit)
+
+    def _is_digest(self, lease: Lease) -> bool:
+        return len(lease.rows) > 1 and self.account.name == TELEGRAM
+
+    async def _outgoing_digest(self, lease: Lease) -> Outgoing:
+        waited = await self.engine._store.read(lambda tx: [_waited(tx, row) for row in lease.rows])
+        message, fitting = self._digest(waited)
+        if fitting < len(waited):
+            raise Inexpressible("what they answer was edited, and now they do not fit into one message")
+        out = await self._outgoing(lease.rows[0])
+        return replace(out, message=message, answered=None)
+
     # --- one attempt
 
     async def _attempt(self, lease: Lease) -> None:
@@ -283,7 +364,10 @@ class _Dispatcher:
             return
         outs: list[Outgoing] = []
         try:
-            outs = [await self._outgoing(row) for row in lease.rows]
+            if self._is_digest(lease):
+                outs = [await self._outgoing_digest(lease)]
+            else:
+                outs = [await self._outgoing(row) for row in lease.rows]
             receipt = await self.account.deliver(outs)
         except asyncio.CancelledError:
             raise  # the row stays `sending`: unknown, resolved at the next start
@@ -400,8 +484,11 @@ class _Dispatcher:
         return message.model_copy(update={"attachments": tuple(kept), "text": text}), tuple(files)
 
     async def _sent(self, lease: Lease, receipt: Receipt, *, out: Outgoing) -> None:
+        shares = len(lease.rows)
+        if self._is_digest(lease):
+            shares = 1  # the one message is the first's: a reply to it goes to where that came from
         outcomes = [
-            Outcome(row.id, "sent", remote_ids=_share(receipt.ids, index, len(lease.rows)))
+            Outcome(row.id, "sent", remote_ids=_share(receipt.ids, index, shares) if index < shares else ())
             for index, row in enumerate(lease.rows)
         ]
         await self._settle(lease, outcomes, handle=(out.handle, receipt.handle))
@@ -569,8 +656,12 @@ class _Dispatcher:
             about = row.message if row.message is not None else row.subject
             if about is None or outcome.state != "sent" or row.op in CHANGES:
                 continue
+            # A digest is no copy of any message in it, that could be edited or taken back for its sake.
+            part = 0 if self._is_digest(lease) else row.part
             for remote_id in outcome.remote_ids:
-                tx.messages.add_copy(about, Copy(row.account, row.conversation, remote_id, row.part, row.id))
+                tx.messages.add_copy(about, Copy(row.account, row.conversation, remote_id, part, row.id))
+            if now - row.created_at > loops.SETTLED_LATE_S:
+                loops.arrived(tx, Message.model_validate_json(row.payload).text, now=now)
             if not outcome.remote_ids and self.account.capabilities.echoes:
                 tx.messages.nameless(row.id, account=row.account, conversation=row.conversation, now=now)
         if pause is not None and tx.accounts.pause(lease.account, reason=pause, now=now):
@@ -632,6 +723,74 @@ def _about(tx: Tx, row: Delivery) -> _About:
                 at=_utc(origin.at),
             )
     return _About(tx.conversations.handle(row.account, row.conversation), answered)
+
+
+def _late_s(tx: Tx, row: Delivery, *, now: float) -> float:
+    """Seconds since it was written."""
+    return now - _written_at(tx, row)
+
+
+def _written_at(tx: Tx, row: Delivery) -> float:
+    origin = None if row.message is None else tx.messages.get(row.message)
+    # Clocks differ: nothing was written after it came in.
+    return row.created_at if origin is None else min(origin.at, row.created_at)
+
+
+def _has_begun(tx: Tx, row: Delivery) -> bool:
+    """Whether another part of it is over there, so that the rest has to follow."""
+    if row.parts == 1 or row.message is None:
+        return False
+    return any(
+        other.address == row.address and other.state in ("sending", "sent")
+        for other in tx.outbox.of_message(row.message)
+    )
+
+
+def _cancel_changes(tx: Tx, row: Delivery, *, now: float) -> None:
+    """What was to be done to a message that will not be there is not done."""
+    assert row.message is not None
+    for other in tx.outbox.about(row.message):
+        if other.subject == row.message and other.address == row.address and other.state == "queued":
+            tx.outbox.settle_by_hand(other.id, state="cancelled", now=now)
+
+
+def _unstamped(row: Delivery) -> Message:
+    return Message.model_validate_json(row.words or row.payload)
+
+
+def _joins(row: Delivery, head: Delivery) -> bool:
+    """Whether a row is of the kind that goes into a digest which begins with ``head``."""
+    return (
+        row.op == "send"
+        and row.state == "queued"
+        and not row.solo
+        and row.parts == 1
+        and row.message is not None
+        and row.priority == PRIORITY_RELAY
+        and row.late in ("", "stamp")
+        and row.why.startswith(BY_ROUTE)
+        and row.on_ambiguous == head.on_ambiguous
+    )
+
+
+def _is_plain(row: Delivery) -> bool:
+    """Whether it is nothing but text."""
+    if not row.intact:
+        return False
+    message = _unstamped(row)
+    return bool(message.text) and message == Message(
+        text=message.text, spans=message.spans, sender=message.sender, reply_to=message.reply_to
+    )
+
+
+def _waited(tx: Tx, row: Delivery) -> late.Waited:
+    """A row as it stands in a digest: an answer quotes what it answers."""
+    message = _unstamped(row)
+    original = None if row.reply_to is None else tx.messages.get(row.reply_to)
+    if original is not None and original.text:
+        sender = Person(id=PersonId(original.sender_id), name=original.sender_name)
+        message = quoting(message, original=Message(text=original.text, sender=sender))
+    return late.Waited(_written_at(tx, row), message)
 
 
 async def _wait(tasks: Sequence[asyncio.Task[None]], *, until: float) -> set[asyncio.Task[None]]:

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
 from bot.routing import parse_late
-from bot.shaping import TextUnit, measure
+from bot.text import TextUnit, measure
 from bridges.model import Message, Span
 
 LATE_AFTER_S = 300.0
