@@ -1,8 +1,7 @@
 """Shaping: fit a message to what a provider can carry, and lose none of its words (pure).
 
-Text is counted in the provider's own unit. Where it has to be cut, it is cut between words, else between
-grapheme clusters (what a reader sees as one character, Unicode UAX #29 through ``regex``'s ``\\X``), and only
-a single cluster longer than a whole message is cut between its code points.
+Text that is too long becomes several parts (:mod:`bot.text` says where it is cut). Files stand in messages as the
+provider takes them, in their order, with the words on the first; what it cannot carry is said in words.
 """
 
 from __future__ import annotations
@@ -12,28 +11,27 @@ import string
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import pairwise
-from typing import Literal, TypeAlias
+from itertools import chain, repeat
 
 import regex  # type: ignore[import-untyped]
 
+from bot.names import defuse, display_name, one_line
+from bot.text import TextUnit, closing, cut, fitted, measure, split, surely_fits
 from bridges.api import Capabilities
-from bridges.model import Attachment, Message, Person, Span, SpanKind
+from bridges.model import Attachment, Contact, Location, Message, Person, Poll, Span, SpanKind
 
-TextUnit: TypeAlias = Literal["codepoints", "utf16", "bytes"]
-
+from bot.names import defuse_text as defuse_text
+from bot.text import codepoint_offsets as codepoint_offsets, utf16_length as utf16_length, utf16_offsets as utf16_offsets
 DEFAULT_TEMPLATE = "{sender}: {text}"
 LONGEST_TEMPLATE = 512
-LONGEST_NAME = 64
-"""Code points of a display name that are shown; a name has no limit at some providers."""
 LONGEST_QUOTE = 80
 
-_WORD_JOINER = "\u2060"
-_ELLIPSIS = "…"
 # Below this there is no room for a sender and a mark beside the words.
 _ROOM_FOR_EXTRAS = 32
 # A sender line takes at most this share of a message, so that the words always have the most of it.
 _PREFIX_SHARE = 4
+_LONGEST_PLACE = 200
+_EMOJI = regex.compile(r"(?=.*[\p{Extended_Pictographic}\p{Regional_Indicator}\u20E3])\X", regex.DOTALL)
 
 
 class TemplateError(ValueError):
@@ -96,55 +94,104 @@ def shape(
     template: str | None,
     links: Mapping[str, str] | None = None,
     answers: Message | None = None,
+    name: str | None = None,
 ) -> Shaped:
     """Make of a message the parts that a provider takes. Raises ``TemplateError`` only.
 
-    ``template`` None sends the bare text. ``links`` gives a URL for an attachment's ``ref``, to stand beside
-    the note that takes the attachment's place; ``answers`` is quoted before everything else. Attachments and the reply
-    go with the first part, buttons with the last; each part begins with the sender and, if there are several, a mark
-    such as ``(2/5)``; nothing else is added. Where a message holds less than 32 units there is no room for these and
-    the words go alone.
+    ``template`` None sends the bare text. ``name`` is what the sender is called there; ``links`` gives a URL for an
+    attachment's ``ref``, to stand beside the note that takes the attachment's place; ``answers`` is quoted before
+    everything else.
+
+    The first part has the reply, the first files and as many words as fit. Then come the files that do not fit beside
+    them, a place and a card, each in a message without words, then the rest of the words: so an edit of the words
+    adds and removes parts at the end only. Each part with words begins with the sender and, if there are several, a
+    mark such as ``(2/5)``; nothing else is added. Where a message holds less than 32 units there is no room for these
+    and the words go alone. What can have no words beside it (a sticker, a place) comes after a line that says who
+    shares it, unless the bare text is sent.
     """
-    text, spans = message.text, message.spans
     if answers is not None:
         line = quote_line(answers)
-        room = capabilities.text_limit - measure(line, unit=capabilities.text_unit)
-        if room >= _ROOM_FOR_EXTRAS:
-            smaller = replace(capabilities, text_limit=room)
-            shaped = shape(message, capabilities=smaller, template=template, links=links)
+        smaller = _without_room(capabilities, measure(line, unit=capabilities.text_unit))
+        if min(smaller.text_limit, smaller.caption_limit or smaller.text_limit) >= _ROOM_FOR_EXTRAS:
+            shaped = shape(message, capabilities=smaller, template=template, links=links, name=name)
             return replace(shaped, parts=(quoting(shaped.parts[0], original=answers), *shaped.parts[1:]))
-    if template is None and not spans and not message.attachments and _surely_fits(text, capabilities):
+    text, spans = message.text, message.spans
+    more = bool(message.attachments or message.location or message.contact or message.poll)
+    if template is None and not spans and not more and surely_fits(text, capabilities):
         return Shaped((message,))
     notes: list[str] = []
     if spans and capabilities.markup == "none":
         text, spans = plain(message), ()
-    attachments = message.attachments
-    if attachments:
-        attachments, lines = _carried(attachments, capabilities=capabilities, links=links or {}, notes=notes)
+    if template is not None:
+        text += closing(text)
+    prefix, suffix = _frame(template, message.sender, name)
+    first: Message | None = None
+    others: list[Message] = []
+    if more:
+        others, lines = _along(message, capabilities=capabilities, links=links or {}, notes=notes)
         text = "\n".join([text, *lines] if text else lines)
-    prefix, suffix = _frame(template, message.sender)
+        if others and _takes_words(others[0], capabilities):
+            first = others.pop(0)
+        elif others and not text:
+            if not (prefix + suffix).strip():
+                first = others.pop(0)
+            else:
+                text = _announced(others[0])
     if not text:
         prefix = prefix.rstrip()
-    if suffix:
-        text += suffix
-    unit, limit = capabilities.text_unit, capabilities.text_limit
-    if _surely_fits(text, capabilities, extra=prefix) or measure(prefix + text, unit=unit) <= limit:
+    text += suffix
+    limit = capabilities.text_limit
+    words = _worded(
+        _only_words(message, text=text, spans=spans),
+        prefix=prefix,
+        limits=(capabilities.caption_limit or limit if first is not None and first.attachments else limit, limit),
+        unit=capabilities.text_unit,
+    )
+    later = {"reply_to": None}
+    bare = _only_words(message, text="", spans=()).model_copy(update={**later, "buttons": ()})
+    parts = [words[0] if first is None else _with(words[0], first)]
+    parts += [_with(bare, other) for other in others]
+    parts += [part.model_copy(update=later) for part in words[1:]]
+    return Shaped(tuple(parts), tuple(notes))
+
+
+def _only_words(message: Message, *, text: str, spans: tuple[Span, ...]) -> Message:
+    return message.model_copy(
+        update={"text": text, "spans": spans, "attachments": (), "location": None, "contact": None, "poll": None}
+    )
+
+
+def _with(part: Message, along: Message) -> Message:
+    return part.model_copy(
+        update={"attachments": along.attachments, "location": along.location, "contact": along.contact}
+    )
+
+
+def _worded(message: Message, *, prefix: str, limits: tuple[int, int], unit: TextUnit) -> list[Message]:
+    """The words in one part or several. ``limits``: of the first part and of the others."""
+    text, spans = message.text, message.spans
+    if measure(prefix + text, unit=unit) <= limits[0]:
         ranges, heads = [(0, len(text))], [prefix]
     else:
-        ranges, heads = _ranges(text, prefix=prefix, limit=limit, unit=unit)
+        ranges, heads = _ranges(text, prefix=prefix, limits=limits, unit=unit)
     parts = []
     for (start, end), head in zip(ranges, heads, strict=True):
         changed: dict[str, object] = {
             "text": head + text[start:end],
             "spans": _rebased(spans, start=start, end=end, shift=len(head)) if spans else (),
-            "attachments": attachments if start == 0 else (),
         }
-        if start > 0:
-            changed["reply_to"] = None
         if end < len(text):
             changed["buttons"] = ()
         parts.append(message.model_copy(update=changed))
-    return Shaped(tuple(parts), tuple(notes))
+    return parts
+
+
+def _without_room(capabilities: Capabilities, size: int) -> Capabilities:
+    caption = capabilities.caption_limit
+    # 0 means that there is no limit of its own.
+    return replace(
+        capabilities, text_limit=capabilities.text_limit - size, caption_limit=max(caption - size, 1) if caption else 0
+    )
 
 
 def plain(message: Message) -> str:
@@ -165,11 +212,12 @@ def plain(message: Message) -> str:
 
 def quote_line(original: Message) -> str:
     """A line before an answer that says what it answers, for where one cannot thread."""
-    words = " ".join(plain(original).split())
+    words = _beginning(plain(original))
     if not words:
-        words = " ".join(attachment_note(each) for each in original.attachments)
+        said = [attachment_note(each) for each in original.attachments]
+        words = _beginning(" ".join([*said, *_words_of(original.location, original.contact, original.poll)]))
     who = f"{display_name(original.sender)}: " if original.sender else ""
-    return f"> {who}{_cut(words, LONGEST_QUOTE)}\n"
+    return f"> {who}{words}\n"
 
 
 def quoting(message: Message, *, original: Message) -> Message:
@@ -181,14 +229,18 @@ def quoting(message: Message, *, original: Message) -> Message:
 
 def quoted(text: str) -> str:
     """The beginning of old words, in quotation marks, on one line and pinging nobody."""
-    words = " ".join(_AT.sub("@" + _WORD_JOINER, _BIDI.sub("", text)).split())
-    return f"“{_cut(words, LONGEST_QUOTE)}”" if words else "a message"
+    words = _beginning(text)
+    return f"“{words}”" if words else "a message"
+
+
+def _beginning(text: str) -> str:
+    return cut(" ".join(defuse(text).split()), LONGEST_QUOTE)
 
 
 def attachment_note(attachment: Attachment) -> str:
     """What stands in the text for a file that cannot go along, such as ``[image: cat.png, 120 kB]``."""
-    name = " ".join(defuse(attachment.name).split())
-    about = [_cut(name, LONGEST_NAME)] if name else []
+    name = one_line(attachment.name)
+    about = [name] if name else []
     if attachment.size is not None:
         about.append(size_text(attachment.size))
     return f"[{attachment.kind}: {', '.join(about)}]" if about else f"[{attachment.kind}]"
@@ -203,145 +255,43 @@ def size_text(size: int) -> str:
     return f"{size} B"
 
 
-# --- names and mentions ----------------------------------------------------------------------------------
-
-_AT = re.compile(r"@(?=\w)")
-_BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
-_INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-# Telegram takes an @word for a mention after anything but a letter, a digit or _; which letters those are depends
-# on its Unicode tables, so only the ASCII ones are trusted here. A web address that it recognises swallows the
-# @words in it; the pattern is narrower than Telegram's, since a path ends for it where brackets do not pair.
-# https://github.com/tdlib/td td/telegram/MessageEntity.cpp, match_mentions, match_urls, fix_url (2026-11).
-_MENTION = re.compile(r"(?<![A-Za-z0-9_])@(?=\w)")
-_WEB_ADDRESS = re.compile(
-    r"(?<![\w+-])https?://(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,}(?::[0-9]{1,4})?"
-    r"[/?#][^\s<>«»\"()\[\]{}\u2000-\u206f]*",
-    re.IGNORECASE | re.ASCII,
-)
+def place_words(place: Location) -> str:
+    """A place for people, with a map that anybody can open."""
+    at = f"{place.latitude:.5f}, {place.longitude:.5f}"
+    name = one_line(place.name, most=_LONGEST_PLACE)
+    url = f"https://www.openstreetmap.org/?mlat={place.latitude:.5f}&mlon={place.longitude:.5f}"
+    return f"📍 {name}, {at} {url}" if name else f"📍 {at} {url}"
 
 
-def defuse(text: str) -> str:
-    """Make a display name harmless: it pings nobody and does not turn the direction of what follows."""
-    if text.isascii() and "@" not in text:
-        return text
-    return _AT.sub("@" + _WORD_JOINER, _BIDI.sub("", text))
+def contact_words(contact: Contact) -> str:
+    """A card in a line."""
+    return "👤 " + ", ".join(words for words in (one_line(contact.name), one_line(contact.phone)) if words)
 
 
-def defuse_text(message: Message) -> Message:
-    """The message with every ``@name`` in its text made harmless, for Telegram, which pings on plain text.
-
-    Words that are code or part of a web address stay, since nobody is pinged by them. Mentions as spans go, and
-    links into the app, which Telegram turns into mentions (``tg://user?id=…``).
-    """
-    text = message.text
-    spans = tuple(span for span in message.spans if not _pings(span))
-    if "@" not in text:
-        return message if len(spans) == len(message.spans) else message.model_copy(update={"spans": spans})
-    quiet = [found.span() for found in _WEB_ADDRESS.finditer(text)] if "://" in text else []
-    quiet += [(span.start, span.start + span.length) for span in spans if span.kind in (SpanKind.CODE, SpanKind.PRE)]
-    cuts = [
-        found.end()
-        for found in _MENTION.finditer(text)
-        if not any(start <= found.start() < end for start, end in quiet)
-    ]
-    bounds = [0, *cuts, len(text)]
-    pieces = [text[start:end] for start, end in pairwise(bounds)]
-    return message.model_copy(
-        update={"text": _WORD_JOINER.join(pieces), "spans": tuple(_widened(span, cuts) for span in spans)}
-    )
+def poll_words(poll: Poll) -> str:
+    """A poll as text: the question, and the answers numbered below it."""
+    lines = [f"📊 {one_line(poll.question, most=_LONGEST_PLACE * 2)}"]
+    lines += [f"{number}. {one_line(each, most=_LONGEST_PLACE)}" for number, each in enumerate(poll.options, start=1)]
+    return "\n".join(lines)
 
 
-def _pings(span: Span) -> bool:
-    if span.kind is SpanKind.LINK:
-        return (span.value or "").strip().lower().startswith("tg:")
-    return span.kind is SpanKind.MENTION
-
-
-def display_name(person: Person) -> str:
-    """A person's name fit to stand before their words: on one line, harmless, of bounded length."""
-    name = person.name or person.id
-    if name.isascii() and name.isprintable() and "@" not in name and len(name) <= LONGEST_NAME:
-        return name
-    return _cut(" ".join(_INVISIBLE.sub(" ", defuse(name)).split()), LONGEST_NAME)
-
-
-def _widened(span: Span, cuts: Sequence[int]) -> Span:
-    """The span after a character was put in at each of the cuts (offsets in the old text)."""
-    end = span.start + span.length
-    before = sum(cut <= span.start for cut in cuts)
-    inside = sum(span.start < cut < end for cut in cuts)
-    return span.model_copy(update={"start": span.start + before, "length": span.length + inside})
-
-
-# --- UTF-16 ----------------------------------------------------------------------------------------------
-
-
-def utf16_length(text: str) -> int:
-    """The length in UTF-16 code units, in which Telegram counts text and entities."""
-    if text.isascii():
-        return len(text)
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2
-
-
-def utf16_offsets(text: str) -> Sequence[int]:
-    """Offsets in UTF-16 units, indexed by code point; one more than the text has, for its end."""
-    if text.isascii() or max(text) <= "\uffff":
-        return range(len(text) + 1)
-    offsets = [0]
-    at = 0
-    for char in text:
-        at += 2 if char > "\uffff" else 1
-        offsets.append(at)
-    return offsets
-
-
-def codepoint_offsets(text: str) -> Sequence[int]:
-    """Offsets in code points, indexed by UTF-16 unit: the inverse of :func:`utf16_offsets`.
-
-    A unit in the middle of a surrogate pair gives the code point that the pair is.
-    """
-    if text.isascii() or max(text) <= "\uffff":
-        return range(len(text) + 1)
-    offsets: list[int] = []
-    for index, char in enumerate(text):
-        offsets.append(index)
-        if char > "\uffff":
-            offsets.append(index)
-    offsets.append(len(text))
-    return offsets
-
-
-def measure(text: str, *, unit: TextUnit) -> int:
-    """The length of a text as a provider counts it."""
-    match unit:
-        case "codepoints":
-            return len(text)
-        case "utf16":
-            return utf16_length(text)
-        case "bytes":
-            return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+def _words_of(location: Location | None, contact: Contact | None, poll: Poll | None) -> list[str]:
+    words = [] if location is None else [place_words(location)]
+    words += [] if contact is None else [contact_words(contact)]
+    return words if poll is None else [*words, poll_words(poll)]
 
 
 # --- parts -----------------------------------------------------------------------------------------------
 
-_GRAPHEME: re.Pattern[str] = regex.compile(r"\X")
-# Blanks that hold two words together: 10 000 €, Mme Curie.
-_NO_BREAK = frozenset("\u00a0\u2007\u202f\ufeff")
-_LONGEST_UNIT: Mapping[TextUnit, int] = {"codepoints": 1, "utf16": 2, "bytes": 4}
 
-
-def _surely_fits(text: str, capabilities: Capabilities, *, extra: str = "") -> bool:
-    return (len(text) + len(extra)) * _LONGEST_UNIT[capabilities.text_unit] <= capabilities.text_limit
-
-
-def _frame(template: str | None, sender: Person | None) -> tuple[str, str]:
+def _frame(template: str | None, sender: Person | None, name: str | None) -> tuple[str, str]:
     """What stands before each part and after the last, with the sender filled in."""
     if template is None:
         return "", ""
     frame = parse_template(template)
     if sender is None:
         return _without_sender(frame.before), _without_sender(frame.after)
-    name = display_name(sender)
+    name = name or display_name(sender)
     before = "".join([name if piece is None else piece for piece in frame.before])
     after = "".join([name if piece is None else piece for piece in frame.after]) if frame.after else ""
     return before, after
@@ -360,14 +310,18 @@ def _without_sender(pieces: Iterable[str | None]) -> str:
     return "".join(words)
 
 
-def _ranges(text: str, *, prefix: str, limit: int, unit: TextUnit) -> tuple[list[tuple[int, int]], list[str]]:
+def _ranges(
+    text: str, *, prefix: str, limits: tuple[int, int], unit: TextUnit
+) -> tuple[list[tuple[int, int]], list[str]]:
     """Ranges of the text and what stands before each."""
-    marked = limit >= _ROOM_FOR_EXTRAS
-    prefix = _fitted(prefix, most=limit // _PREFIX_SHARE, unit=unit) if marked else ""
+    least = min(limits)
+    marked = least >= _ROOM_FOR_EXTRAS
+    prefix = fitted(prefix, most=least // _PREFIX_SHARE, unit=unit) if marked else ""
     digits = 1
     while True:
         mark_length = len(f"({'9' * digits}/{'9' * digits}) ") if marked else 0
-        ranges = _split(text, room=limit - measure(prefix, unit=unit) - mark_length, unit=unit)
+        taken = measure(prefix, unit=unit) + mark_length
+        ranges = split(text, rooms=chain([limits[0] - taken], repeat(limits[1] - taken)), unit=unit)
         count = len(ranges)
         if not marked or len(str(count)) <= digits:
             break
@@ -375,79 +329,6 @@ def _ranges(text: str, *, prefix: str, limit: int, unit: TextUnit) -> tuple[list
     if not marked:
         return ranges, [""] * count
     return ranges, [f"{prefix}({number}/{count}) " for number in range(1, count + 1)]
-
-
-def _split(text: str, *, room: int, unit: TextUnit) -> list[tuple[int, int]]:
-    """Cut a text into ranges of at most ``room`` units, between words where there are any."""
-    ranges: list[tuple[int, int]] = []
-    start = 0
-    while start < len(text):
-        end = _reach(text, start, room=room, unit=unit)
-        if end < len(text):
-            end = _cut_before(text, start, most=end)
-        ranges.append((start, end))
-        start = end
-    return ranges
-
-
-def _reach(text: str, start: int, *, room: int, unit: TextUnit) -> int:
-    """The furthest offset whose distance from ``start`` is at most ``room`` units; one code point at least."""
-    if unit == "codepoints":
-        return max(min(start + room, len(text)), start + 1)
-    window = text[start : start + room]
-    if measure(window, unit=unit) <= room:
-        return max(start + len(window), start + 1)
-    low, high = 1, len(window)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if measure(window[:middle], unit=unit) <= room:
-            low = middle
-        else:
-            high = middle - 1
-    return start + low
-
-
-def _cut_before(text: str, start: int, *, most: int) -> int:
-    """The best place to cut in ``(start, most]``: after a word, else after a grapheme cluster, else there."""
-    boundaries = _boundaries(text, start, most=most)
-    after = next((at for at in reversed(boundaries) if _is_blank(text[at - 1])), None)
-    if after is not None:
-        return after
-    return boundaries[-1] if boundaries else most
-
-
-def _boundaries(text: str, start: int, *, most: int) -> Sequence[int]:
-    """Ends of grapheme clusters in ``(start, most]``."""
-    if text[start : most + 1].isascii() and "\r" not in text[start : most + 1]:
-        return range(start + 1, most + 1)
-    ends: list[int] = []
-    for found in _GRAPHEME.finditer(text, start):
-        if found.end() > most:
-            break
-        ends.append(found.end())
-    return ends
-
-
-def _is_blank(char: str) -> bool:
-    return char.isspace() and char not in _NO_BREAK
-
-
-def _fitted(prefix: str, *, most: int, unit: TextUnit) -> str:
-    """A prefix that is not longer than ``most`` units, cut if it has to be."""
-    if measure(prefix, unit=unit) <= most:
-        return prefix
-    tail = _ELLIPSIS + " "
-    end = _reach(prefix, 0, room=most - measure(tail, unit=unit), unit=unit)
-    boundaries = _boundaries(prefix, 0, most=end)
-    return prefix[: boundaries[-1] if boundaries else end] + tail
-
-
-def _cut(text: str, most: int) -> str:
-    """The text in at most ``most`` code points, whole grapheme clusters if possible."""
-    if len(text) <= most:
-        return text
-    boundaries = _boundaries(text, 0, most=most - 1)
-    return text[: boundaries[-1] if boundaries else most - 1].rstrip() + _ELLIPSIS
 
 
 def _rebased(spans: Iterable[Span], *, start: int, shift: int, end: int | None = None) -> tuple[Span, ...]:
@@ -462,36 +343,84 @@ def _rebased(spans: Iterable[Span], *, start: int, shift: int, end: int | None =
     return tuple(found)
 
 
-def _carried(
-    attachments: Sequence[Attachment],
-    *,
-    capabilities: Capabilities,
-    links: Mapping[str, str],
-    notes: list[str],
-) -> tuple[tuple[Attachment, ...], list[str]]:
-    """The attachments that can go along, and a line of text for each of the others."""
+# --- beside the words ------------------------------------------------------------------------------------
+
+
+def goes_along(attachment: Attachment, capabilities: Capabilities) -> str | None:
+    """Why a file cannot be sent there as it is; None: it can."""
+    kinds, most = capabilities.attachment_kinds, capabilities.attachment_bytes
+    if capabilities.attachments == "none":
+        return "files cannot be sent there"
+    if kinds and attachment.kind not in kinds:
+        return f"only {' and '.join(kinds)} can be sent there"
+    if most and attachment.size is not None and attachment.size > most:
+        return f"files there have at most {size_text(most)}"
+    return None
+
+
+def _along(
+    message: Message, *, capabilities: Capabilities, links: Mapping[str, str], notes: list[str]
+) -> tuple[list[Message], list[str]]:
+    """What goes beside the words, each for a message of its own, and lines of text for what does not go."""
     kept: list[Attachment] = []
     lines: list[str] = []
-    most = capabilities.attachment_bytes
-    for attachment in attachments:
-        kinds = capabilities.attachment_kinds
-        if capabilities.attachments == "none":
-            reason = "files cannot be sent there"
-        elif kinds and attachment.kind not in kinds:
-            reason = f"only {' and '.join(kinds)} can be sent there"
-        elif capabilities.attachments_most and len(kept) >= capabilities.attachments_most:
-            reason = f"{capabilities.attachments_most} at most can be sent there at once"
-        elif most and attachment.size is not None and attachment.size > most:
-            reason = f"files there have at most {size_text(most)}"
-        else:
+    for attachment in message.attachments:
+        reason = goes_along(attachment, capabilities)
+        if reason is None:
             kept.append(attachment)
             continue
         note = attachment_note(attachment)
+        if attachment.kind == "sticker" and _EMOJI.fullmatch(attachment.name):
+            lines.append(attachment.name)
+            notes.append(f"{note} did not go along, {reason}; its emoji stands in the text")
+            continue
         url = links.get(attachment.ref) or attachment.link
         lines.append(f"{note} {url}" if url else note)
         instead = "a link stands in the text" if url else "a note stands in the text"
         notes.append(f"{note} did not go along, {reason}; {instead}")
-    return tuple(kept), lines
+    along = [Message(attachments=group) for group in _grouped(kept, capabilities)]
+    location, contact = message.location, message.contact
+    if location is not None and capabilities.locations:
+        along.append(Message(location=location))
+        location = None
+    if contact is not None and capabilities.contacts:
+        along.append(Message(contact=contact))
+        contact = None
+    return along, [*lines, *_words_of(location, contact, message.poll)]
+
+
+def _grouped(attachments: Sequence[Attachment], capabilities: Capabilities) -> list[tuple[Attachment, ...]]:
+    """The files in their order, as many in each message as may stand there together."""
+    groups: list[list[Attachment]] = []
+    for attachment in attachments:
+        if groups and _may_join(attachment, groups[-1], capabilities):
+            groups[-1].append(attachment)
+        else:
+            groups.append([attachment])
+    return [tuple(group) for group in groups]
+
+
+def _may_join(attachment: Attachment, group: Sequence[Attachment], capabilities: Capabilities) -> bool:
+    kinds = {attachment.kind, *(each.kind for each in group)}
+    if capabilities.attachments_most and len(group) >= capabilities.attachments_most:
+        return False
+    if kinds.intersection(capabilities.captionless):
+        return False
+    return not capabilities.albums or any(kinds.issubset(album) for album in capabilities.albums)
+
+
+def _takes_words(along: Message, capabilities: Capabilities) -> bool:
+    return bool(along.attachments) and along.attachments[0].kind not in capabilities.captionless
+
+
+def _announced(along: Message) -> str:
+    """Words for the line above what can have no words itself."""
+    if along.location is not None:
+        return "📍 shares a place"
+    if along.contact is not None:
+        return "👤 shares a contact"
+    file = along.attachments[0]
+    return file.name if _EMOJI.fullmatch(file.name) else f"shares a {file.kind}"
 
 
 def _bare_address(text: str) -> str:
