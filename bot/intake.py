@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from bot.accounts import Account, ProviderAccount
@@ -19,8 +20,8 @@ from bot.faultpoints import point
 from bot.relay import Relay
 from bot.store import Store, StoreError, Tx
 from bot.store.inbox import Arrived
-from bridges.api import Hook
-from bridges.errors import Garbled
+from bridges.api import Hook, Resolves
+from bridges.errors import BridgeError, Garbled, Unavailable
 from bridges.model import (
     AccountName,
     Deleted,
@@ -37,6 +38,8 @@ logger = logging.getLogger(__name__)
 IN_MEMORY_MOST = 5000
 CHUNK = 200
 STORE_WAIT_S = 0.5
+ASK_AGAIN_S = (1.0, 10.0, 60.0, 600.0)
+"""Waits before a provider that is away is asked again which message a deletion was about."""
 
 TakeUpdate = Callable[[Arrived], Awaitable[None]]
 
@@ -65,6 +68,8 @@ class Intake:
         self._wake = asyncio.Event()
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
+        self._asking: dict[int, asyncio.Task[None]] = {}
+        """Arrivals about which their provider is being asked; they are pending until it has answered."""
         store.on_wake(self._woken)
 
     def _woken(self, topics: frozenset[str]) -> None:
@@ -90,6 +95,10 @@ class Intake:
         self._wake.set()
         if self._task is not None:
             await self._task
+        asking = tuple(self._asking.values())
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
 
     @property
     def turning(self) -> bool:
@@ -153,6 +162,16 @@ class Intake:
             reason = wrong
             await self._store.write(lambda tx: tx.inbox.failed(item, reason))
             return
+        if _is_to_be_asked_about(account, events):
+            if item.id not in self._asking:
+                # By itself: a provider that is away must not keep the others waiting.
+                task = asyncio.create_task(self._ask(account, item, events), name="resolve")
+                self._asking[item.id] = task
+                task.add_done_callback(lambda _: self._asking.pop(item.id, None))
+            return
+        await self._settle(item, events)
+
+    async def _settle(self, item: Arrived, events: Sequence[Event]) -> None:
         try:
             await self._store.write(lambda tx: self._decide(tx, item, events))
         except StoreError:
@@ -160,6 +179,28 @@ class Intake:
         except Exception as error:
             reason = _bug(item, error)
             await self._store.write(lambda tx: tx.inbox.failed(item, reason))
+
+    async def _ask(self, account: ProviderAccount, item: Arrived, events: Sequence[Event]) -> None:
+        """Ask the provider which messages the events are about, then decide on them."""
+        resolved = events
+        for wait_s in (*ASK_AGAIN_S, None):
+            try:
+                resolved = [await _resolved(account, event, hook_of(item)) for event in events]
+                break
+            except BridgeError as error:
+                logger.info("which message is gone is not known", extra=_ids(item, error=str(error)))
+                if wait_s is None or not isinstance(error, Unavailable):
+                    break
+                await asyncio.sleep(wait_s)
+            except Exception as error:
+                _bug(item, error)
+                break
+        try:
+            await self._settle(item, resolved)
+        except StoreError as error:
+            logger.error("the store does not take writes", extra={"action": "intake", "error": str(error)})
+            self._behind, self._last_taken = True, 0  # it is pending in the database
+            self._wake.set()
 
     async def accept(self, item: Arrived) -> None:
         """Commit a webhook together with what its events lead to; raises ``StoreError``.
@@ -171,6 +212,12 @@ class Intake:
         assert isinstance(account, ProviderAccount)
         events, wrong = self._decoded(account, item)
         point("intake.decoded")
+        if wrong is None and _is_to_be_asked_about(account, events):
+            # Committed first: the answer may take longer than the provider waits for ours.
+            id = await self._store.write(lambda tx: tx.inbox.put(item))
+            if id is not None:
+                self.offer(replace(item, id=id))
+            return
         if wrong is None:
             try:
                 await self._store.write(lambda tx: self._accept(tx, item, events))
@@ -224,6 +271,18 @@ class Intake:
             # Ours by its id, or polled and posted with different keys.
             return "echoes"
         return self._relay.received(tx, Address(AccountName(account), event.conversation.id), event, now=now)
+
+
+def _is_to_be_asked_about(account: ProviderAccount, events: Sequence[Event]) -> bool:
+    return any(isinstance(event, Deleted) for event in events) and isinstance(account.bridge, Resolves)
+
+
+async def _resolved(account: ProviderAccount, event: Event, hook: Hook) -> Event:
+    """The event with the id that its message has elsewhere."""
+    if not isinstance(event, Deleted) or not isinstance(account.bridge, Resolves):
+        return event
+    id = await account.run(account.bridge.resolve(event, hook))
+    return event if id is None else event.model_copy(update={"id": id})
 
 
 def hook_of(item: Arrived) -> Hook:

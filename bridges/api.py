@@ -31,6 +31,8 @@ from bridges.model import (
 
 T = TypeVar("T")
 Flow: TypeAlias = Generator[httpx.Request, httpx.Response, T]
+Origin: TypeAlias = tuple[str, str, int | None]
+"""Scheme, host and port, the port where it is not the usual one; see :func:`origin_of`."""
 
 HARMLESS: Mapping[str, bool] = {"harmless": True}
 """Request extensions of a call that may be repeated freely (GET, token, upload): its loss is never ambiguous."""
@@ -181,6 +183,11 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def origin_of(url: httpx.URL) -> Origin:
+    """Where a URL leads, without path and credentials."""
+    return (url.scheme, url.host, url.port)
 
 
 def check_base_url(value: str) -> str:
@@ -555,4 +562,15 @@ class Fetches(Protocol):
     def fetch(self, attachment: Attachment) -> Flow[File]:
         """An attachment that ``decode`` gave; the request has ``bridges.files.FETCHING``, and the file is
         ``file_of`` its answer. Raises ``Refused`` if it is not to be fetched at all."""
+        ...
+
+
+@runtime_checkable
+class KeepsFiles(Protocol):
+    """A provider whose files lie where the account's settings say."""
+
+    @property
+    def file_origins(self) -> frozenset[Origin]:
+        """Servers that the operator named: asked wherever they are, and with credentials. A file that lies anywhere
+        else is asked for without, by https and at public addresses only."""
         ...

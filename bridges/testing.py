@@ -34,12 +34,13 @@ from bridges.api import (
     Polled,
     Polls,
     Reacts,
+    Resolves,
     Subscribes,
     Subscription,
 )
 from bridges.errors import BridgeError, Garbled, Refused, Unauthorized, Unavailable
 from bridges.files import Bytes
-from bridges.model import Attachment, ConversationId, Message, MessageId, Person, Receipt
+from bridges.model import Attachment, ConversationId, Deleted, Message, MessageId, Person, Receipt
 
 T = TypeVar("T")
 
@@ -234,6 +235,10 @@ def start(bridge: Bridge, call: Mapping[str, Any]) -> Flow[Any]:
             return bridge.delete(ConversationId(call["conversation"]), MessageId(call["id"]))
         case "react" if isinstance(bridge, Reacts):
             return bridge.react(ConversationId(call["conversation"]), MessageId(call["id"]), call["emoji"])
+        case "resolve" if isinstance(bridge, Resolves):
+            hook = Hook(body=json.dumps(call["hook"]).encode(), received_at=FIXTURE_TIME)
+            (event,) = (each for each in bridge.decode(hook) if isinstance(each, Deleted))
+            return bridge.resolve(event, hook)
         case "subscribed" if isinstance(bridge, Inspects):
             return bridge.subscribed(call["url"])
         case "subscribe" if isinstance(bridge, Subscribes):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import ClassVar
@@ -20,11 +20,22 @@ from bridges.api import (
     Hook,
     Listed,
     Operation,
+    Origin,
     Outgoing,
+    origin_of,
 )
 from bridges.errors import BridgeError, Inexpressible, Refused
 from bridges.files import FETCHING, file_of
-from bridges.model import Attachment, Conversation, ConversationId, Event, Message, MessageId, Receipt
+from bridges.model import (
+    Attachment,
+    Conversation,
+    ConversationId,
+    Deleted,
+    Event,
+    Message,
+    MessageId,
+    Receipt,
+)
 from bridges.openim import wire
 from bridges.openim.auth import ELSEWHERE, AdminToken
 from bridges.openim.callbacks import address_of, events_of
@@ -34,7 +45,7 @@ from bridges.openim.operations import Operations, group_detail
 from bridges.openim.puppets import Puppets
 from bridges.openim.sending import Sending
 from bridges.openim.settings import OpenIMSettings
-from bridges.responses import parse_json, raise_for_status
+from bridges.responses import clean, parse_json, raise_for_status
 
 EXAMPLES = "a user such as user/alice, or a group such as group/2839001122"
 REDIRECTS_MOST = 3
@@ -56,6 +67,7 @@ class OpenIMBridge:
         markup="markdown",
         attachments="bytes",
         attachment_bytes=20_000_000,
+        attachments_most=1,
         replies=True,
         deletes=True,
         history=True,
@@ -203,16 +215,21 @@ class OpenIMBridge:
         """See :meth:`bridges.api.Operates.operations`."""
         return self._operations.all()
 
+    @property
+    def file_origins(self) -> frozenset[Origin]:
+        """See :class:`bridges.api.KeepsFiles`."""
+        listed = (host if "://" in host else f"https://{host}" for host in self._settings.file_hosts)
+        return _origins((self._settings.base_url, self._settings.files_url, *listed))
+
     def fetch(self, attachment: Attachment) -> Flow[File]:
         """A file that somebody sent. Raises ``Refused`` for an address that is not the server's.
 
         A client may put any address into a message, one inside the operator's network too. So only the server itself
-        is asked, and the hosts of ``file_hosts``. The server redirects to its storage, wherever that is; any other host
-        may redirect only to what could be asked by itself.
+        is asked, and the hosts of ``file_hosts``. The server redirects to its storage, which is on the same machine, on
+        one of ``file_hosts`` or public; any other host may redirect only to what could be asked by itself.
         """
-        own = {_origin(_url(self._settings.base_url)), _origin(_url(self._settings.files_url))} - {None}
-        listed = (host if "://" in host else f"https://{host}" for host in self._settings.file_hosts)
-        allowed = own | {_origin(_url(host)) for host in listed}
+        own = _origins((self._settings.base_url, self._settings.files_url))
+        allowed = self.file_origins
         url = _url(attachment.ref)
         if url is None or _origin(url) not in allowed:
             raise Refused("this file is not on the OpenIM server, and its host is not in the account's file_hosts")
@@ -237,6 +254,15 @@ class OpenIMBridge:
         """See :meth:`bridges.api.Bridge.decode`. Every JSON body gives exactly one event."""
         return events_of(hook, settings=self._settings)
 
+    def resolve(self, event: Deleted, hook: Hook) -> Flow[MessageId | None]:
+        """See :meth:`bridges.api.Resolves.resolve`: a webhook tells the number of what was taken back, and by whom."""
+        body = parse_json(hook.body)
+        conversation, seq, user = (wire.object_of(body).get(name) for name in ("conversationID", "seq", "userID"))
+        if not isinstance(seq, int) or not (user := wire.text_of(user)):
+            return None
+        id = yield from self._calls.numbered(wire.text_of(conversation), seq=seq, user=user)
+        return MessageId(clean(id)) if id else None
+
     def answer(self, hook: Hook) -> Answer:
         """The object that the server wants, which lets everything pass."""
         parse_json(hook.body)
@@ -257,8 +283,12 @@ class OpenIMBridge:
             f"afterSendGroupMsg: {after}",
             "afterRevokeMsg: {enable: true, timeout: 5}",
             *(["afterMsgSaveDB: {enable: true, timeout: 5}"] if main else []),
+            "afterJoinGroup: {enable: true, timeout: 5}",
+            "afterQuitGroup: {enable: true, timeout: 5}",
+            "afterKickGroupMember: {enable: true, timeout: 5}",
             "",
             "The URL ends without a slash and without anything behind it: the server appends /<command>.",
+            "The last three are only for routes that tell who joins and leaves.",
             "Leave attentionIds empty: with any id in it the main line tells of no group at all.",
             "Leave every before… webhook off: while its listener is away, nobody could send anything.",
             "Then restart the server. In Docker mount the file into the container, or it is not read.",
@@ -292,6 +322,9 @@ def _joined(url: httpx.URL, location: str) -> httpx.URL | None:
         return None
 
 
-def _origin(url: httpx.URL | None) -> tuple[str, str, int | None] | None:
-    """Scheme, host and port, the port where it is not the usual one."""
-    return None if url is None else (url.scheme, url.host, url.port)
+def _origin(url: httpx.URL | None) -> Origin | None:
+    return None if url is None else origin_of(url)
+
+
+def _origins(addresses: Iterable[str]) -> frozenset[Origin]:
+    return frozenset(origin_of(url) for address in addresses if (url := _url(address)) is not None)

@@ -127,6 +127,20 @@ class Calls:
         }
         return (yield from self.ask(wire.SEARCH_MSG, body, wire.SearchResult, what="OpenIM search"))
 
+    def numbered(self, conversation: str, *, seq: int, user: str) -> Flow[str]:
+        """The id of the message with this number, asked for as a user who has the conversation; empty: not known.
+
+        What was taken back is found too: what stands in its place names it.
+        """
+        wanted = {"conversationID": conversation, "begin": seq, "end": seq, "num": 1}
+        body = {"userID": user, "seqRanges": [wanted], "order": 0}
+        pulled = yield from self.ask(wire.PULL_BY_SEQ, body, wire.Pulled, what="OpenIM message by its number")
+        for kept in (pulled.msgs or {}).values():
+            for message in (kept and kept.Msgs) or ():
+                if message.seq == seq:
+                    return wire.revoked_id(message) or message.clientMsgID
+        return ""
+
     def upload(self, data: File, *, name: str, media_type: str) -> Flow[str]:
         """Put a file into the server's storage; returns the address by which clients find it.
 

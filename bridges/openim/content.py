@@ -79,13 +79,11 @@ def parts_of(out: Outgoing, *, line: wire.Line, limit: int, group: str | None) -
 
 def _text_of(message: Message, *, text: str, answered: Answered | None, line: wire.Line, group: str | None) -> Text:
     mentioned = _mentioned(message) if group else ()
-    if message.reply_to is not None and answered is not None:
-        quoted = _quoted(text, answered=answered)
-        if line == "main":
-            said = _quoted_message(answered, group=group)
-            rich = Element(wire.QUOTE, {"text": text, "quoteMessage": said})
-            return Text(Element(wire.TEXT, {"content": quoted}), rich)
-        text = quoted
+    # The stable line knows no quotes: who sends quotes in the words there, where that is wanted.
+    if message.reply_to is not None and answered is not None and line == "main":
+        said = _quoted_message(answered, group=group)
+        rich = Element(wire.QUOTE, {"text": text, "quoteMessage": said})
+        return Text(Element(wire.TEXT, {"content": _quoted(text, answered=answered)}), rich)
     if mentioned:
         return Text(at_text(text, users=mentioned))
     plain = Element(wire.TEXT, {"content": text})

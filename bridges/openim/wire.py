@@ -7,10 +7,14 @@ https://github.com/openimsdk/protocol and https://github.com/openimsdk/tools. No
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
+
+from bridges.errors import Garbled
+from bridges.responses import parse_json
 
 Line: TypeAlias = Literal["stable", "main"]
 """The two lines of the server that are alive: releases 3.8.3, and the development line."""
@@ -370,6 +374,18 @@ class Pulled(_Wire):
     """``data`` of pull_msg_by_seq."""
 
     msgs: Mapping[StrictStr, PulledConversation | None] | None = None
+
+
+def revoked_id(message: PulledMessage) -> str:
+    """The id of the message in whose place this stands; empty if it stands for itself."""
+    if message.contentType != REVOKED:
+        return ""
+    try:
+        said = parse_json(base64.b64decode(text_of(message.content), validate=True))
+        about = parse_json(text_of(object_of(said).get("detail")))
+    except (ValueError, Garbled):
+        return ""
+    return text_of(object_of(about).get("clientMsgID"))
 
 
 def text_of(value: object) -> str:
