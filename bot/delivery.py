@@ -311,9 +311,11 @@ class _Dispatcher:
         for row in lease.rows:
             late_s = _late_s(tx, row, now=now)
             if row.op == "send" and late.judge(row.late, late_s=late_s) == "stamp":
-                told = late.stamped(
-                    _unstamped(row), late_s=late_s, limit=capabilities.text_limit, unit=capabilities.text_unit
-                )
+                message = _unstamped(row)
+                limit = capabilities.text_limit
+                if message.attachments and capabilities.caption_limit:
+                    limit = capabilities.caption_limit
+                told = late.stamped(message, late_s=late_s, limit=limit, unit=capabilities.text_unit)
                 row = tx.outbox.stamp(row, told.model_dump_json(exclude_defaults=True))
             rows.append(row)
         return replace(lease, rows=tuple(rows))

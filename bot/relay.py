@@ -9,11 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from bot import loops
 from bot.accounts import Account
 from bot.addresses import TELEGRAM, Address, AddressError, parse_address, parse_source, telegram_address
 from bot.changes import BY_ROUTE, Changes, digest_of
+from bot.late import STAMP_ROOM
+from bot.names import defuse_text, display_name, looks, names_for
 from bot.routing import Arrow, Incoming, Kind, Resolution, Router, Rule, options_from_json
-from bot.shaping import DEFAULT_TEMPLATE, defuse_text, shape
+from bot.shaping import DEFAULT_TEMPLATE, shape
 from bot.store import Tx
 from bot.store.messages import Copy
 from bot.store.outbox import PRIORITY_RELAY, PRIORITY_REPLY, NewDelivery
@@ -71,6 +74,7 @@ class Relay:
         self._router: Router | None = None
         self._router_epoch = -1
         self.changes = Changes(self)
+        self._budget = loops.Budget()
 
     # --- rules
 
@@ -114,15 +118,42 @@ class Relay:
 
     def received(self, tx: Tx, address: Address, event: Received, *, now: float) -> str:
         """A message that is to be relayed by the rules; returns the outcome's name."""
+        if loop := loops.comes_back(tx, address, event.message, now=now):
+            self.keep(tx, address, event, why=loop)
+            return "echoes"
         resolution = self.resolve(tx, address, event)
-        message_id = self.keep(tx, address, event, why=explain(resolution))
+        kept = self._within_budget(tx, address, event, resolution, now=now)
+        spent = resolution.targets and not kept.targets
+        message_id = self.keep(tx, address, event, why=loops.SPENT if spent else explain(resolution))
+        resolution = kept
         if not resolution.targets:
-            if resolution.filtered_by is not None:
+            if resolution.filtered_by is not None or spent:
                 return "filtered"
             self._tell_unrouted(tx, address, now=now)
             return "unrouted"
         self.follow(tx, resolution, event=event, source=address.account, message_id=message_id, now=now)
         return "relayed"
+
+    def _within_budget(
+        self, tx: Tx, address: Address, event: Received, resolution: Resolution, *, now: float
+    ) -> Resolution:
+        """Without the targets that programs have talked to enough for now; people are never counted."""
+        if not resolution.targets or not loops.is_suspicious(tx, address, event.message, now=now):
+            return resolution
+        kept = []
+        for target in resolution.targets:
+            if self._budget.takes(str(address), str(target.address), now=now):
+                kept.append(target)
+            else:
+                self.tell_owners(
+                    tx,
+                    f"Programs talk too much from {address} to {target.address}: over {loops.BUDGET} messages in"
+                    f" {loops.BUDGET_S:.0f} s look like a loop. For a minute they are not relayed. This is said once"
+                    " a day.",
+                    now=now,
+                    once=f"budget:{address}>{target.address}:{now // 86400:.0f}",
+                )
+        return replace(resolution, targets=tuple(kept))
 
     def keep(self, tx: Tx, address: Address, event: Received, *, why: str = "") -> int:
         """Write down conversation and message, with what the rules said; returns the message's id."""
@@ -254,7 +285,10 @@ class Relay:
         # Bare text stays bare: only what is relayed under its author's name quotes what it answers.
         quote = None if reply_to is None or template is None else self._to_quote(tx, address, reply_to)
         bare = message.model_copy(update={"reply_to": None})
-        parts = self.parts_for(tx, address, bare, template=template, answers=quote)
+        room = STAMP_ROOM if late == "stamp" else 0
+        parts = self.parts_for(tx, address, bare, template=template, answers=quote, room=room)
+        if self._names(address, message, template=template):
+            loops.remember(tx, bare, parts, now=now)
         if quote is not None:
             reply_to = None
         ids = []
@@ -287,16 +321,38 @@ class Relay:
         """An account by name; None if it is not configured."""
         return self._accounts.get(name)
 
+    def _names(self, address: Address, message: Message, *, template: str | None) -> bool:
+        """Whether a sender line goes with the text: not where the provider shows by itself who wrote."""
+        shown = template == DEFAULT_TEMPLATE and self._accounts[address.account].capabilities.names_shown
+        return template is not None and message.sender is not None and not shown
+
     def parts_for(
-        self, tx: Tx, address: Address, message: Message, *, template: str | None, answers: Message | None = None
+        self,
+        tx: Tx,
+        address: Address,
+        message: Message,
+        *,
+        template: str | None,
+        answers: Message | None = None,
+        room: int = 0,
     ) -> tuple[Message, ...]:
-        """The parts that a message makes at its target, with its sender named as the template says."""
+        """The parts that a message makes at its target, with its sender named as the template says.
+
+        ``room``: units that are to stay free in each.
+        """
         account = self._accounts[address.account]
-        if template == DEFAULT_TEMPLATE and account.capabilities.names_shown and message.sender is not None:
+        if message.sender is not None and not self._names(address, message, template=template):
             template = None
         if template is not None and address.account == TELEGRAM:
             message = defuse_text(message)
-        return shape(message, capabilities=account.capabilities, template=template, answers=answers).parts
+        capabilities = account.capabilities
+        if room:
+            capabilities = replace(
+                capabilities,
+                text_limit=capabilities.text_limit - room,
+                caption_limit=max(capabilities.caption_limit - room, 0),
+            )
+        return shape(message, capabilities=capabilities, template=template, answers=answers).parts
 
     def delivery(
         self,
