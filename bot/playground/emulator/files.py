@@ -21,6 +21,9 @@ Json = dict[str, Any]
 UPLOAD_LIMIT = 50 << 20
 PHOTO_LIMIT = 10 << 20
 DOWNLOAD_LIMIT = 20 << 20
+#: Width and height of a photo together, and how often the one may hold the other (sendPhoto, read 2026-11).
+PHOTO_SIDES_MOST = 10_000
+PHOTO_RATIO_MOST = 20
 
 _EXTENSIONS = {
     "photo": ".jpg",

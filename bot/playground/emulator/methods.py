@@ -17,7 +17,16 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from bot.playground.emulator import entities as text_rules
-from bot.playground.emulator.files import DOWNLOAD_LIMIT, PHOTO_LIMIT, UPLOAD_LIMIT, File, media_content
+from bot.playground.emulator.files import (
+    DOWNLOAD_LIMIT,
+    PHOTO_LIMIT,
+    PHOTO_RATIO_MOST,
+    PHOTO_SIDES_MOST,
+    UPLOAD_LIMIT,
+    File,
+    media_content,
+    picture_size,
+)
 from bot.playground.emulator.flood import FloodLimits
 from bot.playground.emulator.forms import Form, Upload
 from bot.playground.emulator.updates import LONG_POLL_LIMIT_S, Conflict, Webhook
@@ -1304,6 +1313,16 @@ async def reopen_general_forum_topic(call: Call) -> Result:
 # ------------------------------------------------------------------------------------------------------------ media
 
 _MEDIA = ("photo", "video", "animation", "document", "audio", "voice", "video_note", "sticker")
+_TYPE_NAMES = {
+    "photo": "Photo",
+    "photo_document": "Photo",
+    "video": "Video",
+    "animation": "Animation",
+    "audio": "Audio",
+    "voice": "VoiceNote",
+    "video_note": "VideoNote",
+    "sticker": "Sticker",
+}
 
 
 def _no_file(kind: str) -> NoReturn:
@@ -1326,6 +1345,10 @@ def _input_file(call: Call, kind: str, value: str, upload: Upload | None) -> Fil
                     + f"{len(upload.data)} bytes is too big for a photo; the maximum size is {limit} bytes"
                 )
             raise ApiError(413, "Request Entity Too Large")
+        if kind == "photo":
+            width, height = picture_size(upload.data)
+            if width + height > PHOTO_SIDES_MOST or max(width, height) > PHOTO_RATIO_MOST * min(width, height):
+                raise bad("PHOTO_INVALID_DIMENSIONS")
         return call.world.files.store(upload.data, file_name=upload.name, mime_type=upload.mime_type, kind=kind)
     if not value:
         _no_file(kind)
@@ -1335,6 +1358,10 @@ def _input_file(call: Call, kind: str, value: str, upload: Upload | None) -> Fil
     file = call.world.files.get(value)
     if file is None:
         raise bad("wrong remote file identifier specified: Wrong character in the string")
+    # Photos are kept apart; all others are documents inside (td/telegram/files/FileType.cpp, get_file_type_class).
+    if (kind == "photo") != (file.kind in ("photo", "photo_document")):
+        was, wanted = (_TYPE_NAMES.get(name, "Document") for name in (file.kind, kind))
+        raise bad(f"can't use file of type {was} as {wanted}")
     return file
 
 
@@ -1343,8 +1370,6 @@ def _media_method(name: str, kind: str) -> None:
     async def send_it(call: Call) -> Result:
         file = _input_file(call, kind, call.text(kind), call.form.files.get(kind))
         shown_as = kind
-        if kind == "photo" and file.kind not in ("photo", "photo_document"):
-            raise bad("can't use file of type Document as Photo")
         content = media_content(shown_as, file, call.form.fields)
         if kind not in ("sticker", "video_note"):
             content |= caption_content(call)
