@@ -6,8 +6,33 @@ from collections.abc import Sequence
 
 from bot.addresses import Address
 from bot.store import Tx
-from bot.store.outbox import Delivery, NewDelivery
+from bot.store.outbox import Delivery, NewDelivery, State
 from bridges.model import Message
+
+_URGENCY = (
+    ("dead", "failed"),
+    ("expired", "failed"),
+    ("held", "unknown"),
+    ("queued", "accepted"),
+    ("sending", "accepted"),
+)
+
+
+def mark_for(states: Sequence[str]) -> str:
+    """The one state that a message shows for all its deliveries: the one that most needs a person's eye."""
+    for state, mark in _URGENCY:
+        if state in states:
+            return mark
+    return "delivered" if "sent" in states else "dropped"
+
+
+def show(tx: Tx, message: int, *, now: float) -> None:
+    """Bring the mark on a Telegram message up to date with its deliveries."""
+    rows = tx.outbox.of_message(message)
+    mark = mark_for([row.state for row in rows])
+    if mark == "delivered" and any(row.op == "delete" for row in rows):
+        mark = "dropped"
+    tx.marks.want(message, mark, now=now)
 
 
 class DecisionError(ValueError):
@@ -30,9 +55,9 @@ def retry(tx: Tx, row: Delivery, *, now: float) -> str:
     return f"Delivery {row.id} to {row.address} is sent again."
 
 
-def retry_all(tx: Tx, *, now: float, account: str | None = None) -> int:
+def retry_all(tx: Tx, *, now: float, account: str | None = None, states: Sequence[State] = ("dead", "held")) -> int:
     """Send every dead and held one again; discarded ones stay. Returns how many."""
-    rows = tx.outbox.list(states=("dead", "held"), account=account)
+    rows = tx.outbox.list(states=states, account=account)
     for row in rows:
         retry(tx, row, now=now)
     return len(rows)
@@ -84,7 +109,8 @@ def text_of(row: Delivery) -> str:
 def line(row: Delivery) -> str:
     """A delivery on one line: id, address, state, why."""
     why = f": {row.error}" if row.error else ""
-    return f"{row.id} → {row.address} ({row.state}, attempt {row.attempts}){why}"
+    op = "" if row.op == "send" else f"{row.op}, "
+    return f"{row.id} → {row.address} ({op}{row.state}, attempt {row.attempts}){why}"
 
 
 def listing(rows: Sequence[Delivery], *, empty: str, most: int = 30) -> str:

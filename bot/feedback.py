@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 
+from bot import decisions, late
 from bot.addresses import TELEGRAM, Address
 from bot.relay import Relay
 from bot.store import Tx
@@ -15,25 +16,14 @@ from bot.store.messages import Origin
 from bot.store.outbox import Delivery, Outcome
 from bridges.model import AccountName, Button, ConversationId
 
-CARD = "held"
+CARD, INCIDENT = "held", "incident"
+"""Kinds of cards: about a delivery that waits for a decision; about an account where one was given up."""
 UNSAID_MOST = 50_000
 SEND_AGAIN, ARRIVED, DROP = "again", "arrived", "drop"
-
-_URGENCY = (
-    ("dead", "failed"),
-    ("expired", "failed"),
-    ("held", "unknown"),
-    ("queued", "accepted"),
-    ("sending", "accepted"),
-)
-
-
-def mark_for(states: Sequence[str]) -> str:
-    """The one state that a message shows for all its deliveries: the one that most needs a person's eye."""
-    for state, mark in _URGENCY:
-        if state in states:
-            return mark
-    return "delivered" if "sent" in states else "dropped"
+RETRY, SHOW = "retry", "show"
+INCIDENT_S = 86400.0
+"""An incident that nobody ended by then is taken for another one."""
+_NOT_DONE = {"edit": "Not changed at", "delete": "Not taken back at"}
 
 
 class Feedback:
@@ -57,13 +47,14 @@ class Feedback:
                 self._say_dead(tx, row, outcome.error or "", now=now)
             elif outcome.state == "held":
                 self._ask(tx, row, outcome.error or "", now=now)
+            elif outcome.state == "expired":
+                self._say_expired(tx, row, outcome.error or "", now=now)
             elif outcome.state == "queued" and outcome.counts and row.attempts >= 1 and row.account != TELEGRAM:
                 self._say_waiting(tx, row, outcome.error or "", now=now)
 
     def show(self, tx: Tx, message: int, *, now: float) -> None:
         """Bring the mark on a Telegram message up to date with its deliveries."""
-        states = [row.state for row in tx.outbox.of_message(message)]
-        tx.marks.want(message, mark_for(states), now=now)
+        decisions.show(tx, message, now=now)
 
     def _origin(self, tx: Tx, row: Delivery) -> Origin:
         assert row.message is not None
@@ -73,27 +64,59 @@ class Feedback:
 
     def _say_dead(self, tx: Tx, row: Delivery, reason: str, *, now: float) -> None:
         origin = self._origin(tx, row)
-        text = f"Not sent to {row.address} (delivery {row.id}): {reason}"
         if origin.account == TELEGRAM:
+            text = f"{_NOT_DONE.get(row.op, 'Not sent to')} {row.address} (delivery {row.id}): {reason}"
             hint = f"\n/retry {row.id} tries again, /discard {row.id} lets it go."
             self._relay.tell(tx, _place(origin), text + hint, now=now, reply_to=origin.id)
-        else:
-            self._relay.tell_owners(
-                tx,
-                f"A message from {origin.address} could not be brought to {row.address} (delivery {row.id}): {reason}\n"
-                "Further ones are listed by /failed; this is said once until a message arrives there again.",
-                now=now,
-                once=self._say(f"dead:{row.address}"),
-            )
+        self._alert(tx, row, origin, reason, now=now)
+
+    def _alert(self, tx: Tx, row: Delivery, origin: Origin, reason: str, *, now: float) -> None:
+        """The first that is given up in an incident: the owners hear of it, and not of those that follow.
+
+        What is refused ends when a message arrives at that place again, an outage when one does at the account.
+        Each chat of Telegram's is its own: what one refuses says nothing of the others.
+        """
+        incident = f"dead:{row.account}:{_reason_class(reason)}:"
+        notice = incident if incident.endswith(":outage:") else f"{incident}{row.conversation}"
+        if tx.notices.any(notice if row.account == TELEGRAM else incident, since=now - INCIDENT_S):
+            return
+        tx.notices.forget(notice)
+        tx.notices.first(self._say(notice), now=now)
+        text = (
+            f"A message from {origin.address} could not be brought to {row.address} (delivery {row.id}): {reason}\n"
+            "Further ones are listed by /failed; this is said once until a message arrives there again."
+        )
+        for owner in self._relay.owners(tx):
+            if owner == _place(origin):
+                continue  # who wrote it was told beside it
+            buttons = _incident_buttons(tx, row.id, chat=owner.conversation, now=now)
+            self._relay.tell(tx, owner, text, now=now, buttons=buttons)
+
+    def _say_expired(self, tx: Tx, row: Delivery, reason: str, *, now: float) -> None:
+        """Said once for each place until a message arrives there again: an outage lets many expire."""
+        origin = self._origin(tx, row)
+        text = (
+            f"Not sent to {row.address} (delivery {row.id}): it would come {reason}, and messages of its route expire"
+            f" after {late.life(row.late)}. This is said once until a message arrives there."
+        )
+        notice = self._say(f"expired:{row.address}")
+        if origin.account != TELEGRAM:
+            self._relay.tell_owners(tx, text, now=now, once=notice)
+        elif tx.notices.first(notice, now=now):
+            self._relay.tell(tx, _place(origin), text, now=now, reply_to=origin.id)
 
     def _ask(self, tx: Tx, row: Delivery, reason: str, *, now: float) -> None:
         origin = self._origin(tx, row)
-        text = (
-            f"Delivery {row.id} to {row.address} may have arrived, or not: {reason}.\n"
-            "Please look there and decide; until then it is held."
-        )
+        never_sent = reason.startswith(late.LATE_BY) and not row.starts
+        if never_sent:
+            text = f"Delivery {row.id} to {row.address} is held and was not sent: it is {reason}. Please decide."
+        else:
+            text = (
+                f"Delivery {row.id} to {row.address} may have arrived, or not: {reason}.\n"
+                "Please look there and decide; until then it is held."
+            )
         if origin.account == TELEGRAM:
-            buttons = card_buttons(tx, row.id, chat=origin.conversation, now=now)
+            buttons = card_buttons(tx, row.id, chat=origin.conversation, now=now, never_sent=never_sent)
             self._relay.tell(tx, _place(origin), text, now=now, reply_to=origin.id, buttons=buttons)
         else:
             self._relay.tell_owners(
@@ -116,12 +139,16 @@ class Feedback:
 
     def _arrived(self, tx: Tx, row: Delivery, *, now: float) -> None:
         """What was said once of this place or account may be said again, and an account that was lost is back."""
-        self._take_back(tx, f"dead:{row.address}")
         self._take_back(tx, f"held:{row.address}")
-        # Both are asked, so that what was said in two ways is taken back in one.
-        gone = [self._take_back(tx, f"{what}:{row.account}") for what in ("lost", "paused")]
+        self._take_back(tx, f"expired:{row.address}")
+        # All are asked, so that what was said in several ways is taken back in one.
+        refused = self._take_back(tx, f"dead:{row.account}:refused:{row.conversation}")
+        outage = f"dead:{row.account}:outage:"
+        gone = [self._take_back(tx, notice) for notice in (f"lost:{row.account}", f"paused:{row.account}", outage)]
         if row.account != TELEGRAM and any(gone):
             self._relay.tell_owners(tx, f"{row.account} takes messages again.", now=now)
+        elif refused:
+            self._relay.tell_owners(tx, f"{row.address} takes messages again.", now=now)
 
     def _say(self, notice: str) -> str:
         self._unsaid.discard(notice)
@@ -149,15 +176,35 @@ class Feedback:
         )
 
 
-def card_buttons(tx: Tx, delivery: int, *, chat: str, now: float) -> tuple[Button, ...]:
-    """The three ways to decide on a held delivery; the nonce behind them can be used once."""
+def card_buttons(tx: Tx, delivery: int, *, chat: str, now: float, never_sent: bool = False) -> tuple[Button, ...]:
+    """The ways to decide on a held delivery; the nonce behind them can be used once."""
     nonce = secrets.token_urlsafe(12)
     tx.cards.add(nonce, kind=CARD, subject=delivery, chat=chat, now=now)
+    if never_sent:
+        return (
+            Button(label="Send", data=f"{CARD}:{SEND_AGAIN}:{nonce}"),
+            Button(label="Drop", data=f"{CARD}:{DROP}:{nonce}"),
+        )
     return (
         Button(label="Send again", data=f"{CARD}:{SEND_AGAIN}:{nonce}"),
         Button(label="It arrived", data=f"{CARD}:{ARRIVED}:{nonce}"),
         Button(label="Drop", data=f"{CARD}:{DROP}:{nonce}"),
     )
+
+
+def _incident_buttons(tx: Tx, delivery: int, *, chat: str, now: float) -> tuple[Button, ...]:
+    """What to do about the account of a delivery that was given up."""
+    nonce = secrets.token_urlsafe(12)
+    tx.cards.add(nonce, kind=INCIDENT, subject=delivery, chat=chat, now=now)
+    return (
+        Button(label="Retry", data=f"{INCIDENT}:{RETRY}:{nonce}"),
+        Button(label="Show", data=f"{INCIDENT}:{SHOW}:{nonce}"),
+    )
+
+
+def _reason_class(reason: str) -> str:
+    """``outage``: it was tried until it was too old; else it was refused."""
+    return "outage" if reason.startswith(("gave up after", "given up after")) else "refused"
 
 
 def _place(origin: Origin) -> Address:

@@ -19,6 +19,7 @@ DIGEST_AFTER_S = 600.0
 SCREENFUL = 20
 """So many messages one reads one by one."""
 DIGEST_MOST = 200
+LATE_BY = "late by "
 STAMP_ROOM = 24
 """Units that are kept free in a message that may be stamped."""
 
@@ -37,9 +38,9 @@ def words(late_s: float) -> str:
     """How late something is: ``late by 3 h``."""
     minutes = max(1, round(late_s / 60))
     if minutes < 90:
-        return f"late by {minutes} min"
+        return f"{LATE_BY}{minutes} min"
     hours = round(late_s / 3600)
-    return f"late by {hours} h" if hours < 48 else f"late by {round(late_s / 86400)} days"
+    return f"{LATE_BY}{hours} h" if hours < 48 else f"{LATE_BY}{round(late_s / 86400)} days"
 
 
 def judge(late: str, *, late_s: float) -> Verdict:

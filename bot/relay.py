@@ -14,7 +14,7 @@ from bot.accounts import Account
 from bot.addresses import TELEGRAM, Address, AddressError, parse_address, parse_source, telegram_address
 from bot.changes import BY_ROUTE, Changes, digest_of
 from bot.late import STAMP_ROOM
-from bot.names import defuse_text, display_name, looks, names_for
+from bot.names import defuse_text, looks, names_for
 from bot.routing import Arrow, Incoming, Kind, Resolution, Router, Rule, options_from_json
 from bot.shaping import DEFAULT_TEMPLATE, shape
 from bot.store import Tx
@@ -32,7 +32,6 @@ from bridges.model import (
     MembersChanged,
     Message,
     Person,
-    PersonId,
     Reacted,
     Received,
     StatusChanged,
@@ -176,11 +175,13 @@ class Relay:
         """Something happened to a message, or in a conversation; returns the outcome's name."""
         match event:
             case Edited():
-                return self.changes.edited(tx, account, event, now=now)
+                owned = event.model_copy(update={"message": _owned(event.message, account)})
+                return self.changes.edited(tx, account, owned, now=now)
             case Deleted():
                 return self.changes.deleted(tx, account, event, now=now)
             case Reacted():
-                return self.changes.reacted(tx, account, event, now=now)
+                person = event.person.model_copy(update={"account": AccountName(account)})
+                return self.changes.reacted(tx, account, event.model_copy(update={"person": person}), now=now)
             case MembersChanged():
                 return self.changes.members(tx, account, event, now=now)
 
@@ -189,14 +190,13 @@ class Relay:
         place = event.conversation.id
         if event.id is None or tx.messages.locate(account, event.id) is not None:
             return
-        words = " ".join(event.message.text.split())
         since = event.at.timestamp() - ECHO_WITHIN_S
         for id in tx.messages.nameless_in(account, place, since=since):
             row = tx.outbox.get(id)
             about = None if row is None else row.message or row.subject
             if row is None or about is None or not row.intact:
                 continue
-            if " ".join(Message.model_validate_json(row.payload).text.split()) == words:
+            if _is_shown_as(Message.model_validate_json(row.payload), event.message):
                 tx.messages.add_copy(about, Copy(account, place, event.id, row.part, row.id))
                 tx.messages.named(id)
                 return
@@ -283,10 +283,10 @@ class Relay:
         ``marked``: the message stands in a Telegram chat and shows there what becomes of it.
         """
         # Bare text stays bare: only what is relayed under its author's name quotes what it answers.
-        quote = None if reply_to is None or template is None else self._to_quote(tx, address, reply_to)
+        quote = None if reply_to is None or template is None else self._to_quote(tx, address, reply_to, now=now)
         bare = message.model_copy(update={"reply_to": None})
         room = STAMP_ROOM if late == "stamp" else 0
-        parts = self.parts_for(tx, address, bare, template=template, answers=quote, room=room)
+        parts = self.parts_for(tx, address, bare, template=template, answers=quote, room=room, now=now)
         if self._names(address, message, template=template):
             loops.remember(tx, bare, parts, now=now)
         if quote is not None:
@@ -302,7 +302,7 @@ class Relay:
             tx.marks.want(message_id, "accepted", now=now)
         return ids
 
-    def _to_quote(self, tx: Tx, address: Address, reply_to: int) -> Message | None:
+    def _to_quote(self, tx: Tx, address: Address, reply_to: int, *, now: float) -> Message | None:
         """The message that is answered, where the answer cannot be threaded to it and has to quote it."""
         account = self._accounts[address.account]
         if account.capabilities.replies:
@@ -315,7 +315,10 @@ class Relay:
         origin = tx.messages.get(reply_to)
         if origin is None or not origin.text:
             return None
-        return Message(text=origin.text, sender=Person(id=PersonId(origin.sender_id), name=origin.sender_name))
+        author = origin.author
+        if author is not None:
+            author = author.model_copy(update={"name": self.named(tx, address, author, now=now)})
+        return Message(text=origin.text, sender=author)
 
     def account(self, name: str) -> Account | None:
         """An account by name; None if it is not configured."""
@@ -333,6 +336,7 @@ class Relay:
         message: Message,
         *,
         template: str | None,
+        now: float,
         answers: Message | None = None,
         room: int = 0,
     ) -> tuple[Message, ...]:
@@ -352,7 +356,16 @@ class Relay:
                 text_limit=capabilities.text_limit - room,
                 caption_limit=max(capabilities.caption_limit - room, 0),
             )
-        return shape(message, capabilities=capabilities, template=template, answers=answers).parts
+        name = None
+        if template is not None and "{sender}" in template and message.sender is not None:
+            name = self.named(tx, address, message.sender, now=now)
+        return shape(message, capabilities=capabilities, template=template, answers=answers, name=name).parts
+
+    def named(self, tx: Tx, address: Address, person: Person, *, now: float) -> str:
+        """What a person is called in a conversation: of two who look alike there, the later one has a bit of the id."""
+        who = f"{person.account or ''}:{person.id}"
+        place = str(address)
+        return next(name for name in names_for(person) if tx.faces.claim(place, looks(name), who, now=now))
 
     def delivery(
         self,
@@ -414,9 +427,13 @@ class Relay:
         """Tell every owner privately; with ``once``, only the first time."""
         if once is not None and not tx.notices.first(once, now=now):
             return
+        for owner in self.owners(tx):
+            self.tell(tx, owner, text, now=now)
+
+    def owners(self, tx: Tx) -> list[Address]:
+        """The private chats of all owners."""
         owners = {str(owner) for owner in self.policy.owners} | set(tx.roles.holders("owner"))
-        for owner in sorted(owners):
-            self.tell(tx, telegram_address(int(owner)), text, now=now)
+        return [telegram_address(int(owner)) for owner in sorted(owners)]
 
     def _tell_unrouted(self, tx: Tx, address: Address, *, now: float) -> None:
         if address.account == TELEGRAM:
@@ -441,6 +458,16 @@ def _owned(message: Message, account: str) -> Message:
     if message.attachments:
         changed["attachments"] = tuple(each.model_copy(update={"account": owner}) for each in message.attachments)
     return message.model_copy(update=changed) if changed else message
+
+
+def _is_shown_as(sent: Message, shown: Message) -> bool:
+    """Whether a provider may show what was sent like this: spaces aside the same words, below them the addresses of
+    files where files cannot go along."""
+    ours, theirs = " ".join(sent.text.split()), " ".join(shown.text.split())
+    if ours == theirs:
+        return True
+    more = theirs.removeprefix(ours).split() if theirs.startswith(ours) else []
+    return 0 < len(more) == len(sent.attachments) and all(each.startswith(("https://", "http://")) for each in more)
 
 
 def explain(resolution: Resolution) -> str:

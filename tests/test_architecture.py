@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-PURE = ("routing", "routes_line", "shaping", "retry", "recurrence", "limits", "addresses")
+PURE = ("routing", "routes_line", "shaping", "text", "names", "late", "retry", "recurrence", "limits", "addresses")
 """Modules of ``bot`` without I/O, clock or randomness."""
 IMPURE = ("asyncio", "random", "secrets", "socket", "sqlite3", "subprocess", "threading", "time", "uuid")
 CORE = ("bridges.model", "bridges.errors")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
@@ -133,17 +133,13 @@ class Notices:
         """True the first time it is asked, or after :meth:`forget`."""
         return self._db.execute("INSERT OR IGNORE INTO notices (key, at) VALUES (?, ?)", (key, now)).rowcount > 0
 
-    def at(self, key: str) -> float | None:
-        """When it was said; None if it was not."""
-        row = self._db.execute("SELECT at FROM notices WHERE key = ?", (key,)).fetchone()
-        return None if row is None else float(row[0])
-
-    def forget_all(self, beginning: str) -> Sequence[str]:
-        """Let all that begin so be said again; returns those that had been said."""
-        rows = self._db.execute(
-            "DELETE FROM notices WHERE key >= ? AND key < ? RETURNING key", (beginning, beginning + "\U0010ffff")
-        ).fetchall()
-        return [str(key) for (key,) in rows]
+    def any(self, beginning: str, *, since: float) -> bool:
+        """Whether one that begins so was said since then."""
+        row = self._db.execute(
+            "SELECT 1 FROM notices WHERE key >= ? AND key < ? AND at >= ?",
+            (beginning, beginning + "\U0010ffff", since),
+        ).fetchone()
+        return row is not None
 
     def forget(self, key: str) -> bool:
         """Let it be said again; True if it had been said."""

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from bot.feedback import mark_for
+from bot.decisions import mark_for
 from bot.store.outbox import STATES
 from bot.telegram.marker import EMOJI, LINES
 
