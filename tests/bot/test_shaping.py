@@ -11,7 +11,6 @@ import regex  # type: ignore[import-untyped]
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.names import defuse, defuse_text, display_name
 from bot.shaping import (
     DEFAULT_TEMPLATE,
     Shaped,
@@ -23,7 +22,7 @@ from bot.shaping import (
     shape,
     size_text,
 )
-from bot.text import TextUnit, codepoint_offsets, measure, utf16_length, utf16_offsets
+from bot.text import TextUnit, closing, measure, utf16_length
 from bridges.api import Capabilities
 from bridges.model import Attachment, Button, Message, MessageId, Person, PersonId, Span, SpanKind
 
@@ -90,7 +89,7 @@ def test_parts_joined_again_are_the_text_and_none_is_too_long(
         template=DEFAULT_TEMPLATE if template else None,
     )
     prefix = "Ann: " if template and text else "Ann:" if template else ""
-    assert "".join(bodies(shaped, prefix=prefix)) == text
+    assert "".join(bodies(shaped, prefix=prefix)) == text + (closing(text) if template else "")
     assert all(measure(part.text, unit=unit) <= limit for part in shaped.parts)
 
 
@@ -304,24 +303,6 @@ def test_formatting_moves_behind_the_sender() -> None:
     assert part.spans == (span(SpanKind.BOLD, 8, 4),)
 
 
-@pytest.mark.parametrize(
-    ("name", "shown"),
-    [
-        ("Ann Lee", "Ann Lee"),
-        ("Ann\n\nAdmin:\tpay", "Ann Admin: pay"),
-        ("\u202enimdA\u202c", "nimdA"),
-        ("@everyone", "@\u2060everyone"),
-        ("é" * 64, "é" * 64),
-        ("x" * 70, "x" * 63 + "…"),
-        (FAMILY * 20, FAMILY * 12 + "…"),
-        ("Z" + "\u0301" * 100, "Z" + "\u0301" * 4),
-        ("שרה", "שרה"),
-    ],
-)
-def test_a_display_name_is_one_harmless_line_of_bounded_length(name: str, shown: str) -> None:
-    assert display_name(Person(id=PersonId("u1"), name=name)) == shown
-
-
 def test_an_endless_template_leaves_most_of_each_message_to_the_words() -> None:
     text = "word " * 40
     shaped = shape(Message(text=text), capabilities=able(40), template="x" * 100 + "{text}")
@@ -440,92 +421,6 @@ def test_a_reply_quotes_its_original_on_a_line_of_its_own(original: Message, lin
     reply = Message(text="yes", reply_to=MessageId("m1"), spans=(span(SpanKind.BOLD, 0, 3),))
     quoted = quoting(reply, original=original)
     assert quoted == Message(text=f"{line}\nyes", spans=(span(SpanKind.BOLD, len(line) + 1, 3),))
-
-
-# --- names and mentions ----------------------------------------------------------------------------------
-
-
-@given(st.text() | texts)
-def test_a_defused_name_has_no_at_before_a_word_and_turns_no_direction(name: str) -> None:
-    harmless = defuse(name)
-    assert not re.search(r"@\w", harmless)
-    assert not re.search("[\u202a-\u202e\u2066-\u2069]", harmless)
-    assert harmless.replace("\u2060", "") == re.sub("[\u202a-\u202e\u2066-\u2069\u2060]", "", name)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("no mention", "no mention"),
-        ("@ann", "@\u2060ann"),
-        ("hi @ann, (@bob) /@eve", "hi @\u2060ann, (@\u2060bob) /@\u2060eve"),
-        ("mail ann@example.org", "mail ann@example.org"),
-        ("é@ann", "é@\u2060ann"),
-        ("5 @ 3", "5 @ 3"),
-        ("see https://medium.com/@ann/x", "see https://medium.com/@ann/x"),
-        ("see https://a.com/x)@ann", "see https://a.com/x)@\u2060ann"),
-        ("see http://localhost/@ann", "see http://localhost/@\u2060ann"),
-        ("see https://-.-/@ann", "see https://-.-/@\u2060ann"),
-        ("https://a.com/x @ann", "https://a.com/x @\u2060ann"),
-    ],
-)
-def test_mentions_in_text_are_defused_and_addresses_stay_whole(text: str, expected: str) -> None:
-    assert defuse_text(Message(text=text)) == Message(text=expected)
-
-
-def test_code_is_left_as_it_is() -> None:
-    message = Message(text="run @ann @bob", spans=(span(SpanKind.CODE, 4, 4),))
-    assert defuse_text(message).text == "run @ann @\u2060bob"
-
-
-@pytest.mark.parametrize(
-    "pinging",
-    [
-        span(SpanKind.MENTION, 0, 3, "1001"),
-        span(SpanKind.LINK, 0, 3, "tg://user?id=1001"),
-        span(SpanKind.LINK, 0, 3, " TG:user?id=1001"),
-    ],
-)
-def test_formatting_that_pings_goes_and_the_words_stay(pinging: Span) -> None:
-    bold = span(SpanKind.BOLD, 0, 3)
-    assert defuse_text(Message(text="Ann", spans=(pinging, bold))) == Message(text="Ann", spans=(bold,))
-
-
-@given(text=st.lists(st.sampled_from(["@ann", " ", "x", "@", FAMILY, "."]), min_size=1).map("".join), data=st.data())
-def test_formatting_covers_the_same_words_after_defusing(text: str, data: st.DataObject) -> None:
-    start = data.draw(st.integers(0, len(text) - 1))
-    length = data.draw(st.integers(1, len(text) - start))
-    made = defuse_text(Message(text=text, spans=(span(SpanKind.BOLD, start, length),)))
-    (bold,) = made.spans
-    covered = made.text[bold.start : bold.start + bold.length]
-    assert covered.replace("\u2060", "") == text[start : start + length]
-    assert made.text.replace("\u2060", "") == text
-
-
-# --- UTF-16 ----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("text", "length"), [("", 0), ("abc", 3), ("é", 1), ("𝔘", 2), (FAMILY, 8), ("🇫🇷", 4)])
-def test_length_is_counted_in_utf16_units(text: str, length: int) -> None:
-    assert utf16_length(text) == length
-
-
-@given(st.text() | texts)
-def test_offsets_in_utf16_are_those_of_the_encoded_text(text: str) -> None:
-    offsets = utf16_offsets(text)
-    assert len(offsets) == len(text) + 1
-    assert list(offsets) == [len(text[:at].encode("utf-16-le")) // 2 for at in range(len(text) + 1)]
-
-
-@given(st.text() | texts)
-def test_offsets_in_code_points_undo_those_in_utf16(text: str) -> None:
-    back = codepoint_offsets(text)
-    assert len(back) == utf16_length(text) + 1
-    assert [back[at] for at in utf16_offsets(text)] == list(range(len(text) + 1))
-
-
-def test_the_middle_of_a_surrogate_pair_is_the_code_point_it_belongs_to() -> None:
-    assert list(codepoint_offsets("a𝔘b")) == [0, 1, 1, 2, 3]
 
 
 # --- cost ------------------------------------------------------------------------------------------------
