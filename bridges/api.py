@@ -145,6 +145,8 @@ class Capabilities:
     edits: bool = False
     deletes: bool = False
     reactions: bool = False
+    reactions_stay: bool = False
+    """A reaction that was put on a message cannot be taken back."""
     threads: bool = False
     history: bool = False
     idempotent: bool = False

@@ -20,6 +20,7 @@ from bridges.api import (
     Hook,
     Listed,
     Operation,
+    Origin,
     Outgoing,
     Subscription,
     is_loopback,
@@ -58,6 +59,7 @@ class NetSapiensBridge:
         attachments="bytes",
         attachment_bytes=MEDIA_BYTES,
         attachments_most=1,
+        echoes=True,
         handles=True,
         webhook_proof="path",
     )
@@ -129,6 +131,16 @@ class NetSapiensBridge:
     def decode(self, hook: Hook) -> Sequence[Event]:
         """See :meth:`bridges.api.Bridge.decode`."""
         return self._reader.decode(hook)
+
+    @property
+    def file_origins(self) -> frozenset[Origin]:
+        """See :class:`bridges.api.KeepsFiles`."""
+        return frozenset(
+            (scheme, host, None if port == usual else port)
+            for host, port in self._settings.media_places()
+            for scheme, usual in wire.PORTS.items()
+            if scheme == "https" or is_loopback(host)
+        )
 
     def fetch(self, attachment: Attachment) -> Flow[File]:
         """A message's file. The link carries its own proof: our credentials do not go with it.

@@ -24,6 +24,7 @@ from bridges.model import (
 )
 from bridges.netsapiens import wire
 from bridges.netsapiens.places import Handle, conversation_of
+from bridges.netsapiens.sends import WITHOUT_WORDS
 from bridges.netsapiens.settings import NetSapiensSettings
 from bridges.responses import clean, parse_json
 from bridges.signing import fingerprint
@@ -106,12 +107,14 @@ class Reader:
         handle = self._handle_of(session, kind=kind, number=sides.number, owner=sides.owner)
         conversation = conversation_of(kind, remotes=sides.remotes, session=session, handle=handle)
         when = self._when(fields.get("timestamp"), received_at=received_at)
+        # Our own is told as it was written: without the word that a file must have over there.
+        said = "" if sides.ours and attachments and text == WITHOUT_WORDS else text
         return Received(
             key=id or _content_key("message", conversation, sides.sender, text, when),
             at=at,
             id=MessageId(id) if id else None,
             conversation=conversation,
-            message=Message(text=text, attachments=attachments, sender=_person(sides.sender)),
+            message=Message(text=said, attachments=attachments, sender=_person(sides.sender)),
             ours=sides.ours,
             twin=_twin(conversation, sides.sender, text),
             firm=bool(id),

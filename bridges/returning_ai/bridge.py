@@ -59,6 +59,8 @@ class ReturningAiBridge:
         attachment_kinds=("image",),
         replies=True,
         reactions=True,
+        reactions_stay=True,
+        echoes=True,
         threads=True,
         webhook_proof="path",
     )
@@ -221,10 +223,21 @@ class ReturningAiBridge:
         raise refused
 
     def react(self, conversation: ConversationId, id: MessageId, emoji: str) -> Flow[None]:
-        """See :meth:`bridges.api.Reacts.react`. Whether the same call again takes it back is not documented."""
+        """See :meth:`bridges.api.Reacts.react`.
+
+        Whether the same call again takes the reaction back is not documented. So one of which nobody knows whether it
+        arrived is refused, and not repeated.
+        """
+        if not emoji:
+            raise Inexpressible("Returning.AI documents no call that takes a reaction back")
         body = {"messageId": id, "emoji": shortcode(emoji), "sender": self._settings.sender}
-        response = yield httpx.Request("POST", f"{self._api}/messages/react", json=body)
-        self._judge(response, what="Returning.AI reaction")
+        try:
+            response = yield httpx.Request("POST", f"{self._api}/messages/react", json=body)
+            self._judge(response, what="Returning.AI reaction")
+        except (Garbled, Unavailable) as error:
+            if isinstance(error, Unavailable) and not error.maybe_sent:
+                raise
+            raise Refused(f"{error}; it may be there, and the same call again might take it back") from error
 
     # After an unknown outcome
 
