@@ -44,6 +44,11 @@ def method_names() -> dict[str, str]:
 
 def check(types: list[str], value: object, where: str = "$") -> None:
     """Raise SchemaError unless the value is of one of the types."""
+    if len(types) > 1 and isinstance(value, list) and all(name.startswith("Array of ") for name in types):
+        # An album is described as an array of photos, or one of videos; both may stand in it.
+        for index, item in enumerate(value):
+            check([name.removeprefix("Array of ") for name in types], item, f"{where}[{index}]")
+        return
     problems = []
     for name in types:
         try:
