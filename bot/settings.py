@@ -219,6 +219,8 @@ class TelegramSettings(_Section):
     default_timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
     poll_timeout: Annotated[Whole, Field(ge=0, le=50)] = 30
     """Seconds that one getUpdates call waits. Ours: not in the contract."""
+    album_wait: Annotated[float, Strict(), BeforeValidator(_number), Field(ge=0.1, le=30)] = 1.0
+    """Seconds without a further picture after which an album is complete. Ours: not in the contract."""
 
 
 class StoreSettings(_Section):
@@ -237,6 +239,8 @@ class WebSettings(_Section):
     port: Annotated[Whole, Field(ge=0, le=65535)] = 8080
     public_url: Annotated[str, AfterValidator(_public_url)] | None = None
     """Without a trailing slash."""
+    files_keep: Annotated[Seconds, Field(gt=0)] = 7 * 86400
+    """How long a link to a file is good for."""
     metrics_token: Token | None = None
 
 
@@ -246,6 +250,8 @@ class DeliverySettings(_Section):
     max_age: Annotated[Seconds, Field(gt=0)] = 12 * 3600
     """Seconds; older deliveries are dead-lettered."""
     on_ambiguous: OnAmbiguous = "hold"
+    file_bytes: Annotated[Whole, Field(ge=1, le=2_000_000_000)] = 20 << 20
+    """The largest file that is fetched to be sent on."""
 
 
 class ScheduleSettings(_Section):

@@ -7,6 +7,8 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from bridges.model import AccountName, Person, PersonId
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -30,6 +32,13 @@ class Origin:
     def address(self) -> str:
         """The conversation as people write it."""
         return f"{self.account}:{self.conversation}"
+
+    @property
+    def author(self) -> Person | None:
+        """Who wrote it; None: the bot itself, or it is not known."""
+        if not self.sender_id:
+            return None
+        return Person(id=PersonId(self.sender_id), name=self.sender_name, account=AccountName(self.account))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +66,18 @@ class Found:
     def is_original(self) -> bool:
         """Whether that is where it was written (the pictures of an album are one message with several ids)."""
         return self.conversation == self.origin.conversation
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One of the messages that an album is made of."""
+
+    number: int
+    remote_id: str
+    captioned: bool
+    """Whether the album's words stand at this one."""
+    attachments: str = field(repr=False)
+    """As JSON."""
 
 
 _ORIGIN = "id, account, conversation, remote_id, sender_id, sender_name, text, at, why, digest, gone_at"
@@ -105,6 +126,10 @@ class Conversations:
             "SELECT title FROM conversations WHERE account = ? AND conversation = ?", (account, conversation)
         ).fetchone()
         return str(row[0]) if row else ""
+
+    def move(self, account: str, old: str, new: str) -> None:
+        """It is called otherwise from now on, with all that is in it; what is known of the new one stays."""
+        _move(self._db, "conversations", account, old, new, unique=True)
 
 
 class Messages:
@@ -191,6 +216,24 @@ class Messages:
             (message, account, conversation, remote_id),
         )
 
+    # --- albums
+
+    def put_picture(self, message: int, picture: Picture) -> None:
+        """Keep one of the messages that an album is made of, as it is now."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO pictures (message, number, remote_id, captioned, attachments)"
+            " VALUES (?, ?, ?, ?, ?)",
+            (message, picture.number, picture.remote_id, picture.captioned, picture.attachments),
+        )
+
+    def pictures(self, message: int) -> Sequence[Picture]:
+        """The messages that an album is made of, in order; none for what is no album."""
+        rows = self._db.execute(
+            "SELECT number, remote_id, captioned, attachments FROM pictures WHERE message = ? ORDER BY number",
+            (message,),
+        )
+        return [Picture(int(n), str(id), bool(captioned), str(files)) for n, id, captioned, files in rows]
+
     # --- sent without being told an id
 
     def nameless(self, outbox: int, *, account: str, conversation: str, now: float) -> None:
@@ -232,6 +275,13 @@ class Messages:
         ).fetchone()
         return tuple(json.loads(row[0])) if row else ()
 
+    def reactions_beside(self, message: int, person: str) -> Sequence[tuple[str, str]]:
+        """What others than this person have on a message: who, and what."""
+        rows = self._db.execute(
+            "SELECT person, emoji FROM reactions WHERE message = ? AND person != ? ORDER BY person", (message, person)
+        )
+        return [(str(who), str(emoji)) for who, held in rows for emoji in json.loads(held)]
+
     def react(self, message: int, person: str, emoji: Sequence[str]) -> None:
         """These are a person's reactions on a message now."""
         if emoji:
@@ -241,6 +291,25 @@ class Messages:
             )
         else:
             self._db.execute("DELETE FROM reactions WHERE message = ? AND person = ?", (message, person))
+
+    # --- a conversation that is called otherwise
+
+    def move(self, account: str, old: str, new: str) -> None:
+        """The id map follows a conversation to its new name; the ids themselves stay what they are."""
+        for table in ("messages", "copies", "nameless"):
+            _move(self._db, table, account, old, new)
+
+    def latest_of(self, places: Sequence[tuple[str, str]], *, limit: int) -> Sequence[Origin]:
+        """The last messages that were written in these conversations and have words, the oldest first."""
+        found: list[Origin] = []
+        for account, conversation in places:
+            rows = self._db.execute(
+                f"SELECT {_ORIGIN} FROM messages WHERE account = ? AND conversation = ? AND text != ''"
+                " ORDER BY id DESC LIMIT ?",
+                (account, conversation, limit),
+            )
+            found += [Origin(*row) for row in rows]
+        return sorted(found, key=lambda origin: origin.id)[-limit:]
 
     # --- what has had its time
 
@@ -302,3 +371,16 @@ class Messages:
                 (message, account, conversation),
             ).fetchall()
         return [str(row[0]) for row in rows]
+
+
+def _move(db: sqlite3.Connection, table: str, account: str, old: str, new: str, *, unique: bool = False) -> None:
+    """Write ``new`` for ``old`` in a table's conversations, also at the beginning of those that are in it."""
+    within = "account = ? AND (conversation = ? OR (conversation > ? AND conversation < ?))"
+    bounds = (account, old, f"{old}/", f"{old}0")
+    conflict = "OR IGNORE " if unique else ""
+    db.execute(
+        f"UPDATE {conflict}{table} SET conversation = ? || substr(conversation, ?) WHERE {within}",
+        (new, len(old) + 1, *bounds),
+    )
+    if unique:
+        db.execute(f"DELETE FROM {table} WHERE {within}", bounds)

@@ -170,12 +170,18 @@ _FAITHFUL = (
         instead_of TEXT NOT NULL DEFAULT '', topic TEXT, opened_at REAL, created_at REAL NOT NULL
     ) STRICT""",
     """CREATE INDEX topics_source ON topics (source, chat)""",
+    # The messages of an album, which is one message of ours: an edit is told of one of them alone.
+    """CREATE TABLE pictures (
+        message INTEGER NOT NULL REFERENCES messages (id), number INTEGER NOT NULL, remote_id TEXT NOT NULL,
+        captioned INTEGER NOT NULL, attachments TEXT NOT NULL, PRIMARY KEY (message, number)
+    ) STRICT, WITHOUT ROWID""",
     """CREATE TABLE mutes (address TEXT PRIMARY KEY, person TEXT NOT NULL, at REAL NOT NULL) STRICT, WITHOUT ROWID""",
-    # Who was seen under a name in a place: two that look alike are told apart.
+    # Who was first seen under a name in a place: two that look alike are told apart.
     """CREATE TABLE faces (
         address TEXT NOT NULL, looks TEXT NOT NULL, person TEXT NOT NULL, at REAL NOT NULL,
-        PRIMARY KEY (address, looks, person)
+        PRIMARY KEY (address, looks)
     ) STRICT, WITHOUT ROWID""",
+    """CREATE INDEX faces_at ON faces (at)""",
     # Words that were relayed a moment ago under somebody's name: where they come back, another bridge sent them.
     """CREATE TABLE relayed_words (
         digest TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (digest)

@@ -11,8 +11,7 @@ import json
 import logging
 import time
 import warnings
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,7 +30,7 @@ from telegram.ext import Application, CallbackContext, CallbackQueryHandler, Ext
 from telegram.warnings import PTBUserWarning
 
 from bot import decisions
-from bot.addresses import TELEGRAM, AddressError, telegram_address
+from bot.addresses import TELEGRAM, Address, AddressError, telegram_address
 from bot.faultpoints import point
 from bot.feedback import ARRIVED, CARD, SEND_AGAIN, Feedback
 from bot.http import HttpClient
@@ -44,13 +43,38 @@ from bot.store import Store, StoreError, Tx
 from bot.store.inbox import Arrived
 from bot.store.outbox import PRIORITY_REPLY
 from bot.telegram.access import Role, person_of, role_of
+from bot.telegram.albums import album_edited, keep_pictures
 from bot.telegram.commands import registry
 from bot.telegram.commands.registry import Call, Command, Reply, Services, UsageError
 from bot.telegram.errors import bridge_error, wait_s
-from bot.telegram.inbound import Change, CommandLine, Meaning, Moved, Passed, Press, Talk, here, lane, meaning, received
+from bot.telegram.gaps import (
+    ABSENT_S,
+    WEBHOOK_PATIENCE_S,
+    Numbers,
+    absence_text,
+    missing,
+    missing_text,
+    noted,
+)
+from bot.telegram.inbound import (
+    Change,
+    CommandLine,
+    Meaning,
+    Membership,
+    Moved,
+    Passed,
+    Press,
+    Talk,
+    here,
+    meaning,
+    pictures_of,
+    received,
+)
+from bot.telegram.lanes import Lanes, Turn
+from bot.telegram.outbound import split_message_id
 from bot.telegram.request import Request
 from bridges.errors import BridgeError, Refused, Unavailable
-from bridges.model import Edited, MembersChanged, Reacted, Received
+from bridges.model import Edited, MembersChanged, MessageId, Reacted, Received
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +92,10 @@ ALLOWED_UPDATES = (
     "my_chat_member",
 )
 BODY_MOST = 16 << 20
+BATCH = 100
+"""Updates asked for at once: with fewer in the answer there are no more."""
+CONTACT_EVERY_S = 60.0
+"""How often it is written down that Telegram was reached."""
 BACKOFF_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 PREPARE_S = 8.0
 """How long a command may ask the network before it is answered all the same; shorter than a stop waits for it."""
@@ -94,7 +122,7 @@ def make_bot(settings: TelegramSettings) -> ExtBot[None]:
 class _AtHand:
     """An update while its handler runs, and what the handler raised."""
 
-    item: Arrived
+    turn: Turn
     meant: Meaning
     error: Exception | None = None
 
@@ -109,6 +137,8 @@ class TelegramSide:
         store: Store,
         default_timezone: str,
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._settings = settings
         self._store = store
@@ -116,15 +146,22 @@ class TelegramSide:
         self._zone = default_timezone
         self.bot = make_bot(settings)
         self._app: App = Application.builder().bot(self.bot).updater(None).build()
-        self._lanes: dict[str, deque[tuple[Arrived, Update]]] = {}
-        self._lane_tasks: set[asyncio.Task[None]] = set()
         self._at_hand: dict[int, _AtHand] = {}
         self._prepared: dict[int, object] = {}
         """What commands asked the network for, by inbox item: a store that takes no writes does not ask again."""
         self._known = asyncio.Event()
+        self._lanes = Lanes(
+            deal=self._work_on, may_begin=self._known, album_wait_s=settings.album_wait, clock=monotonic, sleep=sleep
+        )
         self._stopping = asyncio.Event()
         self._poller: asyncio.Task[None] | None = None
         self._starter: asyncio.Task[None] | None = None
+        self._listener: asyncio.Task[None] | None = None
+        self._unknown_kinds: set[str] = set()
+        self._numbers = f"telegram_updates:{settings.token.get_secret_value().partition(':')[0]}"
+        self._contact = f"telegram_contact:{settings.token.get_secret_value().partition(':')[0]}"
+        """Names under which it is kept what came from Telegram, and when it was reached: of another bot, others."""
+        self._contact_at: float | None = None
         self.reached_at: float | None = None
         self.trouble = "not reached yet"
 
@@ -143,14 +180,11 @@ class TelegramSide:
     async def stop(self) -> None:
         """Fetch nothing more, finish the updates at hand."""
         self._stopping.set()
-        for task in (self._starter, self._poller):
+        for task in (self._starter, self._poller, self._listener):
             if task is not None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
-        if self._lane_tasks and self._known.is_set():
-            await asyncio.wait(self._lane_tasks, timeout=10)
-        for task in list(self._lane_tasks):
-            task.cancel()
+        await self._lanes.stop(within_s=10)
 
     async def close(self) -> None:
         """Close connections; call after the last send."""
@@ -182,6 +216,9 @@ class TelegramSide:
                 failures = await self._wait_after(error, failures)
         if webhook_url is None:
             self._poller = asyncio.create_task(self._poll(), name="poller")
+        else:
+            self._lanes.caught_up()
+            self._listener = asyncio.create_task(self._listen(), name="contact")
         await self._publish_menus()
 
     async def _publish_menus(self) -> None:
@@ -233,29 +270,78 @@ class TelegramSide:
 
     async def _poll(self) -> None:
         offset: int | None = None
-        failures = 0
+        failures, first = 0, True
         while not self._stopping.is_set():
             try:
-                # After a failure without waiting: the sooner an answer comes, the sooner it is known to be back.
-                updates = await self._get_updates(offset, timeout_s=0 if failures else self._settings.poll_timeout)
+                # At first and after a failure without waiting: the sooner an answer comes, the sooner it is known
+                # that Telegram is there, and that it has nothing more for us.
+                waits = not first and not failures
+                updates = await self._get_updates(offset, timeout_s=self._settings.poll_timeout if waits else 0)
                 self._reached()
-                failures = 0
+                failures, first = 0, False
+                await self._note_contact()
                 if updates:
                     point("telegram.fetched")
                     await self.accept(updates)
                     point("telegram.committed")
                     offset = max(int(u["update_id"]) for u in updates) + 1
+                if len(updates) < BATCH:
+                    self._lanes.caught_up()
             except StoreError as error:
                 # Not committed, so not acknowledged: Telegram keeps them for the next time.
                 logger.error("updates cannot be stored", extra={"action": "poll", "error": str(error)})
                 await asyncio.sleep(1.0)
             except Exception as error:
+                self._lanes.cut_off()
                 failures = await self._wait_after(error, failures)
+
+    async def _listen(self) -> None:
+        """With a webhook, to be up is to be in contact; what came while it was not is seen by its number."""
+        while True:
+            try:
+                await self._note_contact()
+            except StoreError as error:
+                logger.error("the store does not take writes", extra={"action": "contact", "error": str(error)})
+            await asyncio.sleep(CONTACT_EVERY_S)
+
+    async def _note_contact(self) -> None:
+        """Write down now and then that Telegram is reached, and tell the owners if it was not for too long."""
+        now = self._clock()
+        if self._contact_at is not None and 0 <= now - self._contact_at < CONTACT_EVERY_S:
+            return
+
+        def unit(tx: Tx) -> None:
+            before = tx.meta.get(self._contact)
+            absent = 0.0 if before is None else now - float(before)
+            if absent >= ABSENT_S:
+                self._relay.tell_owners(tx, absence_text(absent), now=now)
+            tx.meta.set(self._contact, str(now))
+            self._give_up(tx, now=now)
+
+        await self._store.write(unit)
+        self._contact_at = now
+
+    def _note_numbers(self, tx: Tx, arrived: Sequence[Arrived], *, now: float) -> None:
+        known = Numbers.model_validate_json(tx.meta.get(self._numbers) or "{}")
+        known = noted(known, [int(item.key or 0) for item in arrived], now=now)
+        tx.meta.set(self._numbers, known.model_dump_json())
+        if known.holes:
+            self._give_up(tx, now=now)
+
+    def _give_up(self, tx: Tx, *, now: float) -> None:
+        """Tell the owners of updates that will not come any more."""
+        known = Numbers.model_validate_json(tx.meta.get(self._numbers) or "{}")
+        patience_s = WEBHOOK_PATIENCE_S if self._settings.mode == "webhook" else 0.0
+        known, lost = missing(known, now=now, patience_s=patience_s)
+        if lost:
+            logger.warning("updates are missing", extra={"action": "telegram", "updates": lost})
+            self._relay.tell_owners(tx, missing_text(lost), now=now)
+            tx.meta.set(self._numbers, known.model_dump_json())
 
     async def _get_updates(self, offset: int | None, *, timeout_s: int) -> list[dict[str, Any]]:
         wanted = {
             "timeout": timeout_s,
-            "limit": 100,
+            "limit": BATCH,
             "allowed_updates": json.dumps(ALLOWED_UPDATES),
         }
         if offset is not None:
@@ -277,7 +363,12 @@ class TelegramSide:
             )
             for update in updates
         ]
-        ids = await self._store.write(lambda tx: [tx.inbox.put(item) for item in arrived])
+
+        def unit(tx: Tx) -> list[int | None]:
+            self._note_numbers(tx, arrived, now=now)
+            return [tx.inbox.put(item) for item in arrived]
+
+        ids = await self._store.write(unit)
         for item, id in zip(arrived, ids, strict=True):
             if id is not None:
                 self._intake.offer(Arrived(item.account, item.body, item.received_at, key=item.key, id=id))
@@ -290,91 +381,88 @@ class TelegramSide:
             return  # it waits in the inbox
         try:
             update = Update.de_json(json.loads(item.body), self.bot)
-            key = lane(update)
+            self._lanes.put(item, update)
         except Exception as error:
             reason = f"our bug: {type(error).__name__}"
             logger.exception("an update was not understood", extra={"action": "intake", "inbox": item.id})
             await self._store.write(lambda tx: tx.inbox.failed(item, reason))
-            return
-        waiting = self._lanes.get(key)
-        if waiting is not None:
-            waiting.append((item, update))
-            return
-        self._lanes[key] = deque([(item, update)])
-        task = asyncio.create_task(self._work(key))
-        self._lane_tasks.add(task)
-        task.add_done_callback(self._lane_tasks.discard)
 
-    async def _work(self, key: str) -> None:
-        waiting = self._lanes[key]
-        try:
-            # Here and not in `take`: a Telegram that is away keeps nobody else from working, or from stopping.
-            await self._known.wait()
-            while waiting and not self._stopping.is_set():
-                item, update = waiting[0]
-                try:
-                    await self._work_on(item, update)
-                finally:
-                    self._prepared.pop(item.id, None)
-                waiting.popleft()
-        finally:
-            del self._lanes[key]
-
-    async def _work_on(self, item: Arrived, update: Update) -> None:
+    async def _work_on(self, turn: Turn) -> None:
         reason = ""
-        while True:
-            try:
-                if reason:
-                    await self._fail(item, update, reason)
-                else:
-                    await self._dispatch(item, update)
-                return
-            except StoreError as error:
-                logger.error("the store does not take writes", extra={"action": "intake", "error": str(error)})
-                await asyncio.sleep(0.5)
-            except Exception as error:
-                logger.exception("an update could not be dealt with", extra={"action": "intake", "inbox": item.id})
-                if reason:
-                    return  # not even that could be written down: it stays pending, and the lane goes on
-                reason = f"our bug: {type(error).__name__}"
+        try:
+            while True:
+                try:
+                    if reason:
+                        await self._fail(turn, reason)
+                    else:
+                        await self._dispatch(turn)
+                    return
+                except StoreError as error:
+                    logger.error("the store does not take writes", extra={"action": "intake", "error": str(error)})
+                    await asyncio.sleep(0.5)
+                except Exception as error:
+                    logger.exception(
+                        "an update could not be dealt with", extra={"action": "intake", "inbox": turn.item.id}
+                    )
+                    if reason:
+                        return  # not even that could be written down: it stays pending, and the lane goes on
+                    reason = f"our bug: {type(error).__name__}"
+        finally:
+            self._prepared.pop(turn.item.id, None)
 
-    async def _fail(self, item: Arrived, update: Update, reason: str) -> None:
+    async def _fail(self, turn: Turn, reason: str) -> None:
         def unit(tx: Tx) -> None:
-            if not tx.inbox.is_pending(item.id):
+            if not _is_open(tx, turn):
                 return
-            tx.inbox.failed(item, reason)
-            message = update.message
+            for item in turn.items:
+                tx.inbox.failed(item, reason)
+            message = turn.update.message or turn.update.channel_post
             if message is not None:
                 self._relay.tell(
                     tx,
                     here(message),
-                    f"That went wrong on my side; it is kept as item {item.id} and logged for the administrator.",
+                    f"That went wrong on my side; it is kept as item {turn.item.id} and logged for the administrator.",
                     now=self._clock(),
                 )
 
         await self._store.write(unit)
 
-    async def _dispatch(self, item: Arrived, update: Update) -> None:
-        meant = meaning(update, bot=self.bot.bot)
+    async def _dispatch(self, turn: Turn) -> None:
+        meant = meaning(*turn.updates, bot=self.bot.bot)
         match meant:
             case Talk() as talk:
-                await self._store.write(lambda tx: self._talk(tx, item, talk.event, talk.message))
+                await self._store.write(lambda tx: self._talk(tx, turn, talk))
                 point("telegram.talked")
-            case Change(event=event):
-                await self._store.write(lambda tx: self._changed(tx, item, event))
+            case Change() as change:
+                await self._store.write(lambda tx: self._changed(tx, turn, change))
                 point("telegram.talked")
             case Moved(old=old, new=new):
-                await self._store.write(lambda tx: self._follow(tx, item, old=old, new=new))
-            case Passed(outcome=outcome):
-                await self._store.write(lambda tx: self._pass(tx, item, outcome))
-            case CommandLine() | Press():
-                at_hand = self._at_hand[update.update_id] = _AtHand(item, meant)
-                try:
-                    await self._app.process_update(update)
-                finally:
-                    self._at_hand.pop(update.update_id, None)
-                if at_hand.error is not None:
-                    raise at_hand.error
+                await self._store.write(lambda tx: self._follow(tx, turn.item, old=old, new=new))
+            case Membership() as membership:
+                await self._store.write(lambda tx: self._member(tx, turn, membership))
+            case Passed(outcome=outcome, unknown=kind):
+                self._note_unknown(kind)
+                await self._store.write(lambda tx: _done(tx, turn, outcome))
+            case CommandLine(message=message):
+                # Of an album, the update whose message has the command.
+                update = next(each for each in turn.updates if each.effective_message is message)
+                await self._run_handlers(update, turn, meant)
+            case Press():
+                await self._run_handlers(turn.update, turn, meant)
+
+    async def _run_handlers(self, update: Update, turn: Turn, meant: Meaning) -> None:
+        at_hand = self._at_hand[update.update_id] = _AtHand(turn, meant)
+        try:
+            await self._app.process_update(update)
+        finally:
+            self._at_hand.pop(update.update_id, None)
+        if at_hand.error is not None:
+            raise at_hand.error
+
+    def _note_unknown(self, kind: str) -> None:
+        if kind and kind not in self._unknown_kinds:
+            self._unknown_kinds.add(kind)
+            logger.warning("a kind of update is not carried", extra={"action": "intake", "kind": kind})
 
     def _follow(self, tx: Tx, item: Arrived, *, old: int, new: int) -> None:
         """A group that was upgraded keeps its rules, names and roles; what is queued finds it by Telegram's answer."""
@@ -383,35 +471,66 @@ class TelegramSide:
         tx.inbox.done(item, ["unsupported"])
         before, after = telegram_address(old), telegram_address(new)
         tx.names.move(str(before), str(after))
+        tx.faces.move(str(before), str(after))
         tx.roles.move(str(old), str(new))
         if tx.routes.move(str(before), str(after)):
             self._relay.tell_owners(
                 tx, f"The group {before} became a supergroup. Its routes follow it to {after}.", now=self._clock()
             )
 
-    def _pass(self, tx: Tx, item: Arrived, outcome: str) -> None:
-        if tx.inbox.is_pending(item.id):
-            tx.inbox.done(item, [outcome])
+    def _member(self, tx: Tx, turn: Turn, told: Membership) -> None:
+        if not _is_open(tx, turn):
+            return
+        _done(tx, turn, "unsupported")
+        chat = telegram_address(told.chat_id)
+        self._relay.places.member(tx, chat, may_write=not told.why_not, reason=told.why_not, now=self._clock())
 
     # --- talk
 
-    def _talk(self, tx: Tx, item: Arrived, event: Received, message: TelegramMessage) -> None:
-        if not tx.inbox.is_pending(item.id):
+    def _talk(self, tx: Tx, turn: Turn, talk: Talk) -> None:
+        if not _is_open(tx, turn):
             return
         now = self._clock()
+        event = talk.event
         if tx.inbox.seen(TELEGRAM, event.key, now=now):
-            tx.inbox.done(item, ["duplicates"])
+            _done(tx, turn, "duplicates")
             return
-        tx.inbox.done(item, [self._talk_outcome(tx, event, message, now=now)])
+        self._keep_answered(tx, talk)
+        outcome = self._passed_over(tx, talk) or self._talk_outcome(tx, event, talk.message, now=now)
+        keep_pictures(tx, event, talk.pictures)
+        _done(tx, turn, outcome)
 
-    def _changed(self, tx: Tx, item: Arrived, event: Edited | Reacted | MembersChanged) -> None:
-        if not tx.inbox.is_pending(item.id):
+    def _passed_over(self, tx: Tx, talk: Talk) -> str | None:
+        """The outcome of a message that is not relayed whatever the rules say; None for the others."""
+        if talk.event.id is not None and _is_copy(tx, talk.event.id):
+            return "echoes"
+        if talk.posted is None:
+            return None
+        if _is_copy(tx, talk.posted):
+            return "echoes"
+        # Whoever takes the channel's posts has this one already.
+        channel = telegram_address(split_message_id(talk.posted)[0])
+        return "filtered" if self._relay.resolve(tx, channel, talk.event).targets else None
+
+    def _keep_answered(self, tx: Tx, talk: Talk) -> None:
+        """Learn what is answered where it was never seen (before this bot was here): so that it can be quoted."""
+        parent = talk.answered
+        if parent is not None and parent.id is not None and tx.messages.find(TELEGRAM, parent.id) is None:
+            place = Address(TELEGRAM, parent.conversation.id)
+            self._relay.keep(tx, place, parent, why="it was seen only when somebody answered it")
+
+    def _changed(self, tx: Tx, turn: Turn, change: Change) -> None:
+        if not _is_open(tx, turn):
             return
         now = self._clock()
-        if tx.inbox.seen(TELEGRAM, event.key, now=now):
-            tx.inbox.done(item, ["duplicates"])
+        if tx.inbox.seen(TELEGRAM, change.event.key, now=now):
+            _done(tx, turn, "duplicates")
             return
-        tx.inbox.done(item, [self._relay.changed(tx, TELEGRAM, event, now=now)])
+        event: Edited | Reacted | MembersChanged | None = change.event
+        if isinstance(event, Edited) and change.picture is not None:
+            event = album_edited(tx, event, change.picture)
+        outcome = "filtered" if event is None else self._relay.changed(tx, TELEGRAM, event, now=now)
+        _done(tx, turn, outcome)
 
     def _talk_outcome(self, tx: Tx, event: Received, message: TelegramMessage, *, now: float) -> str:
         place = here(message)
@@ -419,13 +538,15 @@ class TelegramSide:
         if outcome is not None:
             return outcome
         outcome = self._relay.received(tx, place, event, now=now)
-        if outcome == "unrouted" and message.chat.type == "private":
+        by_person = message.from_user is not None and not message.from_user.is_bot
+        if outcome == "unrouted" and message.chat.type == "private" and by_person:
             self._relay.tell(tx, place, "I take commands here; /help lists those you may use.", now=now)
         return outcome
 
     def _reply_to_mirrored(self, tx: Tx, event: Received, message: TelegramMessage, *, now: float) -> str | None:
         """A reply to what came from elsewhere goes back there, unless the chat is linked and relays it anyway."""
-        if event.message.reply_to is None:
+        sender = event.message.sender
+        if event.message.reply_to is None or (sender is not None and sender.kind == "bot"):
             return None
         place = here(message)
         origin = tx.messages.find(TELEGRAM, event.message.reply_to)
@@ -481,12 +602,12 @@ class TelegramSide:
 
     async def _on_command(self, update: Update, context: Context) -> None:
         at_hand = self._at_hand[update.update_id]
-        item, meant = at_hand.item, at_hand.meant
+        turn, meant = at_hand.turn, at_hand.meant
         assert isinstance(meant, CommandLine)
-        if item.id not in self._prepared:
-            self._prepared[item.id] = await self._prepare(item, update, meant)
-        prepared = self._prepared[item.id]
-        await self._store.write(lambda tx: self._run(tx, item, update, meant, prepared=prepared))
+        if turn.item.id not in self._prepared:
+            self._prepared[turn.item.id] = await self._prepare(turn.item, update, meant)
+        prepared = self._prepared[turn.item.id]
+        await self._store.write(lambda tx: self._run(tx, turn, update, meant, prepared=prepared))
         point("telegram.commanded")
         if meant.name == "start" and meant.message.chat.type == "private":
             role = Role.OWNER if person_of(meant.message) in self._settings.owners else Role.VIEWER
@@ -516,26 +637,28 @@ class TelegramSide:
         except (*_WRONG, BridgeError) as error:
             return error
 
-    def _run(self, tx: Tx, item: Arrived, update: Update, line: CommandLine, *, prepared: object) -> None:
-        if not tx.inbox.is_pending(item.id):
+    def _run(self, tx: Tx, turn: Turn, update: Update, line: CommandLine, *, prepared: object) -> None:
+        if not _is_open(tx, turn):
             return
         call = replace(self._call(update, line, role=self._role(tx, line.message)), prepared=prepared)
         reply, outcome = self._answer(tx, call)
         if reply is not None:
             self._relay.tell(tx, call.here, reply.text, now=call.now, reply_to=call.keep(tx), buttons=reply.buttons)
         _audit(tx, call.person, place=str(call.here), command=f"/{line.name}", outcome=outcome, now=call.now)
-        tx.inbox.done(item, ["commands"])
+        _done(tx, turn, "commands")
 
     def _role(self, tx: Tx, message: TelegramMessage) -> Role:
         return role_of(tx, person_of(message), chat=message.chat_id, owners=self._settings.owners)
 
     def _call(self, update: Update, line: CommandLine, *, role: Role) -> Call:
         place = here(line.message)
-        event = received(update, line.message)
+        event = received(update, line.album or (line.message,))
         assert event is not None
 
         def keep(tx: Tx) -> int:
-            return self._relay.keep(tx, place, event)
+            id = self._relay.keep(tx, place, event)
+            keep_pictures(tx, event, pictures_of(line.album))
+            return id
 
         return Call(
             name=line.name,
@@ -548,6 +671,7 @@ class TelegramSide:
             services=Services(self._relay, self._feedback, self._zone, self.bot.username),
             now=self._clock(),
             keep=keep,
+            attachments=event.message.attachments,
         )
 
     def _answer(self, tx: Tx, call: Call) -> tuple[Reply | None, str]:
@@ -578,7 +702,7 @@ class TelegramSide:
         return reply, "done"
 
     async def _on_press(self, update: Update, context: Context) -> None:
-        item = self._at_hand[update.update_id].item
+        item = self._at_hand[update.update_id].turn.item
         query = update.callback_query
         assert query is not None
         toast, card = await self._store.write(lambda tx: self._pressed(tx, item, query))
@@ -620,6 +744,22 @@ class TelegramSide:
             self._feedback.show(tx, row.message, now=now)
         _audit(tx, person, place=place, command=f"button {choice}", outcome=f"delivery {row.id}", now=now)
         return text, f"{text} ({query.from_user.full_name})"
+
+
+def _is_open(tx: Tx, turn: Turn) -> bool:
+    return all(tx.inbox.is_pending(item.id) for item in turn.items)
+
+
+def _done(tx: Tx, turn: Turn, outcome: str) -> None:
+    """Each update of an album becomes what the album became."""
+    for item in turn.items:
+        if tx.inbox.is_pending(item.id):
+            tx.inbox.done(item, [outcome])
+
+
+def _is_copy(tx: Tx, id: MessageId) -> bool:
+    found = tx.messages.locate(TELEGRAM, id)
+    return found is not None and found.part > 0
 
 
 def _audit(tx: Tx, person: int | None, *, place: str, command: str, outcome: str, now: float) -> None:

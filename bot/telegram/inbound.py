@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from telegram import (
     Chat,
+    ChatMember,
+    ChatMemberUpdated,
     Message,
     MessageEntity,
+    MessageOriginChannel,
     MessageReactionUpdated,
+    ReactionType,
+    ReactionTypeCustomEmoji,
     ReactionTypeEmoji,
-    TelegramObject,
     Update,
     User,
 )
 
-from bot.addresses import TELEGRAM, Address, telegram_address
-from bot.shaping import codepoint_offsets
+from bot.addresses import Address, telegram_address
+from bot.telegram.kinds import answered_elsewhere, attachments_of, content_of, forwarded, headed
 from bot.telegram.outbound import message_id
 from bridges import model
 from bridges.model import (
@@ -26,12 +31,11 @@ from bridges.model import (
     ConversationId,
     Edited,
     MembersChanged,
+    MessageId,
     Person,
     PersonId,
     Reacted,
     Received,
-    Span,
-    SpanKind,
 )
 from bridges.responses import clean
 
@@ -47,6 +51,18 @@ class CommandLine:
     arguments: str
     """The rest as written, without the blanks around it."""
     message: Message
+    album: tuple[Message, ...] = ()
+    """Every message of the album whose caption it is, itself among them; empty: it is in no album."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A message of an album."""
+
+    id: MessageId
+    attachments: tuple[Attachment, ...]
+    captioned: bool
+    """Whether it has the album's words; of several that have, the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +71,13 @@ class Talk:
 
     event: Received
     message: Message
+    """The message, of an album the first one."""
+    answered: Received | None = None
+    """What it answers, as far as Telegram tells it along: not that of this bot."""
+    pictures: tuple[Picture, ...] = ()
+    """Of an album: its messages in order."""
+    posted: MessageId | None = None
+    """The post in a channel that this is, where Telegram brought it into the discussion group by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +91,8 @@ class Passed:
 
     outcome: str
     why: str
+    unknown: str = ""
+    """What Telegram calls the kind of update, where it is one that nobody here knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +104,33 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True)
+class Membership:
+    """What this bot is in a chat has changed: it was added or made an admin, restricted, removed or blocked."""
+
+    chat_id: int
+    status_old: str
+    status_new: str
+    by: int
+    """Who did it."""
+
+    @property
+    def why_not(self) -> str:
+        """Why nothing can be said or heard there any more; empty where it can."""
+        if self.status_new == ChatMember.BANNED:
+            return "I am blocked" if self.chat_id > 0 else "I was kicked"
+        return "I am not a member" if self.status_new == ChatMember.LEFT else ""
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """Something became of a message, or people came and went."""
 
     event: Edited | Reacted | MembersChanged
+    picture: Picture | None = None
+    """The message of an album that was edited: the event is about this one alone."""
 
 
-Meaning: TypeAlias = CommandLine | Talk | Change | Press | Passed | Moved
+Meaning: TypeAlias = CommandLine | Talk | Change | Membership | Press | Passed | Moved
 
 
 def lane(update: Update) -> str:
@@ -102,43 +147,145 @@ def here(message: Message) -> Address:
     return telegram_address(message.chat_id, topic)
 
 
-def meaning(update: Update, *, bot: User) -> Meaning:
-    """What an update asks of us."""
+def album_of(update: Update) -> str:
+    """What the messages of one album have in common; empty for anything else."""
+    message = update.message or update.channel_post
+    return (message.media_group_id or "") if message is not None else ""
+
+
+def meaning(*updates: Update, bot: User) -> Meaning:
+    """What an update asks of us, or the updates that an album is made of."""
+    update = updates[0]
+    if len(updates) > 1:
+        return _album(updates, bot=bot)
     if update.callback_query is not None:
         return Press()
-    if update.edited_message is not None:
-        if _command(update.edited_message, bot=bot) is not None:
-            return Passed("filtered", "an edited command is not run")
-        return _edited(update, update.edited_message)
+    edited = update.edited_message or update.edited_channel_post
+    if edited is not None:
+        return _edited(update, edited, bot=bot)
     if update.message_reaction is not None:
         return _reacted(update, update.message_reaction)
-    message = update.message
+    if update.my_chat_member is not None:
+        return _membership(update.my_chat_member)
+    message = update.message or update.channel_post
     if message is None:
-        # Edits, reactions, channel posts and membership changes are not carried yet.
-        return Passed("unsupported", "this kind of update is not carried")
+        kind = next((kind for kind in update.to_dict() if kind != "update_id"), "")
+        return Passed("unsupported", "this kind of update is not carried", unknown=kind)
+    return _said(update, (message,), bot=bot)
+
+
+def _album(updates: Sequence[Update], *, bot: User) -> Meaning:
+    """Several messages that are one; whatever makes one of them something else makes all of them that."""
+    ordered = sorted(updates, key=lambda update: update.effective_message.message_id if update.effective_message else 0)
+    messages = tuple(update.effective_message for update in ordered if update.effective_message is not None)
+    for update, message in zip(ordered, messages, strict=True):
+        meant = _said(update, (message,), bot=bot)
+        if isinstance(meant, CommandLine):
+            return CommandLine(meant.name, meant.arguments, message, album=messages)
+        if not isinstance(meant, Talk):
+            return meant
+    return _said(ordered[0], messages, bot=bot)
+
+
+def _said(update: Update, messages: tuple[Message, ...], *, bot: User) -> Meaning:
+    message = messages[0]
     # Two service messages tell of it, one in each chat, and not always both come.
     if message.migrate_to_chat_id is not None:
         return Moved(message.chat_id, message.migrate_to_chat_id)
     if message.migrate_from_chat_id is not None:
         return Moved(message.migrate_from_chat_id, message.chat_id)
-    user = message.from_user
-    if user is not None and user.is_bot and message.sender_chat is None:
-        # Anonymous admins and people who write as a channel come with a bot of Telegram's as their sender.
-        return Passed("filtered", "written by a bot")
+    if message.new_chat_members or message.left_chat_member is not None:
+        return _members(update, message, bot=bot)
+    refused = _not_for_others(message, bot=bot)
+    if refused is not None:
+        return refused
     command = _command(message, bot=bot)
     if command is not None:
         return command
-    event = received(update, message)
-    return Talk(event, message) if event is not None else Passed("unsupported", "a service message")
+    event = received(update, messages)
+    if event is None:
+        return Passed("unsupported", "a service message")
+    return Talk(
+        event,
+        message,
+        answered=_answered(update, message, bot=bot),
+        pictures=pictures_of(messages) if message.media_group_id else (),
+        posted=_posted(message),
+    )
 
 
-def _edited(update: Update, message: Message) -> Meaning:
-    event = received(update, message)
+def _not_for_others(message: Message, *, bot: User) -> Passed | None:
+    """Why a message is nobody else's business, or None."""
+    user = message.from_user
+    # Anonymous admins and people who write as a channel come with a bot of Telegram's as their sender.
+    if user is not None and user.id == bot.id and message.sender_chat is None:
+        return Passed("filtered", "written by this bot")
+    if message.api_kwargs.get("is_ephemeral") and _command(message, bot=bot) is None:
+        return Passed("filtered", "shown to this bot alone")
+    return None
+
+
+def _posted(message: Message) -> MessageId | None:
+    origin = message.forward_origin
+    if not message.is_automatic_forward or not isinstance(origin, MessageOriginChannel):
+        return None
+    return message_id(origin.chat.id, origin.message_id)
+
+
+def _answered(update: Update, message: Message, *, bot: User) -> Received | None:
+    """What a message answers; not where this bot wrote it: its copies are known by their own way."""
+    parent = _parent(message)
+    if parent is None or (parent.from_user is not None and parent.from_user.id == bot.id):
+        return None
+    return received(update, (parent,))
+
+
+def pictures_of(messages: Sequence[Message]) -> tuple[Picture, ...]:
+    """The messages of an album, in order."""
+    captioned = next((message.message_id for message in messages if message.caption), None)
+    return tuple(
+        Picture(message_id(each.chat_id, each.message_id), attachments_of(each), each.message_id == captioned)
+        for each in messages
+    )
+
+
+def _members(update: Update, message: Message, *, bot: User) -> Meaning:
+    joined = tuple(_person(user) for user in message.new_chat_members if user.id != bot.id)
+    gone = message.left_chat_member
+    left = () if gone is None or gone.id == bot.id else (_person(gone),)
+    if not joined and not left:
+        return Passed("unsupported", "a service message")
+    return Change(
+        MembersChanged(
+            key=f"update/{update.update_id}", at=message.date, conversation=_place(message), joined=joined, left=left
+        )
+    )
+
+
+def _membership(told: ChatMemberUpdated) -> Membership:
+    return Membership(
+        chat_id=told.chat.id,
+        status_old=str(told.old_chat_member.status),
+        status_new=str(told.new_chat_member.status),
+        by=told.from_user.id,
+    )
+
+
+def _edited(update: Update, message: Message, *, bot: User) -> Meaning:
+    if _command(message, bot=bot) is not None:
+        return Passed("filtered", "an edited command is not run")
+    refused = _not_for_others(message, bot=bot)
+    if refused is not None:
+        return refused
+    event = received(update, (message,))
     if event is None or event.id is None:
         return Passed("unsupported", "a service message")
     # An edit is told at the time of the edit.
     at = message.edit_date or message.date
-    return Change(Edited(key=event.key, at=at, conversation=event.conversation, id=event.id, message=event.message))
+    return Change(
+        Edited(key=event.key, at=at, conversation=event.conversation, id=event.id, message=event.message),
+        picture=pictures_of((message,))[0] if message.media_group_id else None,
+    )
 
 
 def _reacted(update: Update, told: MessageReactionUpdated) -> Meaning:
@@ -146,25 +293,30 @@ def _reacted(update: Update, told: MessageReactionUpdated) -> Meaning:
     if person is not None and person.is_bot:
         return Passed("filtered", "a bot's reaction")
     if person is not None:
-        who = Person(id=PersonId(str(person.id)), name=clean(person.full_name))
+        who = _person(person)
     elif told.actor_chat is not None:
-        name = told.actor_chat.title or str(told.actor_chat.id)
-        who = Person(id=PersonId(str(told.actor_chat.id)), name=clean(name), kind="system")
+        who = _in_the_name_of(told.actor_chat)
     else:
         return Passed("unsupported", "nobody's reaction")
-    emoji = tuple(each.emoji for each in told.new_reaction if isinstance(each, ReactionTypeEmoji))
     return Change(
         Reacted(
             key=f"update/{update.update_id}",
             at=told.date,
-            conversation=Conversation(
-                id=ConversationId(str(told.chat.id)), title=clean(told.chat.title or told.chat.full_name or "")
-            ),
+            conversation=Conversation(id=ConversationId(str(told.chat.id)), title=_title(told.chat)),
             id=message_id(told.chat.id, told.message_id),
             person=who,
-            reactions=emoji,
+            reactions=tuple(_reaction(each) for each in told.new_reaction),
         )
     )
+
+
+def _reaction(reaction: ReactionType) -> str:
+    match reaction:
+        case ReactionTypeEmoji():
+            return str(reaction.emoji)
+        case ReactionTypeCustomEmoji():
+            return "a custom emoji"
+    return "⭐" if reaction.type == ReactionType.PAID else "in a way I cannot show"
 
 
 def _command(message: Message, *, bot: User) -> CommandLine | Passed | None:
@@ -181,35 +333,68 @@ def _command(message: Message, *, bot: User) -> CommandLine | Passed | None:
         return Passed("filtered", "a command for another bot")
     if message.forward_origin is not None or message.is_automatic_forward:
         return Passed("filtered", "a forwarded command is not run")
+    user = message.from_user
+    if user is not None and user.is_bot and message.sender_chat is None:
+        # Two bots that answer each other's commands would not come to an end.
+        return Passed("filtered", "a command by another bot is not run")
     return CommandLine(name.lower(), rest.strip(), message)
 
 
-def received(update: Update, message: Message) -> Received | None:
-    """A message as a neutral event; None if nobody said anything in it."""
-    text = message.text if message.text is not None else message.caption or ""
-    attachments = attachments_of(message)
-    if not text and not attachments:
+def received(update: Update, messages: Sequence[Message]) -> Received | None:
+    """A message (or the messages of an album, in order) as one neutral event; None if nobody said anything in it."""
+    first = messages[0]
+    content = _content(messages)
+    if content is None:
         return None
-    entities = message.entities if message.text is not None else message.caption_entities
-    address = here(message)
-    parent = _parent(message)
+    answered = answered_elsewhere(first)
+    if answered:
+        content = headed(content, answered)
+    origin = first.forward_origin
+    if origin is not None and not first.is_automatic_forward:
+        who = forwarded(origin)
+        content = headed(content, f"{who}:" if content.text else who)
+    parent = _parent(first)
     return Received(
         key=f"update/{update.update_id}",
-        at=message.date,
-        conversation=Conversation(
-            id=ConversationId(address.conversation),
-            kind="topic" if message.is_topic_message else "direct" if message.chat.type == Chat.PRIVATE else "group",
-            title=clean(message.chat.title or message.chat.full_name or ""),
-        ),
-        id=message_id(message.chat_id, message.message_id),
-        message=model.Message(
-            text=clean(text),
-            spans=spans_of(text, entities),
-            attachments=attachments,
-            sender=sender_of(message),
-            reply_to=None if parent is None else message_id(message.chat_id, parent.message_id),
+        at=first.date,
+        conversation=_place(first),
+        id=_id(first),
+        message=content.model_copy(
+            update={"sender": sender_of(first), "reply_to": None if parent is None else _id(parent)}
         ),
     )
+
+
+def _content(messages: Sequence[Message]) -> model.Message | None:
+    """What is said in all of them together: every file, and the words once."""
+    contents = [content for message in messages if (content := content_of(message)) is not None]
+    if not contents:
+        return None
+    whole = contents[0]
+    for content in contents[1:]:
+        words = whole
+        if content.text and not whole.text:
+            words = content
+        elif content.text and content.text != whole.text:
+            words = headed(content, whole.text)
+            words = words.model_copy(update={"spans": (*whole.spans, *words.spans)})
+        whole = words.model_copy(update={"attachments": (*whole.attachments, *content.attachments)})
+    return whole
+
+
+def _id(message: Message) -> MessageId | None:
+    """None for a message that Telegram has not given a number yet (a video that it still works on): all have 0 then."""
+    return message_id(message.chat_id, message.message_id) if message.message_id else None
+
+
+def _place(message: Message) -> Conversation:
+    address = here(message)
+    kind = "topic" if message.is_topic_message else "direct" if message.chat.type == Chat.PRIVATE else "group"
+    return Conversation(id=ConversationId(address.conversation), kind=kind, title=_title(message.chat))
+
+
+def _title(chat: Chat) -> str:
+    return clean(chat.title or chat.full_name or "")
 
 
 def _parent(message: Message) -> Message | None:
@@ -221,77 +406,18 @@ def _parent(message: Message) -> Message | None:
 
 
 def sender_of(message: Message) -> Person:
-    """Who wrote: a person, or the channel or group in whose name they wrote."""
-    chat = message.sender_chat
-    if chat is not None:
-        return Person(id=PersonId(str(chat.id)), name=clean(chat.title or chat.username or str(chat.id)), kind="system")
-    user = message.from_user
-    if user is None:
-        return Person(id=PersonId(str(message.chat_id)), name=clean(message.chat.title or ""), kind="system")
+    """Who wrote: a person or another bot, or the channel or group in whose name they wrote."""
+    if message.sender_chat is not None:
+        return _in_the_name_of(message.sender_chat)
+    if message.from_user is None:
+        return _in_the_name_of(message.chat)
+    return _person(message.from_user)
+
+
+def _person(user: User) -> Person:
     return Person(id=PersonId(str(user.id)), name=clean(user.full_name), kind="bot" if user.is_bot else "member")
 
 
-_KINDS = {
-    MessageEntity.BOLD: SpanKind.BOLD,
-    MessageEntity.ITALIC: SpanKind.ITALIC,
-    MessageEntity.UNDERLINE: SpanKind.UNDERLINE,
-    MessageEntity.STRIKETHROUGH: SpanKind.STRIKE,
-    MessageEntity.SPOILER: SpanKind.SPOILER,
-    MessageEntity.CODE: SpanKind.CODE,
-    MessageEntity.PRE: SpanKind.PRE,
-    MessageEntity.BLOCKQUOTE: SpanKind.QUOTE,
-    MessageEntity.EXPANDABLE_BLOCKQUOTE: SpanKind.QUOTE,
-    MessageEntity.TEXT_LINK: SpanKind.LINK,
-}
-
-
-def spans_of(text: str, entities: tuple[MessageEntity, ...] | None) -> tuple[Span, ...]:
-    """Entities, counted in UTF-16 units, as spans, counted in code points. What only Telegram knows is left out."""
-    if not entities:
-        return ()
-    offsets = codepoint_offsets(text)
-    spans = []
-    for entity in entities:
-        kind = _KINDS.get(entity.type)
-        if kind is None or entity.offset + entity.length >= len(offsets):
-            continue
-        start, end = offsets[entity.offset], offsets[entity.offset + entity.length]
-        if end > start:
-            spans.append(Span(kind=kind, start=start, length=end - start, value=entity.url or entity.language))
-    return tuple(spans)
-
-
-def attachments_of(message: Message) -> tuple[Attachment, ...]:
-    """What hangs on a message; its bytes are fetched when they are sent on."""
-    if message.photo:
-        photo = message.photo[-1]
-        return (_attachment("image", photo, media_type="image/jpeg"),)
-    if message.sticker:
-        return (_attachment("sticker", message.sticker, name=message.sticker.emoji or ""),)
-    for kind, file in (
-        ("video", message.video or message.video_note or message.animation),
-        ("voice", message.voice),
-        ("audio", message.audio),
-        ("file", message.document),
-    ):
-        if file is not None:
-            return (_attachment(kind, file),)
-    return ()
-
-
-def _attachment(kind: str, file: TelegramObject, *, name: str = "", media_type: str = "") -> Attachment:
-    """One of Telegram's files; of a round video only one side is told."""
-    told = file.to_dict()
-    return Attachment.model_validate(
-        {
-            "kind": kind,
-            "ref": told["file_id"],
-            "name": clean(name or told.get("file_name", "")),
-            "media_type": media_type or told.get("mime_type", ""),
-            "size": told.get("file_size"),
-            "width": told.get("width", told.get("length")),
-            "height": told.get("height", told.get("length")),
-            "duration_s": told.get("duration"),
-            "account": TELEGRAM,
-        }
-    )
+def _in_the_name_of(chat: Chat) -> Person:
+    name = chat.title or chat.full_name or chat.username or str(chat.id)
+    return Person(id=PersonId(str(chat.id)), name=clean(name), kind="system")

@@ -131,6 +131,7 @@ def test_the_shortest_file_gets_every_default(tmp_path: Path) -> None:
         "on_ambiguous": "resend",
         "default_timezone": "UTC",
         "poll_timeout": 30,
+        "album_wait": 1.0,
     }
     assert settings.store == StoreSettings(path=tmp_path / "data" / "patchbay.sqlite3", keep=30 * 86400)
     assert settings.web == WebSettings(host="127.0.0.1", port=8080, public_url=None, metrics_token=None)

@@ -14,7 +14,7 @@ from bot.feedback import Feedback
 from bot.relay import Relay
 from bot.store import Tx
 from bot.telegram.access import Role
-from bridges.model import Button
+from bridges.model import Attachment, Button
 
 
 class UsageError(ValueError):
@@ -56,6 +56,8 @@ class Call:
     """Writes down the command's own message, so that deliveries can point back at it; returns its id."""
     prepared: object = None
     """What the command's ``prepare`` brought."""
+    attachments: tuple[Attachment, ...] = ()
+    """What hangs on the command's own message; of an album, all of it."""
 
     @property
     def relay(self) -> Relay:

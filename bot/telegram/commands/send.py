@@ -6,7 +6,7 @@ from bot.store import Tx
 from bot.store.outbox import PRIORITY_REPLY
 from bot.telegram.access import Role
 from bot.telegram.commands.registry import Answer, Call, UsageError, registry
-from bot.telegram.inbound import attachments_of, spans_of
+from bot.telegram.kinds import content_of, spans_of
 from bridges.model import Message, Span
 from bridges.responses import clean
 
@@ -28,7 +28,7 @@ def send(call: Call, tx: Tx) -> Answer:
         raise UsageError("an address is needed, and the text after it")
     target = call.relay.parse_target(tx, word, here=call.here)
     text = text.strip()
-    message = _written_message(call, text) if text or attachments_of(call.message) else _answered_message(call)
+    message = _written_message(call, text) if text or call.attachments else _answered_message(call)
     if target == call.here:
         raise UsageError("that is this very chat")
     call.relay.send(
@@ -45,19 +45,17 @@ def send(call: Call, tx: Tx) -> Answer:
 
 
 def _written_message(call: Call, text: str) -> Message:
-    return Message(text=clean(text), spans=_spans_at_end(call, text), attachments=attachments_of(call.message))
+    return Message(text=clean(text), spans=_spans_at_end(call, text), attachments=call.attachments)
 
 
 def _answered_message(call: Call) -> Message:
     answered = call.answered
     if answered is None:
         raise UsageError("there is no text to send: write it after the address, or reply to the message to send")
-    text = answered.text if answered.text is not None else answered.caption or ""
-    attachments = attachments_of(answered)
-    if not text and not attachments:
-        raise UsageError("the message you reply to holds neither text nor a file")
-    entities = answered.entities if answered.text is not None else answered.caption_entities
-    return Message(text=clean(text), spans=spans_of(text, entities), attachments=attachments)
+    message = content_of(answered)
+    if message is None:
+        raise UsageError("nobody said anything in the message you reply to")
+    return message
 
 
 def _spans_at_end(call: Call, text: str) -> tuple[Span, ...]:

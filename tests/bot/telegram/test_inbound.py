@@ -12,6 +12,7 @@ from bridges.model import Span, SpanKind
 
 BOT = User(7000001, "Patchbay", True, username="patchbay_bot")
 GROUP = {"id": -100500, "type": "supergroup", "title": "Support desk"}
+OTHER_BOT = {"id": 5, "is_bot": True, "first_name": "Other"}
 ANN = {"id": 1001, "is_bot": False, "first_name": "Ann", "last_name": "Bell"}
 
 
@@ -64,7 +65,9 @@ def test_a_command_in_a_caption_is_one_too() -> None:
             "a forwarded command is not run",
         ),
         (command("/send x", is_automatic_forward=True), "a forwarded command is not run"),
-        (update(text="hi", **{"from": {"id": 5, "is_bot": True, "first_name": "Other"}}), "written by a bot"),
+        (command("/help", **{"from": OTHER_BOT}), "a command by another bot is not run"),
+        (update(text="hi", **{"from": {"id": BOT.id, "is_bot": True, "first_name": "P"}}), "written by this bot"),
+        (update(text="for you", is_ephemeral=True), "shown to this bot alone"),
     ],
 )
 def test_what_must_not_act_is_passed_over_and_counted_as_filtered(given: Update, why: str) -> None:

@@ -22,7 +22,7 @@ from telegram.error import (
 
 from bot.accounts import Barred, ChatMoved, TopicGone
 from bot.telegram.errors import bridge_error
-from bot.telegram.inbound import spans_of
+from bot.telegram.kinds import spans_of
 from bot.telegram.outbound import entities_of, message_id, split_message_id
 from bot.telegram.request import ServerTrouble
 from bridges.errors import Garbled, Refused, Unauthorized, Unavailable

@@ -79,7 +79,7 @@ class Scene:
 
     async def die(self) -> None:
         """The end of the process, as far as work under way can notice it."""
-        for task in list(self.side._lane_tasks):
+        for task in list(self.side._lanes._tasks):
             task.cancel()
         await self.stop()
 
