@@ -21,7 +21,12 @@ from bridges.api import Capabilities
 from bridges.model import Attachment, Contact, Location, Message, Person, Poll, Span, SpanKind
 
 from bot.names import defuse_text as defuse_text
-from bot.text import codepoint_offsets as codepoint_offsets, utf16_length as utf16_length, utf16_offsets as utf16_offsets
+from bot.text import (
+    codepoint_offsets as codepoint_offsets,
+    utf16_length as utf16_length,
+    utf16_offsets as utf16_offsets,
+)
+
 DEFAULT_TEMPLATE = "{sender}: {text}"
 LONGEST_TEMPLATE = 512
 LONGEST_QUOTE = 80
@@ -321,13 +326,15 @@ def _ranges(
     while True:
         mark_length = len(f"({'9' * digits}/{'9' * digits}) ") if marked else 0
         taken = measure(prefix, unit=unit) + mark_length
-        ranges = split(text, rooms=chain([limits[0] - taken], repeat(limits[1] - taken)), unit=unit)
+        ranges = split(text, rooms=chain([limits[0] - taken], repeat(limits[1] - taken)), unit=unit) or [(0, 0)]
         count = len(ranges)
         if not marked or len(str(count)) <= digits:
             break
         digits = len(str(count))
     if not marked:
         return ranges, [""] * count
+    if count == 1:
+        return ranges, [prefix if text else prefix.rstrip()]  # cutting the sender was enough
     return ranges, [f"{prefix}({number}/{count}) " for number in range(1, count + 1)]
 
 
