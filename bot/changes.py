@@ -12,10 +12,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
+from bot import loops
 from bot.accounts import Account
 from bot.addresses import TELEGRAM, Address
+from bot.decisions import show
+from bot.names import display_name
 from bot.routing import Incoming, Kind, Router
-from bot.shaping import display_name, quoted
+from bot.shaping import DEFAULT_TEMPLATE, quoted
 from bot.store import Tx
 from bot.store.messages import Origin
 from bot.store.outbox import Delivery, NewDelivery, Op
@@ -33,6 +36,7 @@ from bridges.model import (
 
 BY_ROUTE = "route "
 """How ``Delivery.why`` begins where a rule led to it."""
+_NOT_THERE = ("dead", "expired", "discarded", "cancelled")
 TAKEN_BACK = "."
 """An edit to this means: take it back, for Telegram tells no bot of deletions in groups."""
 
@@ -42,7 +46,10 @@ class Relays(Protocol):
 
     def router(self, tx: Tx) -> Router: ...
     def account(self, name: str) -> Account | None: ...
-    def parts_for(self, tx: Tx, address: Address, message: Message, *, template: str | None) -> tuple[Message, ...]: ...
+    def parts_for(
+        self, tx: Tx, address: Address, message: Message, *, template: str | None, now: float
+    ) -> tuple[Message, ...]: ...
+    def named(self, tx: Tx, address: Address, person: Person, *, now: float) -> str: ...
     def put(self, tx: Tx, new: NewDelivery) -> int: ...
     def delivery(
         self, address: Address, message: Message, *, now: float, message_id: int | None, why: str
@@ -64,6 +71,11 @@ class _Place:
     @property
     def why(self) -> str:
         return self.rows[0].why if self.rows else ""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing of the message is there, or will be unless a person sends it again."""
+        return bool(self.rows) and all(row.state in _NOT_THERE for row in self.rows)
 
 
 def digest_of(message: Message) -> str:
@@ -108,8 +120,12 @@ class Changes:
         places = self._places(tx, origin, at=here, kind=Kind.EDITS, by=event.message.sender, now=now)
         tx.messages.rewrite(origin.id, text=event.message.text, digest=digest)
         other_files = origin.digest.partition(".")[2] not in ("", digest.partition(".")[2])
+        message = event.message
+        if message.sender is not None:
+            author = message.sender.model_copy(update={"account": AccountName(account)})
+            message = message.model_copy(update={"sender": author})
         for place in places:
-            self._edit(tx, place, origin, event.message, other_files=other_files, now=now)
+            self._edit(tx, place, origin, message, other_files=other_files, now=now)
         return "relayed" if places else "filtered"
 
     def deleted(self, tx: Tx, account: str, event: Deleted, *, now: float) -> str:
@@ -135,13 +151,18 @@ class Changes:
         tx.messages.react(origin.id, person, after)
         here = Address(AccountName(account), ConversationId(found.conversation))
         places = self._places(tx, origin, at=here, kind=Kind.REACTIONS, by=event.person, now=now)
+        places = [place for place in places if not place.is_empty]
         added = [emoji for emoji in after if emoji not in before]
         removed = [emoji for emoji in before if emoji not in after]
+        beside = tx.messages.reactions_beside(origin.id, person)
         for place in places:
+            # We are one person there: what somebody else has there is shown by the same reaction of ours.
+            shown = [emoji for who, emoji in beside if not who.startswith(f"{place.address.account}:")]
             for emoji in added:
-                self._react(tx, place, origin, event.person, emoji, now=now)
+                if not self._can(tx, place, origin, "react") or _plain(emoji) not in map(_plain, shown):
+                    self._react(tx, place, origin, event.person, emoji, now=now)
             if removed and not added:
-                self._unreact(tx, place, origin, event.person, removed, left=after, now=now)
+                self._unreact(tx, place, origin, event.person, removed, left=(*shown, *after), now=now)
         return "relayed" if places else "filtered"
 
     def members(self, tx: Tx, account: str, event: MembersChanged, *, now: float) -> str:
@@ -155,7 +176,8 @@ class Changes:
         for target in resolution.targets:
             if self._relay.account(target.address.account) is None:
                 continue
-            for part in self._relay.parts_for(tx, target.address, Message(text=text), template=None):
+            for part in self._relay.parts_for(tx, target.address, Message(text=text), template=None, now=now):
+                loops.remember(tx, Message(), [part], now=now)
                 new = self._relay.delivery(
                     target.address, part, now=now, message_id=None, why=f"{BY_ROUTE}{target.rule.name}"
                 )
@@ -172,11 +194,77 @@ class Changes:
             if self._remove(tx, place, origin, now=now):
                 under_way.append(place.address)
             else:
-                account = self._relay.account(place.address.account)
-                who = account.provider if account else place.address.account
-                cannot.append(f"{place.address}: {who} has no way to take a message back")
-        tx.messages.gone(origin.id, now=now)
+                cannot.append(f"{place.address}: {self._provider(place)} has no way to take a message back")
+        if under_way:
+            tx.messages.gone(origin.id, now=now)
         return under_way, cannot
+
+    def reword(self, tx: Tx, origin: Origin, message: Message, *, now: float) -> tuple[list[Address], list[str]] | None:
+        """Give a message other words wherever it went, its files staying as they are: where that is under way, and
+        sentences about where it is only told. None: these are its words already.
+        """
+        digest = ".".join((digest_of(message).partition(".")[0], origin.digest.partition(".")[2]))
+        if digest == origin.digest:
+            return None
+        here = Address(AccountName(origin.account), ConversationId(origin.conversation))
+        templates = self._templates(tx, origin, at=here, now=now)
+        message = message.model_copy(update={"sender": origin.author})
+        tx.messages.rewrite(origin.id, text=message.text, digest=digest)
+        under_way, cannot = [], []
+        for place in self._all_places(tx, origin, at=here):
+            if place.why.startswith(BY_ROUTE):
+                place = replace(place, template=templates.get(place.address, DEFAULT_TEMPLATE))
+            self._edit(tx, place, origin, message, other_files=False, now=now)
+            if place.is_empty or self._can(tx, place, origin, "edit"):
+                under_way.append(place.address)
+            else:
+                cannot.append(f"{place.address}: {self._provider(place)} has no way to change a message; it is told")
+        return under_way, cannot
+
+    def put_reaction(
+        self, tx: Tx, origin: Origin, person: Person, emoji: str, *, at: Address, now: float
+    ) -> tuple[list[Address], list[str]]:
+        """Put a person's reaction on a message wherever it is beside ``at``: where that is under way, and sentences
+        about where it cannot be.
+        """
+        tx.messages.react(origin.id, f"{at.account}:{person.id}", (emoji,))
+        under_way, cannot = [], []
+        for place in self._all_places(tx, origin, at=at):
+            if self._can(tx, place, origin, "react"):
+                self._react(tx, place, origin, person, emoji, now=now)
+                under_way.append(place.address)
+            else:
+                account = self._relay.account(place.address.account)
+                able = account is not None and account.capabilities.reactions
+                why = "the message has no id that is known" if able else f"{self._provider(place)} takes no reactions"
+                cannot.append(f"{place.address}: {why}")
+        return under_way, cannot
+
+    def owed(self, tx: Tx, row: Delivery, *, now: float) -> None:
+        """What got new words while nobody knew whether it had arrived did arrive, with the old ones: say the new."""
+        origin = None if row.message is None else tx.messages.get(row.message)
+        if origin is None:
+            return
+        address = Address(AccountName(row.account), ConversationId(row.conversation))
+        head, message = "✏️ edited:\n", Message.model_validate_json(row.payload)
+        moved = tuple(span.model_copy(update={"start": span.start + len(head)}) for span in message.spans)
+        told = Message(text=head + message.text, spans=moved)
+        self._note(tx, _Place(address, (row,), row.parts), origin, told, now=now)
+
+    def _provider(self, place: _Place) -> str:
+        if place.address.conversation.startswith("sms/"):
+            return "SMS"
+        account = self._relay.account(place.address.account)
+        return account.provider if account else place.address.account
+
+    def _templates(self, tx: Tx, origin: Origin, *, at: Address, now: float) -> dict[Address, str]:
+        """How the rules of now show who wrote a message."""
+        found: dict[Address, str] = {}
+        for kind in (Kind.MEDIA, Kind.TEXT, Kind.EDITS):
+            at_time = datetime.fromtimestamp(now, UTC)
+            item = Incoming(address=at, kind=kind, text=origin.text, sender=origin.author, at=at_time)
+            found |= {target.address: target.template for target in self._relay.router(tx).resolve(item).targets}
+        return found
 
     # --- how it is done in each place
 
@@ -187,7 +275,7 @@ class Changes:
         places = self._places(tx, origin, at=here, kind=Kind.DELETES, by=by, now=now)
         for place in places:
             if not self._remove(tx, place, origin, now=now):
-                self._note(tx, place, origin, _deleted(origin, place), now=now)
+                self._note(tx, place, origin, self._deleted(tx, origin, place, now=now), now=now)
         if places:
             tx.messages.gone(origin.id, now=now)
         return "relayed" if places else "filtered"
@@ -195,12 +283,14 @@ class Changes:
     def _remove(self, tx: Tx, place: _Place, origin: Origin, *, now: float) -> bool:
         """True if it can be taken back there, or did not get there yet."""
         stopped = {row.id for row in place.rows if tx.outbox.settle_by_hand(row.id, state="cancelled", now=now)}
-        there = {row.part for row in place.rows if row.id not in stopped}
+        there = {row.part for row in place.rows if row.id not in stopped and row.state not in _NOT_THERE}
+        if stopped and origin.account == TELEGRAM:
+            show(tx, origin.id, now=now)
         if place.rows and not there:
             return True
         if not self._can(tx, place, origin, "delete"):
             return False
-        words: Message | None = _deleted(origin, place)
+        words: Message | None = self._deleted(tx, origin, place, now=now)
         for part in sorted(there or range(1, place.parts + 1)):
             self._put(tx, place, origin, "delete", Message(), part=part, words=words, now=now)
             words = None
@@ -208,36 +298,47 @@ class Changes:
 
     def _edit(self, tx: Tx, place: _Place, origin: Origin, message: Message, *, other_files: bool, now: float) -> None:
         parts = self._relay.parts_for(
-            tx, place.address, message.model_copy(update={"reply_to": None}), template=place.template
+            tx, place.address, message.model_copy(update={"reply_to": None}), template=place.template, now=now
         )
         unsent = [row for row in place.rows if row.state in ("dead", "held")]
         for row in unsent:
             if row.part <= len(parts):
                 tx.outbox.rewrite(row.id, _json(parts[row.part - 1]))
-        if place.rows and len(unsent) == len(place.rows):
+            else:
+                tx.outbox.settle_by_hand(row.id, state="cancelled", now=now)
+        if place.is_empty or (place.rows and len(unsent) == len(place.rows)):
             return
-        head = f"✏️ {_who(origin, place)}edited {quoted(origin.text)}:\n"
+        absent = {row.part for row in place.rows if row.state in (*_NOT_THERE, "held")}
+        head = f"✏️ {self._who(tx, origin, place, now=now)}edited {quoted(origin.text)}:\n"
         moved = tuple(span.model_copy(update={"start": span.start + len(head)}) for span in message.spans)
         files = message.attachments if other_files else ()
         told = message.model_copy(update={"text": head + message.text, "spans": moved, "attachments": files})
+        template = None if place.template is None else "{text}"
         if other_files or not self._can(tx, place, origin, "edit"):
-            self._note(tx, place, origin, told, now=now)
+            self._note(tx, place, origin, told, template=template, now=now)
             return
-        words: Message | None = self._relay.parts_for(tx, place.address, told, template=None)[0]
+        words: Message | None = self._relay.parts_for(tx, place.address, told, template=template, now=now)[0]
         for number, part in enumerate(parts, start=1):
+            if number > 1 and not part.text:
+                continue  # files, a place or a card, which are as they were
+            if number in absent:
+                continue  # it has its new words already, or is not to be there
             if number <= place.parts:
                 self._put(tx, place, origin, "edit", part, part=number, words=words, now=now)
                 words = None
             else:
                 self._put(tx, place, origin, "send", part, part=number, parts=len(parts), now=now)
         for number in range(len(parts) + 1, place.parts + 1):
+            if number in absent:
+                continue
             if self._can(tx, place, origin, "delete"):
                 self._put(tx, place, origin, "delete", Message(), part=number, now=now)
             else:
                 self._put(tx, place, origin, "edit", Message(text="…"), part=number, now=now)
 
     def _react(self, tx: Tx, place: _Place, origin: Origin, person: Person, emoji: str, *, now: float) -> None:
-        words = f"{display_name(person)} reacted {emoji} to {quoted(origin.text)}"
+        who = self._relay.named(tx, place.address, person, now=now)
+        words = f"{who} reacted {emoji} to {quoted(origin.text)}"
         if self._can(tx, place, origin, "react"):
             self._put(tx, place, origin, "react", Message(text=emoji), part=1, words=Message(text=words), now=now)
         else:
@@ -254,8 +355,10 @@ class Changes:
         left: Sequence[str],
         now: float,
     ) -> None:
-        words = f"{display_name(person)} took back {' '.join(removed)} from {quoted(origin.text)}"
-        if self._can(tx, place, origin, "react"):
+        who = self._relay.named(tx, place.address, person, now=now)
+        words = f"{who} took back {' '.join(removed)} from {quoted(origin.text)}"
+        account = self._relay.account(place.address.account)
+        if account and not account.capabilities.reactions_stay and self._can(tx, place, origin, "react"):
             shown = left[-1] if left else ""
             self._put(tx, place, origin, "react", Message(text=shown), part=1, words=Message(text=words), now=now)
         else:
@@ -274,9 +377,17 @@ class Changes:
         return bool(ids) or (capabilities.receipt_ids and any(row.state in ("queued", "sending") for row in place.rows))
 
     def _note(
-        self, tx: Tx, place: _Place, origin: Origin, message: Message, *, now: float, marked: bool = True
+        self,
+        tx: Tx,
+        place: _Place,
+        origin: Origin,
+        message: Message,
+        *,
+        now: float,
+        template: str | None = None,
+        marked: bool = True,
     ) -> None:
-        for part in self._relay.parts_for(tx, place.address, message, template=None):
+        for part in self._relay.parts_for(tx, place.address, message, template=template, now=now):
             self._put(tx, place, origin, "note", part, part=0, now=now, marked=marked)
 
     def _put(
@@ -293,6 +404,8 @@ class Changes:
         words: Message | None = None,
         marked: bool = True,
     ) -> None:
+        told = [message] if op == "note" else [words] if words is not None else []
+        loops.remember(tx, Message(), told, now=now)  # another bridge brings that back, too
         # A reaction is not the author's: what becomes of it is not shown on their message.
         marked = marked and op != "react" and origin.account == TELEGRAM
         new = self._relay.delivery(
@@ -313,6 +426,15 @@ class Changes:
             marked=marked,
         )
         self._relay.put(tx, changed)
+
+    def _who(self, tx: Tx, origin: Origin, place: _Place, *, now: float) -> str:
+        """Who did it, where the place shows who writes."""
+        if origin.author is None or (place.template is None and place.parts):
+            return ""
+        return f"{self._relay.named(tx, place.address, origin.author, now=now)} "
+
+    def _deleted(self, tx: Tx, origin: Origin, place: _Place, *, now: float) -> Message:
+        return Message(text=f"🗑 {self._who(tx, origin, place, now=now)}deleted {quoted(origin.text)}")
 
     # --- where it is done
 
@@ -336,19 +458,27 @@ class Changes:
         return places
 
     def _all_places(self, tx: Tx, origin: Origin, *, at: Address) -> list[_Place]:
-        rows: dict[Address, list[Delivery]] = {}
+        made: dict[Address, dict[int, Delivery]] = {}
         for row in tx.outbox.of_message(origin.id):
+            address = Address(AccountName(row.account), ConversationId(row.conversation))
             if row.op == "send":
-                address = Address(AccountName(row.account), ConversationId(row.conversation))
-                rows.setdefault(address, []).append(row)
-        parts = {address: max(row.part for row in found) for address, found in rows.items()}
+                made.setdefault(address, {})[row.part] = row
+            elif row.op == "delete" and row.state in ("queued", "sending", "sent"):
+                made.get(address, {}).pop(row.part, None)
+        rows = {address: [found[part] for part in sorted(found)] for address, found in made.items()}
+        parts = {address: max(found, default=0) for address, found in made.items()}
         for copy in tx.messages.copies(origin.id):
             address = Address(AccountName(copy.account), ConversationId(copy.conversation))
-            if copy.part:
+            if copy.part and address not in made:
                 parts[address] = max(parts.get(address, 0), copy.part)
         home = Address(AccountName(origin.account), ConversationId(origin.conversation))
         found = [_Place(address, tuple(rows.get(address, ())), parts[address]) for address in parts if address != home]
         return [place for place in (*found, _Place(home, (), 0)) if place.address != at]
+
+
+def _plain(emoji: str) -> str:
+    """The emoji without the mark that asks for a coloured picture: providers differ in it."""
+    return emoji.replace("\ufe0f", "")
 
 
 def _reactions_after(before: tuple[str, ...], event: Reacted) -> tuple[str, ...]:
@@ -360,17 +490,6 @@ def _reactions_after(before: tuple[str, ...], event: Reacted) -> tuple[str, ...]
             return tuple(emoji for emoji in before if emoji not in event.reactions)
         case "set":
             return event.reactions
-
-
-def _who(origin: Origin, place: _Place) -> str:
-    """Who did it, where the place shows who writes."""
-    if place.template is None and place.parts:
-        return ""
-    return f"{display_name(Person(id=PersonId(origin.sender_id), name=origin.sender_name))} "
-
-
-def _deleted(origin: Origin, place: _Place) -> Message:
-    return Message(text=f"🗑 {_who(origin, place)}deleted {quoted(origin.text)}")
 
 
 def _json(message: Message) -> str:

@@ -332,6 +332,13 @@ class Messages:
             (message, copy.account, copy.conversation, copy.remote_id, copy.part, copy.outbox),
         )
 
+    def forget_copies(self, message: int, account: str, conversation: str, *, part: int) -> None:
+        """A part of a message is not there any more."""
+        self._db.execute(
+            "DELETE FROM copies WHERE message = ? AND account = ? AND conversation = ? AND part = ?",
+            (message, account, conversation, part),
+        )
+
     def copies(self, message: int) -> Sequence[Copy]:
         """Every appearance of a message on other sides."""
         rows = self._db.execute(
