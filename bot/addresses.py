@@ -21,6 +21,8 @@ LONGEST_CONVERSATION = 256
 _ACCOUNT = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _TELEGRAM = re.compile(r"(-?[1-9][0-9]{0,18})(?:/([0-9]{1,18}))?", re.ASCII)
 _GENERAL_TOPIC = 1
+_NEW_TOPIC = re.compile(r"new-topic\(([^()]+)\)", re.IGNORECASE)
+_OPENING = re.compile(r"-[0-9]+/new/([0-9]+)", re.ASCII)
 
 
 class AddressError(ValueError):
@@ -54,6 +56,21 @@ class Pattern:
 
 
 Source: TypeAlias = Address | Pattern
+
+
+@dataclass(frozen=True, slots=True)
+class NewTopic:
+    """A forum in which every new conversation gets a topic of its own; written ``new-topic(telegram:-100…)``."""
+
+    chat: Address
+
+    def __str__(self) -> str:
+        return f"new-topic({self.chat})"
+
+    @property
+    def account(self) -> AccountName:
+        """The account that the forum belongs to: Telegram."""
+        return self.chat.account
 
 
 def parse_account(text: str) -> AccountName:
@@ -110,6 +127,41 @@ def parse_source(text: str) -> Source:
         chat_id, topic = split_telegram(ConversationId(conversation))
         return telegram_address(chat_id, topic)
     return Address(account, ConversationId(conversation))
+
+
+def parse_target(text: str) -> Address | NewTopic:
+    """Read what a route leads to; raises ``AddressError``."""
+    return parse_new_topic(text) if text.startswith("new-topic(") else parse_address(text)
+
+
+def parse_new_topic(text: str) -> NewTopic:
+    """Read ``new-topic(telegram:-100…)``; raises ``AddressError``."""
+    found = _NEW_TOPIC.fullmatch(text.strip())
+    chat = parse_address(found[1]) if found else None
+    if chat is None or chat.account != TELEGRAM or "/" in chat.conversation or not chat.conversation.startswith("-"):
+        raise AddressError(
+            f"{_shown(text)} is no forum to open topics in: a group's address stands between the brackets, as in"
+            " new-topic(telegram:-1001234567890)"
+        )
+    return NewTopic(chat)
+
+
+def is_within(address: Address, chat: Address) -> bool:
+    """Whether an address is this Telegram chat or something in it: a topic, or one that is being opened."""
+    return address == chat or (
+        address.account == chat.account == TELEGRAM and address.conversation.startswith(f"{chat.conversation}/")
+    )
+
+
+def opening_address(chat: Address, id: int) -> Address:
+    """Where messages wait for a topic of a chat that is being opened."""
+    return Address(TELEGRAM, ConversationId(f"{chat.conversation}/new/{id}"))
+
+
+def opening_id(conversation: str) -> int | None:
+    """Which topic is waited for there; None for every real conversation."""
+    found = _OPENING.fullmatch(conversation)
+    return int(found[1]) if found else None
 
 
 def telegram_address(chat_id: int, topic: int | None = None) -> Address:

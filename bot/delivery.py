@@ -11,6 +11,7 @@ import logging
 import random
 import secrets
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,10 +19,13 @@ from itertools import takewhile
 from typing import Literal, Protocol, TypedDict, TypeVar
 
 from bot import late, loops
-from bot.accounts import Account
-from bot.addresses import TELEGRAM
+from bot.accounts import Account, Barred, ChatMoved, TopicGone
+from bot.addresses import TELEGRAM, Address, opening_id, telegram_address
 from bot.changes import BY_ROUTE
 from bot.faultpoints import point
+from bot.files import Files, NotFetched, reason_of
+from bot.lending import Lends
+from bot.places import WAIT_S, OpensTopics, Places
 from bot.retry import (
     SCHEDULE_S,
     Again,
@@ -34,23 +38,32 @@ from bot.retry import (
     after_failed_confirm,
     decide,
 )
-from bot.shaping import attachment_note, quoting
+from bot.shaping import attachment_note, quoting, size_text
 from bot.store import Store, StoreError, Tx
 from bot.store.messages import Copy
-from bot.store.outbox import CHANGES, PRIORITY_RELAY, Delivery, Lease, Outcome
+from bot.store.outbox import CHANGES, PRIORITY_RELAY, Delivery, Lease, NewDelivery, Outcome
+from bot.text import measure
 from bridges.api import Answered, File, Outgoing
 from bridges.errors import BridgeError, Inexpressible, Refused, Unavailable
-from bridges.model import Attachment, ConversationId, Message, MessageId, Person, PersonId, Receipt
+from bridges.model import AccountName, Attachment, ConversationId, Message, MessageId, Person, PersonId, Receipt
 
 logger = logging.getLogger(__name__)
 
 LEASE_S = 600.0
 """Longer than any send may take: nobody else claims meanwhile, a restart frees all leases at once."""
 CLAIM_MOST = 128
+FILE_TRIES_MOST = 5
+FILE_WAIT_S = 600.0
+"""How long a message waits for a file that cannot be had just now; then it goes without."""
+WAITED_MOST = 10_000
 PROBE_EVERY_S = 180.0
 STORE_WAIT_S = 0.5
 _UNREAD = "the database could not be read"
 T = TypeVar("T")
+
+
+class TooLargeThere(NotFetched):
+    """A file that is here, and larger than may be sent over there."""
 
 
 class Circumstances(TypedDict):
@@ -93,15 +106,21 @@ class DeliveryEngine:
         store: Store,
         accounts: Mapping[str, Account],
         observer: Observer,
+        files: Files | None = None,
+        lender: Lends | None = None,
         meters: Meters | None = None,
         clock: Callable[[], float] = time.time,
         jitter: Callable[[], float] = lambda: random.uniform(-1, 1),
         zone: str = "UTC",
+        places: Places | None = None,
     ) -> None:
         self._store = store
+        self._places = places
         self._zone = zone
         self._accounts = accounts
         self._observer = observer
+        self._files = files or Files(accounts)
+        self._lender = lender
         self._meters = meters or Meters()
         self._clock = clock
         self._jitter = jitter
@@ -164,6 +183,10 @@ class _Dispatcher:
         self._wake = asyncio.Event()
         self._stopping = False
         self.loop: asyncio.Task[None] | None = None
+        self._waited: OrderedDict[int, tuple[int, float]] = OrderedDict()
+        """How often and since when deliveries have waited for a file."""
+        self._unsaid: dict[int, str] = {}
+        """What is to be said of a delivery's files after it."""
         self._paused_at: float | None = None
         """Since when it is known to be paused, or when it was last looked at."""
 
@@ -361,6 +384,9 @@ class _Dispatcher:
             await self.resolve_crashed(lease)
             return
         point("delivery.begun")
+        if self.account.name == TELEGRAM and opening_id(lease.conversation) is not None:
+            await self._open(lease)
+            return
         if lease.rows[0].op in CHANGES:
             await self._change(lease)
             return
@@ -403,7 +429,12 @@ class _Dispatcher:
             raise
         except StoreError:
             await self._failed(lease, Unavailable(_UNREAD))
-        except Refused as error:
+        except (Refused, ChatMoved) as error:
+            if isinstance(error, ChatMoved):
+                # What was written before the move stays where it was, out of reach.
+                new = error.new
+                await self._write(lambda tx: self._follow(tx, row, new))
+                error = Inexpressible("the group has become another one since")
             if row.words is None:
                 await self._failed(lease, error)
             else:
@@ -414,6 +445,111 @@ class _Dispatcher:
             point("delivery.answered")
             self.engine._meters.request(self.account.name, "sent")
             await self._settle(lease, [Outcome(row.id, "sent")])
+
+    # --- places that are not what they were
+
+    async def _open(self, lease: Lease) -> None:
+        """Open the forum topic that this lane waits for, say in it what it is for, and let in what waits."""
+        row, places = lease.rows[0], self.engine._places
+        try:
+            opening = await self.engine._store.read(lambda tx: places and places.opening(tx, lease.conversation))
+            if row.op != "open" or not opening or not isinstance(self.account, OpensTopics):
+                await self._wait_for_topic(lease)
+                return
+            topic = opening.topic
+            if topic is None:
+                topic = telegram_address(opening.chat, await self.account.open_topic(opening.chat, opening.title))
+                id, address = opening.id, str(topic)
+                await self._write(lambda tx: tx.topics.is_at(id, address))
+                point("topic.opened")
+            card = replace(await self._outgoing(row), conversation=topic.conversation)
+            receipt = await self.account.deliver([card])
+        except asyncio.CancelledError:
+            raise
+        except StoreError:
+            await self._failed(lease, Unavailable(_UNREAD))
+        except (Refused, TopicGone) as error:
+            await self._not_opened(lease, str(error))
+        except Exception as error:
+            await self._failed(lease, error)
+        else:
+            point("topic.carded")
+            self.engine._meters.request(self.account.name, "sent")
+            await self._opened(lease, opening.id, receipt)
+
+    async def _opened(self, lease: Lease, id: int, receipt: Receipt) -> None:
+        row, places = lease.rows[0], self.engine._places
+        now = self.engine._clock()
+
+        def unit(tx: Tx) -> None:
+            if self._settle_in(tx, lease, [Outcome(row.id, "sent", remote_ids=tuple(receipt.ids))], now=now) and places:
+                places.opened(tx, id, now=now)
+
+        await self._write(unit)
+
+    async def _not_opened(self, lease: Lease, reason: str) -> None:
+        row, places = lease.rows[0], self.engine._places
+        now = self.engine._clock()
+        self.engine._meters.request(self.account.name, "refused")
+        logger.info(
+            "a topic is not opened", extra={"action": "open", "account": self.account.name, "outbox": row.id}
+        )
+
+        def unit(tx: Tx) -> None:
+            id = opening_id(lease.conversation)
+            if self._settle_in(tx, lease, [Outcome(row.id, "dead", reason)], now=now) and places and id is not None:
+                places.not_opened(tx, id, reason, now=now)
+
+        await self._write(unit)
+
+    async def _wait_for_topic(self, lease: Lease) -> None:
+        """Something came to the head of a lane whose topic is not there: it waits on, or it is dead."""
+        id, places, now = opening_id(lease.conversation), self.engine._places, self.engine._clock()
+
+        def unit(tx: Tx) -> None:
+            reason = places.waits(tx, id, now=now) if places and id is not None else "its topic is not opened"
+            self._settle_in(tx, lease, _waiting(lease, reason, due_at=now), now=now)
+
+        await self._write(unit)
+
+    async def _displaced(self, lease: Lease, error: ChatMoved | TopicGone | Barred) -> None:
+        """The chat has another id, its topic was deleted, or it lets us write no more. Nothing was sent."""
+        places, now = self.engine._places, self.engine._clock()
+        row = lease.rows[0]
+        self.engine._meters.request(self.account.name, type(error).__name__.lower())
+        logger.info(
+            "not delivered",
+            extra={
+                "action": "deliver",
+                "account": self.account.name,
+                "outbox": [each.id for each in lease.rows],
+                "error": str(error),
+                "decision": type(error).__name__.lower(),
+            },
+        )
+
+        def unit(tx: Tx) -> None:
+            match error:
+                case ChatMoved(new=new):
+                    self._follow(tx, row, new)
+                    self._settle_in(tx, lease, _waiting(lease, None, due_at=now), now=now)
+                case TopicGone():
+                    reason = places.gone(tx, row, now=now) if places else str(error)
+                    self._settle_in(tx, lease, _waiting(lease, reason, due_at=now + WAIT_S), now=now)
+                case Barred():
+                    # With places, what waits is given up as a whole, and the owners hear of the chat and not of each.
+                    reason = None if places else str(error)
+                    self._settle_in(tx, lease, _waiting(lease, reason, due_at=now), now=now)
+                    if places:
+                        places.barred(tx, _address(row), str(error), row=row, now=now)
+
+        await self._write(unit)
+
+    def _follow(self, tx: Tx, row: Delivery, new: ConversationId) -> None:
+        """Everything goes where the chat of a delivery is now."""
+        old = Address(self.account.name, ConversationId(row.conversation.partition("/")[0]))
+        if self.engine._places is not None and old.conversation != new:
+            self.engine._places.upgraded(tx, old, Address(self.account.name, new), now=self.engine._clock())
 
     async def _say_instead(self, lease: Lease, words: str, error: Refused) -> None:
         """What cannot be done over there is said there."""
@@ -444,7 +580,7 @@ class _Dispatcher:
             message = message.model_copy(update={"reply_to": about.answered.id if about.answered else None})
         if message.attachments and self.account.capabilities.attachments == "bytes":
             whole = message
-            message, files = await self._with_files(message)
+            message, files = await self._with_files(row, message)
             if asked and message.attachments != whole.attachments:
                 message, files = whole, ()
         return Outgoing(
@@ -459,31 +595,71 @@ class _Dispatcher:
             files=files,
         )
 
-    async def _with_files(self, message: Message) -> tuple[Message, tuple[File, ...]]:
-        """The message and its files' bytes; a note stands in the text for one that is not to be had any more."""
-        most = self.account.capabilities.attachment_bytes
+    async def _with_files(self, row: Delivery, message: Message) -> tuple[Message, tuple[File, ...]]:
+        """The message and its files; a note stands in the text for one that is not to be had any more.
+
+        Raises ``Unavailable`` while it is worth waiting for one that cannot be had just now.
+        """
+        fetched = await asyncio.gather(*map(self._file, message.attachments), return_exceptions=True)
         kept: list[Attachment] = []
         files: list[File] = []
         lines: list[str] = []
-        for attachment in message.attachments:
-            source = self.engine._accounts.get(attachment.account or "")
-            try:
-                if source is None:
-                    raise Refused("nobody knows where this file is")
-                data = await source.fetch(attachment)
-                if most and data.size > most:
-                    raise Refused("the file is larger than was said")
-            except Refused as error:
-                logger.info(
-                    "a file is left out",
-                    extra={"action": "deliver", "account": self.account.name, "error": str(error)},
-                )
-                lines.append(attachment_note(attachment))
-            else:
-                kept.append(attachment)
-                files.append(data)
+        for attachment, file in zip(message.attachments, fetched, strict=True):
+            match file:
+                case Unavailable() if self._may_wait(row):
+                    raise file
+                case Refused() | Unavailable():
+                    logger.info(
+                        "a file is left out",
+                        extra={"action": "deliver", "account": self.account.name, "error": str(file)},
+                    )
+                    lines.append(await self._instead(attachment, file))
+                case BaseException():
+                    raise file
+                case _:
+                    kept.append(attachment)
+                    files.append(file)
+        self._waited.pop(row.id, None)
         text = "\n".join([*filter(None, [message.text]), *lines])
+        limits = self.account.capabilities
+        if lines and message.text and measure(text, unit=limits.text_unit) > limits.text_limit:
+            # The words alone fill the message, so what is to be said of the files follows them.
+            text, self._unsaid[row.id] = message.text, "\n".join(lines)
         return message.model_copy(update={"attachments": tuple(kept), "text": text}), tuple(files)
+
+    async def _file(self, attachment: Attachment) -> File:
+        most = self.account.capabilities.attachment_bytes
+        file = await self.engine._files.fetch(attachment)
+        if not file.size:
+            raise NotFetched("the file is empty", reason="it is empty")
+        if most and file.size > most:
+            raise TooLargeThere(
+                f"the file has {file.size} bytes, {most} is the most here",
+                reason=f"files here have at most {size_text(most)}",
+            )
+        return file
+
+    def _may_wait(self, row: Delivery) -> bool:
+        """Whether a message should wait for its file any longer; each time that this is asked is one more."""
+        now = self.engine._clock()
+        times, since = self._waited.get(row.id, (0, now))
+        if times + 1 >= FILE_TRIES_MOST or now - since >= FILE_WAIT_S:
+            return False
+        self._waited[row.id] = (times + 1, since)
+        while len(self._waited) > WAITED_MOST:
+            self._waited.popitem(last=False)
+        return True
+
+    async def _instead(self, attachment: Attachment, error: Refused | Unavailable) -> str:
+        """The line of text for a file that does not go along: with a link where the file itself may be had later."""
+        note = attachment_note(attachment)
+        if isinstance(error, Unavailable | TooLargeThere) and (lender := self.engine._lender) is not None:
+            now = self.engine._clock()
+            links = await self.engine._store.write(lambda tx: lender.links(tx, [attachment], now=now))
+            if attachment.ref in links:
+                return f"{note} {links[attachment.ref]}"
+        reason = reason_of(error) if isinstance(error, Refused) else "it could not be fetched"
+        return f"{note[:-1]}: {reason}]"
 
     async def _sent(self, lease: Lease, receipt: Receipt, *, out: Outgoing) -> None:
         shares = len(lease.rows)
@@ -496,11 +672,32 @@ class _Dispatcher:
         await self._settle(lease, outcomes, handle=(out.handle, receipt.handle))
         now = self.engine._clock()
         for row in lease.rows:
+            await self._say_of_files(row, now=now)
             self.engine._meters.delivered(self.account.name, now - row.created_at)
         logger.debug(
             "delivered",
             extra={"action": "deliver", "account": self.account.name, "outbox": [row.id for row in lease.rows]},
         )
+
+    async def _say_of_files(self, row: Delivery, *, now: float) -> None:
+        """Say of the files that did not go along what did not fit into the message itself."""
+        words = self._unsaid.pop(row.id, None)
+        if words is None:
+            return
+        note = NewDelivery(
+            account=row.account,
+            conversation=row.conversation,
+            payload=Message(text=words).model_dump_json(exclude_defaults=True),
+            created_at=now,
+            expires_at=row.expires_at,
+            on_ambiguous=row.on_ambiguous,
+            priority=row.priority,
+            part=0,
+            why=row.why,
+            op="note",
+            subject=row.message,
+        )
+        await self._write(lambda tx: tx.outbox.add(note))
 
     async def _failed(self, lease: Lease, error: Exception, *, outs: Sequence[Outgoing] = ()) -> None:
         engine, account, now = self.engine, self.account, self.engine._clock()
@@ -510,6 +707,9 @@ class _Dispatcher:
             # Which of them is at fault is not known; a readable refusal stored none of them: each goes alone.
             again = [Outcome(r.id, "queued", str(error), due_at=now, counts=False, solo=True) for r in lease.rows]
             await self._settle(lease, again)
+            return
+        if isinstance(error, ChatMoved | TopicGone | Barred):
+            await self._displaced(lease, error)
             return
         decision = self._decide(lease, error, now=now)
         outcome = type(error).__name__ if isinstance(error, BridgeError) else "bug"
@@ -656,6 +856,8 @@ class _Dispatcher:
             return False
         for row, outcome in zip(lease.rows, outcomes, strict=False):
             about = row.message if row.message is not None else row.subject
+            if about is not None and outcome.state == "sent" and row.op == "delete":
+                tx.messages.forget_copies(about, row.account, row.conversation, part=row.part)
             if about is None or outcome.state != "sent" or row.op in CHANGES:
                 continue
             # A digest is no copy of any message in it, that could be edited or taken back for its sake.
@@ -706,6 +908,17 @@ def _ids_of(tx: Tx, row: Delivery) -> Sequence[MessageId]:
         return ()
     found = tx.messages.remote_ids_of(row.subject, row.account, row.conversation, part=row.part)
     return [MessageId(id) for id in found]
+
+
+def _address(row: Delivery) -> Address:
+    return Address(AccountName(row.account), ConversationId(row.conversation))
+
+
+def _waiting(lease: Lease, reason: str | None, *, due_at: float) -> list[Outcome]:
+    """The rows go on waiting, or are dead for a reason."""
+    if reason is None:
+        return [Outcome(row.id, "queued", row.error, due_at=due_at, counts=False) for row in lease.rows]
+    return [Outcome(row.id, "dead", reason) for row in lease.rows]
 
 
 def _utc(seconds: float | None) -> datetime | None:

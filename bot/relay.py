@@ -11,16 +11,19 @@ from typing import Literal
 
 from bot import loops
 from bot.accounts import Account
-from bot.addresses import TELEGRAM, Address, AddressError, parse_address, parse_source, telegram_address
+from bot.addresses import TELEGRAM, Address, AddressError, parse_address, parse_source, parse_target, telegram_address
 from bot.changes import BY_ROUTE, Changes, digest_of
 from bot.late import STAMP_ROOM
+from bot.lending import Lends, shown_link
 from bot.names import defuse_text, looks, names_for
+from bot.places import Places, topics_of
 from bot.routing import Arrow, Incoming, Kind, Resolution, Router, Rule, options_from_json
-from bot.shaping import DEFAULT_TEMPLATE, shape
+from bot.shaping import DEFAULT_TEMPLATE, goes_along, shape
 from bot.store import Tx
 from bot.store.messages import Copy
 from bot.store.outbox import PRIORITY_RELAY, PRIORITY_REPLY, NewDelivery
 from bot.store.routes import RouteRow
+from bridges.api import Capabilities
 from bridges.errors import Refused
 from bridges.model import (
     AccountName,
@@ -58,21 +61,33 @@ def rule_of(row: RouteRow) -> Rule:
         name=row.name,
         source=parse_source(row.source),
         arrow=Arrow(row.arrow),
-        target=parse_address(row.target),
+        target=parse_target(row.target),
         enabled=row.enabled,
         options=options_from_json(row.options),
+        paused=row.paused,
+    )
+
+
+def router_of(tx: Tx) -> Router:
+    """The rules as they are now, compiled, with what is muted and the topics that conversations have."""
+    return Router(
+        [rule_of(row) for row in tx.routes.all()],
+        muted=[parse_address(address) for address in tx.mutes.all()],
+        topics=topics_of(tx),
     )
 
 
 class Relay:
     """Turns messages into deliveries, by the rules."""
 
-    def __init__(self, *, accounts: Mapping[str, Account], policy: Policy) -> None:
+    def __init__(self, *, accounts: Mapping[str, Account], policy: Policy, lender: Lends | None = None) -> None:
         self._accounts = accounts
         self.policy = policy
+        self._lender = lender
         self._router: Router | None = None
         self._router_epoch = -1
         self.changes = Changes(self)
+        self.places = Places(self)
         self._budget = loops.Budget()
 
     # --- rules
@@ -80,9 +95,13 @@ class Relay:
     def router(self, tx: Tx) -> Router:
         """The rules as they are in this transaction; compiled anew only when they may have changed."""
         if self._router is None or self._router_epoch != tx.epoch:
-            self._router = Router([rule_of(row) for row in tx.routes.all()])
+            self._router = router_of(tx)
             self._router_epoch = tx.epoch
         return self._router
+
+    def forget_rules(self) -> None:
+        """They changed within this transaction: the next look is a new one."""
+        self._router = None
 
     def parse_target(self, tx: Tx, text: str, *, here: Address | None = None) -> Address:
         """An address, a name or ``here``; raises ``AddressError`` or ``Refused`` with what is wrong and an example."""
@@ -126,7 +145,7 @@ class Relay:
         message_id = self.keep(tx, address, event, why=loops.SPENT if spent else explain(resolution))
         resolution = kept
         if not resolution.targets:
-            if resolution.filtered_by is not None or spent:
+            if resolution.is_filtered or spent:
                 return "filtered"
             self._tell_unrouted(tx, address, now=now)
             return "unrouted"
@@ -241,6 +260,9 @@ class Relay:
             account = self._accounts.get(target.address.account)
             if account is None:
                 continue
+            if target.opens:
+                here = Address(AccountName(source), event.conversation.id)
+                target = self.places.topic_for(tx, target, event, source=here, now=now)
             self.send(
                 tx,
                 target.address,
@@ -359,7 +381,17 @@ class Relay:
         name = None
         if template is not None and "{sender}" in template and message.sender is not None:
             name = self.named(tx, address, message.sender, now=now)
-        return shape(message, capabilities=capabilities, template=template, answers=answers, name=name).parts
+        links = self._links(tx, message, capabilities=capabilities, now=now) if message.attachments else {}
+        return shape(
+            message, capabilities=capabilities, template=template, answers=answers, name=name, links=links
+        ).parts
+
+    def _links(self, tx: Tx, message: Message, *, capabilities: Capabilities, now: float) -> Mapping[str, str]:
+        """Links to the files that cannot be sent there themselves and that nobody else offers."""
+        if self._lender is None:
+            return {}
+        others = [each for each in message.attachments if not each.link and goes_along(each, capabilities) is not None]
+        return self._lender.links(tx, others, now=now)
 
     def named(self, tx: Tx, address: Address, person: Person, *, now: float) -> str:
         """What a person is called in a conversation: of two who look alike there, the later one has a bit of the id."""
@@ -456,7 +488,9 @@ def _owned(message: Message, account: str) -> Message:
     if message.sender is not None:
         changed["sender"] = message.sender.model_copy(update={"account": owner})
     if message.attachments:
-        changed["attachments"] = tuple(each.model_copy(update={"account": owner}) for each in message.attachments)
+        changed["attachments"] = tuple(
+            each.model_copy(update={"account": owner, "link": shown_link(each.link)}) for each in message.attachments
+        )
     return message.model_copy(update=changed) if changed else message
 
 
@@ -472,7 +506,8 @@ def _is_shown_as(sent: Message, shown: Message) -> bool:
 
 def explain(resolution: Resolution) -> str:
     """In words, what the rules did with a message."""
-    return "\n".join(map(str, resolution.steps)) or "no rule is about this place"
+    silence = "muted" if resolution.muted else "no rule is about this place"
+    return "\n".join(map(str, resolution.steps)) or silence
 
 
 def refusal(error: AddressError | Refused | ValueError) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from bot.accounts import Account
-from bot.addresses import Address
+from bot.addresses import Address, NewTopic
 from bot.relay import rule_of
-from bot.routing import Draft, Incoming, Kind, RouteError, Router, Rule, options_to_json
+from bot.routing import Arrow, Draft, Incoming, Kind, RouteError, Router, Rule, format_route, options_to_json
 from bot.shaping import shape
 from bot.store import Tx
 from bridges.api import Capabilities
@@ -27,7 +27,8 @@ def find_route(tx: Tx, word: str) -> Rule:
 
 def add_route(tx: Tx, draft: Draft, *, accounts: Mapping[str, Account], created_by: str, now: float) -> Rule:
     """Save a rule; raises ``RouteError`` for a name that is taken or an end that nothing can be sent to."""
-    for end in (draft.target, draft.source):
+    target = draft.target.chat if isinstance(draft.target, NewTopic) else draft.target
+    for end in (target, draft.source):
         account = accounts.get(end.account)
         if isinstance(end, Address) and account is not None:
             try:
@@ -38,12 +39,12 @@ def add_route(tx: Tx, draft: Draft, *, accounts: Mapping[str, Account], created_
 
 
 def save_route(tx: Tx, draft: Draft, *, created_by: str, now: float, enabled: bool = True) -> Rule:
-    """Write a rule whose ends were checked; raises ``RouteError`` for a name that is taken or what is not done yet."""
-    if draft.options.late is not None:
-        raise RouteError("late= is not available yet: a late message is delivered as soon as that is possible")
-    kinds = draft.options.kinds
-    if kinds and Kind.TEXT not in kinds and Kind.MEDIA not in kinds:
-        raise RouteError(f"kinds={','.join(kinds)} is not available yet: only messages are carried, as in kinds=text")
+    """Write a rule whose ends were checked; raises ``RouteError`` for a name that is taken or a link that is there."""
+    if draft.source == draft.target:
+        raise RouteError(f"{draft.source} is both source and target, a route leads elsewhere")
+    twin = _twin(tx, draft)
+    if twin is not None:
+        raise RouteError(f"{twin} says the same already: {format_route(twin)}")
     try:
         row = tx.routes.add(
             name=draft.name or None,
@@ -60,6 +61,18 @@ def save_route(tx: Tx, draft: Draft, *, created_by: str, now: float, enabled: bo
     return rule_of(row)
 
 
+def _twin(tx: Tx, draft: Draft) -> Rule | None:
+    """The two-way rule that joins the same two places in the same way."""
+    if draft.arrow is not Arrow.BOTH:
+        return None
+    for row in tx.routes.all():
+        rule = rule_of(row)
+        same_ends = {rule.source, rule.target} == {draft.source, draft.target}
+        if rule.arrow is Arrow.BOTH and same_ends and rule.options == draft.options:
+            return rule
+    return None
+
+
 def explain_route(
     router: Router,
     accounts: Mapping[str, Account] | Mapping[str, Capabilities],
@@ -73,7 +86,8 @@ def explain_route(
     person = Person(id=PersonId(sender), name=sender)
     resolution = router.resolve(Incoming(address=address, kind=Kind.TEXT, at=at, text=text, sender=person))
     lines = [f"A text from {sender} in {address}:"]
-    lines += [f"· {step}" for step in resolution.steps] or ["· no rule is about this place"]
+    silence = "muted" if resolution.muted else "no rule is about this place"
+    lines += [f"· {step}" for step in resolution.steps] or [f"· {silence}"]
     for target in resolution.targets:
         known = accounts.get(target.address.account)
         capabilities = known if isinstance(known, Capabilities) or known is None else known.capabilities
@@ -82,7 +96,8 @@ def explain_route(
             continue
         parts = shape(Message(text=text, sender=person), capabilities=capabilities, template=target.template).parts
         shown = parts[0].text if len(parts[0].text) <= 200 else parts[0].text[:200] + "…"
-        lines.append(f"→ {target.address} in {len(parts)} part{'s' if len(parts) > 1 else ''}: {shown}")
+        where = f"a new topic in {target.address}" if target.opens else str(target.address)
+        lines.append(f"→ {where} in {len(parts)} part{'s' if len(parts) > 1 else ''}: {shown}")
     if not resolution.targets:
-        lines.append("It would go nowhere." if resolution.filtered_by is None else "It would be filtered.")
+        lines.append("It would be filtered." if resolution.is_filtered else "It would go nowhere.")
     return "\n".join(lines)

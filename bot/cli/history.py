@@ -233,7 +233,9 @@ def _linked(tx: Tx, account: ProviderAccount, history: History) -> Address:
     found: set[Address] = set()
     for row in tx.routes.all():
         rule = rule_of(row)
-        if rule.arrow is not Arrow.BOTH or not rule.enabled or not isinstance(rule.source, Address):
+        if rule.arrow is not Arrow.BOTH or not rule.enabled:
+            continue
+        if not isinstance(rule.source, Address) or not isinstance(rule.target, Address):
             continue
         for one, other in ((rule.source, rule.target), (rule.target, rule.source)):
             if one.account == TELEGRAM and one.conversation.partition("/")[0] == here and other.account == name:

@@ -14,9 +14,9 @@ import click
 
 from bot.addresses import TELEGRAM, AddressError, parse_address
 from bot.cli.common import Problem, opened, print_json, print_table, run_async, settings_of
-from bot.relay import rule_of
+from bot.relay import router_of, rule_of
 from bot.routes_file import RoutesFileError, from_toml, to_toml
-from bot.routing import RouteError, Router, Rule, format_route, options_to_data, parse_route
+from bot.routing import RouteError, Rule, format_route, options_to_data, parse_route
 from bot.rules import add_route, explain_route, find_route, save_route
 from bot.settings import Settings
 from bot.store import Tx
@@ -51,7 +51,7 @@ def _data(rule: Rule) -> dict[str, object]:
         "source": str(rule.source),
         "arrow": str(rule.arrow),
         "target": str(rule.target),
-        "enabled": rule.enabled,
+        "enabled": rule.works,
         "options": options_to_data(rule.options),
     }
 
@@ -66,7 +66,7 @@ def list_(context: click.Context, as_json: bool) -> None:
         print_json([_data(rule) for rule in rules])
     elif rules:
         print_table(
-            [[str(rule.id), "on" if rule.enabled else "off", format_route(rule)] for rule in rules],
+            [[str(rule.id), "on" if rule.works else "off", _shown(rule)] for rule in rules],
             headings=["ID", "", "RULE"],
         )
     else:
@@ -148,7 +148,7 @@ def test(context: click.Context, address: str, text: tuple[str, ...]) -> None:
     if source.account not in accounts:
         raise Problem(f"there is no account {source.account!r}; configured: {', '.join(sorted(accounts))}")
     at = datetime.now(UTC)
-    click.echo(_do(settings, lambda tx: explain_route(Router(_rules(tx)), accounts, source, " ".join(text), at=at)))
+    click.echo(_do(settings, lambda tx: explain_route(router_of(tx), accounts, source, " ".join(text), at=at)))
 
 
 @routes.command()
@@ -207,6 +207,10 @@ def import_(context: click.Context, file: Path, yes: bool) -> None:
 
     _do(settings, unit)
     click.echo(f"{len(gone)} removed, {len(new)} added.")
+
+
+def _shown(rule: Rule) -> str:
+    return format_route(rule) + (f"  (paused: {rule.paused})" if rule.paused else "")
 
 
 def _line(rule: Rule) -> str:

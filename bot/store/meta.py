@@ -133,6 +133,11 @@ class Notices:
         """True the first time it is asked, or after :meth:`forget`."""
         return self._db.execute("INSERT OR IGNORE INTO notices (key, at) VALUES (?, ?)", (key, now)).rowcount > 0
 
+    def at(self, key: str) -> float | None:
+        """When it was said; None: it was not."""
+        row = self._db.execute("SELECT at FROM notices WHERE key = ?", (key,)).fetchone()
+        return None if row is None else float(row[0])
+
     def any(self, beginning: str, *, since: float) -> bool:
         """Whether one that begins so was said since then."""
         row = self._db.execute(

@@ -140,6 +140,15 @@ _COLUMNS = (
 )
 
 
+_WITHIN = "(conversation = ? OR (conversation > ? AND conversation < ?))"
+"""A conversation and what is in it; see :func:`_within`."""
+
+
+def _within(conversation: str) -> tuple[str, str, str]:
+    # "0" is the character after "/".
+    return conversation, f"{conversation}/", f"{conversation}0"
+
+
 class Outbox:
     """The table of deliveries and its lanes."""
 
@@ -272,7 +281,8 @@ class Outbox:
         A row without an outcome stays as it is: one that was begun is then claimed again as unknown. Raises
         ``ValueError`` for an outcome of a row that is not the lease's.
         """
-        if not self._holds(lease, now=None):
+        lane = self._lane_of(lease)
+        if lane is None:
             return False
         outcomes = tuple(outcomes)
         strange = {outcome.id for outcome in outcomes} - {row.id for row in lease.rows}
@@ -291,20 +301,31 @@ class Outbox:
                     "UPDATE outbox SET state = ?, error = ?, settled_at = ? WHERE id = ?",
                     (outcome.state, outcome.error, now, outcome.id),
                 )
-        self._free(lease.account, lease.conversation, due_at=now)
+        self._free(lease.account, lane, due_at=now)
         return True
 
     def release(self, lease: Lease, *, due_at: float) -> None:
         """Give a lease back untouched (nothing was begun)."""
-        if self._holds(lease, now=None):
-            self._free(lease.account, lease.conversation, due_at=due_at)
+        lane = self._lane_of(lease)
+        if lane is not None:
+            self._free(lease.account, lane, due_at=due_at)
 
     def _holds(self, lease: Lease, *, now: float | None) -> bool:
+        return self._lane_of(lease) is not None and (now is None or now < lease.until)
+
+    def _lane_of(self, lease: Lease) -> str | None:
+        """The conversation on which it is held: another one, if that is called otherwise by now."""
         row = self._db.execute(
             "SELECT owner, token FROM lanes WHERE account = ? AND conversation = ?",
             (lease.account, lease.conversation),
         ).fetchone()
-        return row == (lease.owner, lease.token) and (now is None or now < lease.until)
+        if row == (lease.owner, lease.token):
+            return lease.conversation
+        row = self._db.execute(
+            "SELECT conversation FROM lanes WHERE account = ? AND owner = ? AND token = ?",
+            (lease.account, lease.owner, lease.token),
+        ).fetchone()
+        return str(row[0]) if row else None
 
     def _free(self, account: str, conversation: str, *, due_at: float) -> None:
         """End a lane's lease: its head is due when it says, not before ``due_at``; a lane of nothing goes."""
@@ -425,6 +446,76 @@ class Outbox:
         if frees:
             self._free(row.account, row.conversation, due_at=now)
         return True
+
+    # --- a conversation that is called otherwise, or takes nothing any more
+
+    def move(self, account: str, old: str, new: str, *, now: float, since: int = 0) -> None:
+        """Deliveries to a conversation, and to what is in it, go to another one; what waits is due at once.
+
+        A lease goes along. Where both ends are leased at once, what is under way stays where it is. ``since``: the
+        first delivery that may be one of them.
+        """
+        for (conversation,) in self._db.execute(
+            f"SELECT DISTINCT conversation FROM outbox WHERE id >= ? AND account = ? AND {_WITHIN}",
+            (since, account, *_within(old)),
+        ).fetchall():
+            self._move_lane(account, conversation, new + conversation[len(old) :], now=now, since=since)
+
+    def _move_lane(self, account: str, old: str, new: str, *, now: float, since: int) -> None:
+        owners = {
+            conversation: owner
+            for conversation, owner in self._db.execute(
+                "SELECT conversation, owner FROM lanes WHERE account = ? AND conversation IN (?, ?)",
+                (account, old, new),
+            )
+        }
+        kept = "AND state != 'sending'" if owners.get(old) and new in owners else ""
+        self._db.execute(
+            f"UPDATE outbox SET conversation = ? WHERE id >= ? AND account = ? AND conversation = ? {kept}",
+            (new, since, account, old),
+        )
+        self._db.execute(
+            "UPDATE outbox SET due_at = min(due_at, ?) WHERE account = ? AND conversation = ?"
+            " AND state IN ('queued', 'sending')",
+            (now, account, new),
+        )
+        if old in owners and new not in owners:
+            self._db.execute(
+                "UPDATE lanes SET conversation = ? WHERE account = ? AND conversation = ?", (new, account, old)
+            )
+        elif old in owners and not owners[old]:
+            self._db.execute("DELETE FROM lanes WHERE account = ? AND conversation = ?", (account, old))
+        if not owners.get(new) and not (owners.get(old) and new not in owners):
+            self._free(account, new, due_at=now)
+        self._woken.add(account)
+
+    def give_up(self, account: str, conversation: str, *, reason: str, now: float) -> Sequence[Delivery]:
+        """What waits for a conversation, and for what is in it, is dead; returns it. What is under way stays."""
+        rows = self._db.execute(
+            f"SELECT {_COLUMNS} FROM outbox WHERE account = ? AND {_WITHIN} AND state IN ('queued', 'sending')"
+            " AND state = 'queued' ORDER BY id",
+            (account, *_within(conversation)),
+        ).fetchall()
+        dead = [Delivery(*row) for row in rows]
+        self._db.executemany(
+            "UPDATE outbox SET state = 'dead', error = ?, settled_at = ? WHERE id = ?",
+            [(reason, now, row.id) for row in dead],
+        )
+        for place in {row.conversation for row in dead}:
+            lane = self._db.execute(
+                "SELECT owner FROM lanes WHERE account = ? AND conversation = ?", (account, place)
+            ).fetchone()
+            if lane is not None and lane[0] is None:
+                self._free(account, place, due_at=now)
+        return dead
+
+    def opening(self, account: str, conversation: str) -> Delivery | None:
+        """The delivery that opens the topic for which messages wait there."""
+        row = self._db.execute(
+            f"SELECT {_COLUMNS} FROM outbox WHERE account = ? AND conversation = ? AND op = 'open' ORDER BY id LIMIT 1",
+            (account, conversation),
+        ).fetchone()
+        return Delivery(*row) if row else None
 
     # --- what has had its time
 

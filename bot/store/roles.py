@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
+from bot.store.topics import move_addresses
+
 
 class Roles:
     """Roles by person; the scope is ``*`` or a Telegram chat id."""
@@ -29,7 +31,7 @@ class Roles:
 
     def move(self, old_chat: str, new_chat: str) -> None:
         """What was granted for one chat holds for the one that took its place."""
-        self._db.execute("UPDATE OR IGNORE roles SET scope = ? WHERE scope = ?", (new_chat, old_chat))
+        move_addresses(self._db, "roles", "scope", old=old_chat, new=new_chat, unique=True)
         self._woken.add("roles")
 
 
@@ -54,5 +56,5 @@ class Names:
         self._db.execute("INSERT OR REPLACE INTO names (name, address) VALUES (?, ?)", (name, address))
 
     def move(self, old: str, new: str) -> None:
-        """Names of an address name the one that took its place."""
-        self._db.execute("UPDATE names SET address = ? WHERE address = ?", (new, old))
+        """Names of an address, and of what is in it, name what took its place."""
+        move_addresses(self._db, "names", "address", old=old, new=new)

@@ -6,6 +6,8 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bot.store.topics import move_addresses
+
 
 @dataclass(frozen=True, slots=True)
 class RouteRow:
@@ -18,6 +20,8 @@ class RouteRow:
     target: str
     enabled: bool
     options: str
+    paused: str = ""
+    """Why it rests although it is enabled."""
 
 
 class Routes:
@@ -67,8 +71,10 @@ class Routes:
 
     def all(self) -> Sequence[RouteRow]:
         """Every rule, in the order they were made."""
-        rows = self._db.execute("SELECT id, name, source, arrow, target, enabled, options FROM routes ORDER BY id")
-        return [RouteRow(id, n, s, a, t, bool(e), o) for id, n, s, a, t, e, o in rows]
+        rows = self._db.execute(
+            "SELECT id, name, source, arrow, target, enabled, options, paused FROM routes ORDER BY id"
+        )
+        return [RouteRow(id, n, s, a, t, bool(e), o, p) for id, n, s, a, t, e, o, p in rows]
 
     def get(self, id: int) -> RouteRow | None:
         """One rule by id."""
@@ -81,8 +87,11 @@ class Routes:
         return by_name or next((row for row in rows if str(row.id) == word), None)
 
     def enable(self, id: int, *, enabled: bool) -> None:
-        """Switch a rule on or off."""
-        self._db.execute("UPDATE routes SET enabled = ? WHERE id = ?", (int(enabled), id))
+        """Switch a rule on or off; one that rests works again when somebody switches it on."""
+        self._db.execute(
+            "UPDATE routes SET enabled = ?, paused = CASE WHEN ? THEN '' ELSE paused END WHERE id = ?",
+            (int(enabled), int(enabled), id),
+        )
         self._woken.add("routes")
 
     def remove(self, id: int) -> None:
@@ -90,11 +99,36 @@ class Routes:
         self._db.execute("DELETE FROM routes WHERE id = ?", (id,))
         self._woken.add("routes")
 
-    def move(self, old: str, new: str) -> int:
-        """Put another address in an address's place, in all rules; returns how many ends were changed."""
+    def pause(self, chat: str, reason: str) -> int:
+        """Let the rules that lead to a chat, or away from it, or to or from its topics, rest; returns how many."""
         changed = 0
         for end in ("source", "target"):
-            changed += self._db.execute(f"UPDATE routes SET {end} = ? WHERE {end} = ?", (new, old)).rowcount
+            changed += self._db.execute(
+                f"UPDATE routes SET paused = ? WHERE paused = '' AND ({end} = ? OR ({end} > ? AND {end} < ?)"
+                f" OR {end} = ?)",
+                (reason, chat, f"{chat}/", f"{chat}0", f"new-topic({chat})"),
+            ).rowcount
+        self._woken.add("routes")
+        return changed
+
+    def resume(self, chat: str) -> int:
+        """Let those that rest for its sake (``reason`` began with its address) work again; returns how many."""
+        changed = self._db.execute(
+            "UPDATE routes SET paused = '' WHERE substr(paused, 1, ?) = ?", (len(chat) + 1, f"{chat}:")
+        ).rowcount
+        self._woken.add("routes")
+        return changed
+
+    def move(self, old: str, new: str) -> int:
+        """Put another address in an address's place, in all rules, with all that is in it; returns how many ends were
+        changed. A rule that would lead from the new one to itself goes."""
+        changed = 0
+        for end in ("source", "target"):
+            changed += move_addresses(self._db, "routes", end, old=old, new=new)
+        changed += self._db.execute(
+            "UPDATE routes SET target = ? WHERE target = ?", (f"new-topic({new})", f"new-topic({old})")
+        ).rowcount
         if changed:
+            self._db.execute("DELETE FROM routes WHERE source = target")
             self._woken.add("routes")
         return changed

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 
 from bot.store.audit import Audit
+from bot.store.faces import Faces
+from bot.store.files import LentFiles
 from bot.store.imports import Imports
 from bot.store.inbox import Inbox
 from bot.store.marks import Cards, Marks
@@ -13,6 +15,7 @@ from bot.store.meta import Accounts, Counters, Meta, Notices
 from bot.store.outbox import Outbox
 from bot.store.roles import Names, Roles
 from bot.store.routes import Routes
+from bot.store.topics import Mutes, Topics
 from bot.store.words import RelayedWords
 
 
@@ -34,8 +37,12 @@ class Tx:
         self.messages = Messages(db)
         self.outbox = Outbox(db, self.counters, self.woken)
         self.routes = Routes(db, self.woken)
+        self.topics = Topics(db, self.woken)
+        self.mutes = Mutes(db, self.woken)
         self.roles = Roles(db, self.woken)
         self.names = Names(db)
+        self.faces = Faces(db)
+        self.files = LentFiles(db)
         self.marks = Marks(db, self.woken)
         self.cards = Cards(db)
         self.audit = Audit(db)

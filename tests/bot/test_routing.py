@@ -153,7 +153,6 @@ def test_several_options_stand_side_by_side() -> None:
         (f"pbx:* <-> {CHAT}", f"for replies write pbx:* ->> {CHAT}"),
         (f"{ROOM} -> {ROOM}", "is both source and target"),
         (f"{ROOM} -> Support:room-42", "is both source and target"),
-        (f"{ROOM} -> new-topic(telegram:-100200)", "new-topic(…) is not available yet"),
     ],
 )
 def test_a_line_that_is_no_route_is_refused_with_what_was_wrong(text: str, words: str) -> None:

@@ -64,7 +64,8 @@ def unlink(call: Call, tx: Tx) -> Answer:
 
 
 def _line(rule: Rule) -> str:
-    return f"{rule.id} {'' if rule.enabled else '(disabled) '}{format_route(rule)}"
+    state = "(disabled) " if not rule.enabled else f"(paused: {rule.paused}) " if rule.paused else ""
+    return f"{rule.id} {state}{format_route(rule)}"
 
 
 @registry.add("routes", role=Role.ADMIN, summary="All routing rules", example="/routes")
@@ -83,9 +84,10 @@ def routes(call: Call, tx: Tx) -> Answer:
     details=(
         "/route add SOURCE -> TARGET [key=value …] (-> one way, <-> both ways, ->> one way with replies coming back;"
         " SOURCE may be account:*; here is this chat)\n"
+        "TARGET new-topic(telegram:-100…) opens a forum topic for each new conversation, and links it both ways.\n"
         "/route show NAME · /route remove NAME · /route enable NAME · /route disable NAME\n"
         "/route test ADDRESS text explains where a message would go, and sends nothing.\n"
-        "Keys: name= match=/regex/ not=/regex/ from= kinds= template= hours= priority= stop=yes on_ambiguous="
+        "Keys: name= match=/regex/ not=/regex/ from= kinds= template= hours= priority= stop=yes late= on_ambiguous="
     ),
     roles_of_words=(("test", Role.OPERATOR),),
 )
@@ -132,7 +134,8 @@ def _add(call: Call, tx: Tx, text: str) -> Answer:
 def _named(call: Call, tx: Tx, text: str) -> dict[str, Address]:
     """The names among the words of a route line."""
     found = {}
-    for word in text.split():
+    for written in text.split():
+        word = written.removeprefix("new-topic(").removesuffix(")")
         if ":" not in word and tx.names.get(word.lower()):
             found[word] = call.relay.parse_target(tx, word)
     return found
