@@ -16,6 +16,7 @@ from bot import loops
 from bot.accounts import Account
 from bot.addresses import TELEGRAM, Address
 from bot.decisions import show
+from bot.marks import EMOJI, gives_way
 from bot.names import display_name
 from bot.routing import Incoming, Kind, Router
 from bot.shaping import DEFAULT_TEMPLATE, quoted
@@ -339,7 +340,8 @@ class Changes:
     def _react(self, tx: Tx, place: _Place, origin: Origin, person: Person, emoji: str, *, now: float) -> None:
         who = self._relay.named(tx, place.address, person, now=now)
         words = f"{who} reacted {emoji} to {quoted(origin.text)}"
-        if self._can(tx, place, origin, "react"):
+        mark = _mark(tx, place, origin)
+        if self._can(tx, place, origin, "react") and (mark is None or gives_way(mark)):
             self._put(tx, place, origin, "react", Message(text=emoji), part=1, words=Message(text=words), now=now)
         else:
             self._note(tx, place, origin, Message(text=words), now=now, marked=False)
@@ -358,8 +360,12 @@ class Changes:
         who = self._relay.named(tx, place.address, person, now=now)
         words = f"{who} took back {' '.join(removed)} from {quoted(origin.text)}"
         account = self._relay.account(place.address.account)
-        if account and not account.capabilities.reactions_stay and self._can(tx, place, origin, "react"):
-            shown = left[-1] if left else ""
+        mark = _mark(tx, place, origin)
+        hidden = mark is not None and not gives_way(mark)
+        stays = hidden or account is None or account.capabilities.reactions_stay
+        if not stays and self._can(tx, place, origin, "react"):
+            # Where a mark had to give way to the reaction, it comes back.
+            shown = left[-1] if left else EMOJI[mark] if mark else ""
             self._put(tx, place, origin, "react", Message(text=shown), part=1, words=Message(text=words), now=now)
         else:
             self._note(tx, place, origin, Message(text=words), now=now, marked=False)
@@ -490,6 +496,14 @@ def _reactions_after(before: tuple[str, ...], event: Reacted) -> tuple[str, ...]
             return tuple(emoji for emoji in before if emoji not in event.reactions)
         case "set":
             return event.reactions
+
+
+def _mark(tx: Tx, place: _Place, origin: Origin) -> str | None:
+    """The state that our reaction shows on the message there, if it does: a bot has one reaction on a message."""
+    if place.parts or place.address.account != TELEGRAM:
+        return None
+    mark = tx.marks.get(origin.id)
+    return None if mark is None or mark.line else mark.want
 
 
 def _json(message: Message) -> str:

@@ -71,6 +71,8 @@ class Retention:
             tx.inbox.prune(before=before, now=now, limit=AT_ONCE)
             + tx.outbox.prune(before=before, limit=AT_ONCE)
             + tx.messages.prune(before=before, limit=AT_ONCE)
+            + tx.faces.prune(before=before, limit=AT_ONCE)
+            + tx.files.prune(now=now, limit=AT_ONCE)
             + tx.messages.prune_nameless(before=now - NAMELESS_S, limit=AT_ONCE)
             + tx.relayed_words.prune(before=now - WORDS_S, limit=AT_ONCE)
         )
