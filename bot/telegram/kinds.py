@@ -99,6 +99,8 @@ def headed(message: model.Message, head: str) -> model.Message:
 
 # --- words -----------------------------------------------------------------------------------------------
 
+EXPANDABLE = "expandable"
+"""Value of a quotation that is shown cut until somebody opens it."""
 _KINDS = {
     MessageEntity.BOLD: SpanKind.BOLD,
     MessageEntity.ITALIC: SpanKind.ITALIC,
@@ -137,6 +139,8 @@ def spans_of(text: str, entities: Sequence[MessageEntity] | None) -> tuple[Span,
 def _value(entity: MessageEntity) -> str | None:
     if entity.type == MessageEntity.DATE_TIME and entity.unix_time is not None:
         return time_value(int(entity.unix_time.timestamp()), entity.date_time_format)
+    if entity.type == MessageEntity.EXPANDABLE_BLOCKQUOTE:
+        return EXPANDABLE
     return entity.url or entity.language
 
 
