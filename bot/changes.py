@@ -74,6 +74,11 @@ class _Place:
         return self.rows[0].why if self.rows else ""
 
     @property
+    def rule(self) -> str:
+        """The name of the rule that took it there; empty if it was somebody's hand, or is not known any more."""
+        return self.why.removeprefix(BY_ROUTE) if self.why.startswith(BY_ROUTE) else ""
+
+    @property
     def is_empty(self) -> bool:
         """Whether nothing of the message is there, or will be unless a person sends it again."""
         return bool(self.rows) and all(row.state in _NOT_THERE for row in self.rows)
@@ -175,8 +180,8 @@ class Changes:
         item = Incoming(address=here, kind=Kind.JOINS, text=text, sender=person, at=event.at)
         resolution = self._relay.router(tx).resolve(item)
         for target in resolution.targets:
-            if self._relay.account(target.address.account) is None:
-                continue
+            if target.opens or self._relay.account(target.address.account) is None:
+                continue  # nobody has said anything yet that a topic would be opened for
             for part in self._relay.parts_for(tx, target.address, Message(text=text), template=None, now=now):
                 loops.remember(tx, Message(), [part], now=now)
                 new = self._relay.delivery(
@@ -447,13 +452,22 @@ class Changes:
     def _places(
         self, tx: Tx, origin: Origin, *, at: Address, kind: Kind, by: Person | None, now: float
     ) -> list[_Place]:
-        """Where the message is beside here and the rules take the change to, now."""
-        item = Incoming(address=at, kind=kind, text=origin.text, sender=by, at=datetime.fromtimestamp(now, UTC))
+        """Where the message is beside here and the rules take the change to.
+
+        The rule that took the message takes what becomes of it, whatever the hour and the words are now.
+        """
+        item = Incoming(address=at, kind=kind, text=origin.text, sender=by, at=datetime.fromtimestamp(origin.at, UTC))
         router = self._relay.router(tx)
         targets = {target.address: target for target in router.resolve(item).targets}
+        home = Address(AccountName(origin.account), ConversationId(origin.conversation))
+        here = next((place for place in self._everywhere(tx, origin) if place.address == at), None)
         places = []
         for place in self._all_places(tx, origin, at=at):
+            way = place if at == home else here if place.address == home else None
+            rule = None if way is None else router.rule_named(way.rule)
             target = targets.get(place.address)
+            if rule is not None:
+                target = router.carries_on(rule, item, to=place.address)
             if target is not None:
                 places.append(_Place(place.address, place.rows, place.parts, target.template))
             elif place.parts == 0:
@@ -464,6 +478,9 @@ class Changes:
         return places
 
     def _all_places(self, tx: Tx, origin: Origin, *, at: Address) -> list[_Place]:
+        return [place for place in self._everywhere(tx, origin) if place.address != at]
+
+    def _everywhere(self, tx: Tx, origin: Origin) -> list[_Place]:
         made: dict[Address, dict[int, Delivery]] = {}
         for row in tx.outbox.of_message(origin.id):
             address = Address(AccountName(row.account), ConversationId(row.conversation))
@@ -479,7 +496,7 @@ class Changes:
                 parts[address] = max(parts.get(address, 0), copy.part)
         home = Address(AccountName(origin.account), ConversationId(origin.conversation))
         found = [_Place(address, tuple(rows.get(address, ())), parts[address]) for address in parts if address != home]
-        return [place for place in (*found, _Place(home, (), 0)) if place.address != at]
+        return [*found, _Place(home, (), 0)]
 
 
 def _plain(emoji: str) -> str:

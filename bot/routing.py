@@ -292,7 +292,7 @@ class Router:
 
     def rule_named(self, name: str) -> Rule | None:
         """A rule by its name."""
-        return next((rule for rule in self.rules if rule.name == name), None)
+        return next((rule for rule in self.rules if name and rule.name == name), None)
 
     def carries_on(self, rule: Rule, item: Incoming, *, to: Address) -> Target | None:
         """How a rule that took a message takes what became of it; None if it does not.
