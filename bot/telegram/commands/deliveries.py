@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from bot import decisions
+from bot.addresses import TELEGRAM
 from bot.feedback import card_buttons
 from bot.polling import trouble_key
 from bot.store import Tx
+from bot.store.messages import Origin
 from bot.store.outbox import Delivery
 from bot.telegram.access import Role
 from bot.telegram.commands.registry import Answer, Call, Reply, UsageError, registry
@@ -66,7 +68,8 @@ def held(call: Call, tx: Tx) -> Answer:
     rows = tx.outbox.list(states=("held",))
     if not rows:
         return Reply("Nothing is held.")
-    buttons = card_buttons(tx, rows[0].id, chat=call.here.conversation, now=call.now)
+    never_sent = not rows[0].starts
+    buttons = card_buttons(tx, rows[0].id, chat=call.here.conversation, now=call.now, never_sent=never_sent)
     text = decisions.listing(rows, empty="")
     return Reply(f"{text}\nThe buttons are for {rows[0].id}; /retry ID sends again, /discard ID drops.", buttons)
 
@@ -144,17 +147,44 @@ def _show(call: Call, tx: Tx, row: Delivery) -> None:
 )
 def trace(call: Call, tx: Tx) -> Answer:
     """Every delivery of the message replied to."""
-    answered = call.answered
-    if answered is None:
-        raise UsageError("reply to the message that you want to trace")
-    origin = tx.messages.find("telegram", message_id(answered.chat_id, answered.message_id))
-    if origin is None:
-        return Reply("I know nothing of that message: it came before me, or no rule took it.")
+    origin = answered_origin(call, tx, what="trace")
     lines = [f"Written at {origin.address} by {origin.sender_name or 'somebody'}, {_at(origin.at)}"]
     if origin.why:
         lines.append(origin.why)
-    for row in tx.outbox.of_message(origin.id):
+    if origin.gone_at is not None:
+        lines.append(f"taken back {_at(origin.gone_at)}")
+    for row in tx.outbox.about(origin.id):
         lines.append(f"delivery {decisions.line(row)}")
         lines += [f"  {text}" for text in _times(row)]
         lines += [f"  there as {copy.remote_id}" for copy in tx.messages.copies(origin.id) if copy.outbox == row.id]
     return Reply("\n".join(lines))
+
+
+@registry.add(
+    "why",
+    role=Role.OPERATOR,
+    summary="As a reply: which rule sent that message, or filtered it",
+    example="/why (as a reply to a message)",
+)
+def why(call: Call, tx: Tx) -> Answer:
+    """What the rules said when it came in, and what led to each of its deliveries."""
+    origin = answered_origin(call, tx, what="ask about")
+    lines = [f"Written at {origin.address} by {origin.sender_name or 'somebody'}"]
+    if origin.why:
+        lines.append(origin.why)
+    reasons = dict.fromkeys((row.address, row.why) for row in tx.outbox.about(origin.id) if row.why)
+    lines += [f"to {address}: {reason}" for address, reason in reasons]
+    if len(lines) == 1:
+        lines.append("No rule is about this place, and nobody sent it anywhere.")
+    return Reply("\n".join(lines))
+
+
+def answered_origin(call: Call, tx: Tx, *, what: str) -> Origin:
+    """The message that the command replies to, or of which that is a copy; raises ``UsageError``."""
+    answered = call.answered
+    if answered is None:
+        raise UsageError(f"reply to the message that you want to {what}")
+    origin = tx.messages.find(TELEGRAM, message_id(answered.chat_id, answered.message_id))
+    if origin is None:
+        raise UsageError("I know nothing of that message: it came before me, or was not for me to read")
+    return origin

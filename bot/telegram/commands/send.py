@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bot.changes import digest_of
 from bot.store import Tx
 from bot.store.outbox import PRIORITY_REPLY
 from bot.telegram.access import Role
@@ -28,15 +29,18 @@ def send(call: Call, tx: Tx) -> Answer:
         raise UsageError("an address is needed, and the text after it")
     target = call.relay.parse_target(tx, word, here=call.here)
     text = text.strip()
-    message = _written_message(call, text) if text or call.attachments else _answered_message(call)
+    message = written(call, text) if text or call.attachments else _answered_message(call)
     if target == call.here:
         raise UsageError("that is this very chat")
+    id = call.keep(tx)
+    # What is said of it later, in an edit or an answer, is said of these words and not of the command.
+    tx.messages.rewrite(id, text=message.text, digest=digest_of(message))
     call.relay.send(
         tx,
         target,
         message,
         now=call.now,
-        message_id=call.keep(tx),
+        message_id=id,
         marked=True,
         priority=PRIORITY_REPLY,
         why=f"/send by {call.person_name}",
@@ -44,7 +48,8 @@ def send(call: Call, tx: Tx) -> Answer:
     return None
 
 
-def _written_message(call: Call, text: str) -> Message:
+def written(call: Call, text: str) -> Message:
+    """The words at the end of the command, formatted as they are there."""
     return Message(text=clean(text), spans=_spans_at_end(call, text), attachments=call.attachments)
 
 

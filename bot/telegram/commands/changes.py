@@ -1,0 +1,95 @@
+"""Changing what was said: other words, taken back, a reaction; wherever the message went."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import regex  # type: ignore[import-untyped]
+
+from bot.addresses import TELEGRAM, Address
+from bot.store import Tx
+from bot.store.messages import Origin
+from bot.telegram.access import Role
+from bot.telegram.commands.deliveries import answered_origin
+from bot.telegram.commands.registry import Answer, Call, Reply, UsageError, registry
+from bot.telegram.commands.send import written
+from bridges.model import Person, PersonId
+
+_EMOJI = regex.compile(r"\X")
+
+
+@registry.add(
+    "undo",
+    role=Role.OPERATOR,
+    summary="As a reply: takes that message back wherever it can be",
+    example="/undo (as a reply to a message)",
+    details="Only who wrote it and admins may. The answer says where a message cannot be taken back.",
+)
+def undo(call: Call, tx: Tx) -> Answer:
+    """What did not leave yet is stopped; what did is deleted over there."""
+    origin = _own(call, tx, what="take back")
+    if origin.gone_at is not None:
+        return Reply("It was taken back already.")
+    under_way, cannot = call.relay.changes.take_back(tx, origin, now=call.now)
+    call.services.feedback.show(tx, origin.id, now=call.now)
+    return Reply(_told("Taken back", under_way, cannot) or "It went nowhere, so there is nothing to take back.")
+
+
+@registry.add(
+    "edit",
+    role=Role.OPERATOR,
+    arguments="text",
+    summary="As a reply: gives that message other words wherever it went",
+    example="/edit the meeting is at ten (as a reply to a message)",
+    details="Only who wrote it and admins may. Where a message cannot be changed, the new words are told.",
+)
+def edit(call: Call, tx: Tx) -> Answer:
+    """The new words go the way that the message went."""
+    message = written(call, call.arguments.strip())
+    if not message.text:
+        raise UsageError("the new text is needed")
+    origin = _own(call, tx, what="edit")
+    if origin.account != TELEGRAM:
+        return Reply(f"These are the words of {origin.sender_name or 'somebody'} at {origin.address}, not ours.")
+    if origin.gone_at is not None:
+        return Reply("It was taken back already.")
+    done = call.relay.changes.reword(tx, origin, message, now=call.now)
+    if done is None:
+        return Reply("These are its words already.")
+    return Reply(_told("Changed", *done) or "It went nowhere, so there is nothing to change.")
+
+
+@registry.add(
+    "react",
+    role=Role.OPERATOR,
+    arguments="EMOJI",
+    summary="As a reply: puts a reaction on that message, on the other side",
+    example="/react 👍 (as a reply to a message)",
+)
+def react(call: Call, tx: Tx) -> Answer:
+    """As if the person had reacted over there."""
+    emoji = call.word("one emoji")
+    if emoji.isalnum() or emoji.isascii() or len(_EMOJI.findall(emoji)) != 1:
+        raise UsageError(f"{emoji!r} is not one emoji")
+    origin = answered_origin(call, tx, what="react to")
+    if call.person is None:
+        return Reply("You write as an anonymous admin or a channel: react as yourself.")
+    person = Person(id=PersonId(str(call.person)), name=call.person_name, account=call.here.account)
+    under_way, cannot = call.relay.changes.put_reaction(tx, origin, person, emoji, at=call.here, now=call.now)
+    return Reply(_told(emoji, under_way, cannot) or "That message is nowhere else.")
+
+
+def _own(call: Call, tx: Tx, *, what: str) -> Origin:
+    """The message that the command replies to, if the person may change it; raises ``UsageError``."""
+    origin = answered_origin(call, tx, what=what)
+    is_author = origin.account == TELEGRAM and call.person is not None and origin.sender_id == str(call.person)
+    if not is_author and call.role < Role.ADMIN:
+        raise UsageError(
+            f"only {origin.sender_name or 'its author'}, who wrote it, or an admin may {what} that message"
+        )
+    return origin
+
+
+def _told(done: str, under_way: Sequence[Address], cannot: Sequence[str]) -> str:
+    lines = [f"{done} at {', '.join(map(str, under_way))}."] if under_way else []
+    return "\n".join([*lines, *(f"Not at {sentence}." for sentence in cannot)])
