@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import ClassVar, Literal
 from urllib.parse import quote
 
@@ -16,6 +15,7 @@ import httpx
 from pydantic import ValidationError
 
 from bridges.api import HARMLESS, AccountSettings, BaseUrl, Capabilities, Flow, Hook, HookSecret, Outgoing, Token
+from bridges.decoding import arrived_at, unsupported
 from bridges.echo import wire
 from bridges.errors import Garbled, Inexpressible, Refused
 from bridges.model import (
@@ -31,13 +31,13 @@ from bridges.model import (
     Reacted,
     Receipt,
     Received,
-    Unsupported,
 )
 from bridges.responses import clean, parse_json, parsed, quoted, raise_for_status
-from bridges.signing import Bearer, check_hmac, fingerprint
+from bridges.signing import Bearer, check_hmac
 
 _CONVERSATION = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_EPOCH = datetime.fromtimestamp(0, UTC)
+ORIGIN = "patchbay"
+"""By this every Patchbay knows what a Patchbay wrote: it is relayed no further."""
 
 
 class EchoSettings(AccountSettings):
@@ -52,7 +52,7 @@ class EchoSettings(AccountSettings):
 
 
 class EchoBridge:
-    """Sends, edits, deletes and confirms; receives messages, edits, deletions and reactions."""
+    """Sends, edits, deletes, reacts and confirms; receives messages, edits, deletions and reactions."""
 
     name: ClassVar[str] = "echo"
     title: ClassVar[str] = "Echo"
@@ -62,6 +62,7 @@ class EchoBridge:
         replies=True,
         edits=True,
         deletes=True,
+        reactions=True,
         idempotent=True,
         receipt_ids=True,
         webhook_proof="signature",
@@ -89,7 +90,12 @@ class EchoBridge:
         """See :meth:`bridges.api.Bridge.deliver`. ``out.key`` goes along: Echo keeps one message for a key."""
         self.check(out.conversation)
         text = _text_of(out.message)
-        body: dict[str, object] = {"key": out.key, "conversation": out.conversation, "text": text}
+        body: dict[str, object] = {
+            "key": out.key,
+            "conversation": out.conversation,
+            "text": text,
+            "origin": ORIGIN,
+        }
         if out.message.reply_to is not None:
             body["reply_to"] = out.message.reply_to
         response = yield httpx.Request("POST", self._messages, json=body)
@@ -116,6 +122,14 @@ class EchoBridge:
         response = yield httpx.Request("DELETE", self._message(id))
         if response.status_code not in (404, 410):
             self._judge(response, what="Echo delete")
+
+    def react(self, conversation: ConversationId, id: MessageId, emoji: str) -> Flow[None]:
+        """See :meth:`bridges.api.Reacts.react`. Echo keeps one reaction of ours on a message: the latest."""
+        mark = clean(emoji)
+        if len(mark) > wire.EMOJI_MOST:
+            raise Inexpressible(f"Echo takes one emoji as a reaction, at most {wire.EMOJI_MOST} characters")
+        response = yield httpx.Request("PUT", f"{self._message(id)}/reaction", json={"emoji": mark})
+        self._judge(response, what="Echo reaction")
 
     def probe(self) -> Flow[str]:
         """See :meth:`bridges.api.Bridge.probe`."""
@@ -157,10 +171,7 @@ class EchoBridge:
         body = parse_json(hook.body)
         kind = body.get("type") if isinstance(body, dict) else None
         if not isinstance(kind, str) or kind not in wire.KNOWN:
-            name = quoted(kind)[:64] or "unknown"
-            at = hook.received_at or _EPOCH
-            key = fingerprint("unsupported", hook.body.hex())
-            return (Unsupported(key=key, at=at if at.tzinfo else at.replace(tzinfo=UTC), name=name),)
+            return (unsupported(body, name=quoted(kind)[:64] or "unknown", at=arrived_at(hook)),)
         try:
             return (_event_of(wire.HOOK_EVENT.validate_python(body)),)
         except ValidationError as error:
@@ -187,7 +198,14 @@ def _event_of(
     id = MessageId(event.message.id)
     match event:
         case wire.MessageEvent(message=said):
-            return Received(key=event.id, at=event.at, conversation=place, id=id, message=_message_of(said))
+            return Received(
+                key=event.id,
+                at=event.at,
+                conversation=place,
+                id=id,
+                message=_message_of(said),
+                ours=said.origin == ORIGIN,
+            )
         case wire.EditedEvent(message=said):
             return Edited(key=event.id, at=event.at, conversation=place, id=id, message=_message_of(said))
         case wire.DeletedEvent():
@@ -205,8 +223,10 @@ def _event_of(
 
 def _message_of(said: wire.Said) -> Message:
     reply_to = None if said.reply_to is None else MessageId(said.reply_to)
-    return Message(text=clean(said.text), sender=_person_of(said.sender), reply_to=reply_to)
+    sender = _person_of(said.sender, is_program=bool(said.origin))
+    return Message(text=clean(said.text), sender=sender, reply_to=reply_to)
 
 
-def _person_of(someone: wire.Someone) -> Person:
-    return Person(id=PersonId(someone.id), name=clean(someone.name) or someone.id)
+def _person_of(someone: wire.Someone, *, is_program: bool = False) -> Person:
+    kind: Literal["bot", "member"] = "bot" if is_program else "member"
+    return Person(id=PersonId(someone.id), name=clean(someone.name) or someone.id, kind=kind)

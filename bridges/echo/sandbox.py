@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import itertools
@@ -20,7 +21,7 @@ from starlette.routing import Route
 
 from bridges.sandboxes import CALLS_MOST, Call, Clock, Feed, Listener, Malformed, Outlet, json_object, only, utc_now
 
-TEXT_MOST = 4000
+TEXT_MOST, ORIGIN_MOST, EMOJI_MOST = 4000, 64, 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Accepted:
     text: str
     reply_to: str | None
     at: datetime
+    origin: str = ""
 
 
 class _Refusal(Exception):
@@ -52,6 +54,7 @@ class EchoSandbox:
         signing_secret: str = "sandbox-echo-signing",
         conversations: Iterable[str] = ("lobby",),
         hook_url: str | None = None,
+        echoes: bool = False,
         client: httpx.AsyncClient | None = None,
         clock: Clock = utc_now,
     ) -> None:
@@ -59,6 +62,10 @@ class EchoSandbox:
         self.signing_secret = signing_secret
         self.conversations = list(conversations)
         self.hook_url = hook_url
+        self.echoes = echoes
+        """Whether what programs send is posted as a webhook too."""
+        self.reactions: dict[str, str] = {}
+        """The reactions that were put on messages through the API, by message."""
         self.accepted: list[Accepted] = []
         """Messages in the order in which they were accepted, as they were then."""
         self.calls: deque[Call] = deque(maxlen=CALLS_MOST)
@@ -75,6 +82,7 @@ class EchoSandbox:
                 Route("/messages", self._call(self._find), methods=["GET"]),
                 Route("/messages/{id}", self._call(self._edit), methods=["PATCH"]),
                 Route("/messages/{id}", self._call(self._delete), methods=["DELETE"]),
+                Route("/messages/{id}/reaction", self._call(self._put_reaction), methods=["PUT"]),
                 Route("/me", self._call(self._me), methods=["GET"]),
             ]
         )
@@ -90,14 +98,20 @@ class EchoSandbox:
         rooms: dict[str, list[dict[str, object]]] = {name: [] for name in self.conversations}
         for message in self._messages.values():
             rooms[message.conversation].append(_shown(message))
-        return {"provider": "echo", "accepted": len(self.accepted), "conversations": rooms}
+        return {
+            "provider": "echo",
+            "accepted": len(self.accepted),
+            "conversations": rooms,
+            "reactions": dict(self.reactions),
+        }
 
     def snapshot(self) -> dict[str, Any]:
         """Everything it keeps, ready for JSON; :meth:`restore` takes it back."""
         shown = {id: {**asdict(message), "at": message.at.isoformat()} for id, message in self._messages.items()}
         log = [{**asdict(message), "at": message.at.isoformat()} for message in self.accepted]
         self._numbers = itertools.count(next_number := next(self._numbers))
-        return {"accepted": log, "messages": shown, "keys": self._keys, "said": self._said, "next": next_number}
+        kept = {"accepted": log, "messages": shown, "keys": self._keys, "said": self._said}
+        return {**kept, "reactions": self.reactions, "next": next_number}
 
     def restore(self, snapshot: dict[str, Any]) -> None:
         """Go on from a snapshot: ids are not given out twice, a key is still known."""
@@ -109,12 +123,16 @@ class EchoSandbox:
         self._messages = {id: message(kept) for id, kept in snapshot["messages"].items()}
         self._keys = dict(snapshot["keys"])
         self._said = dict(snapshot["said"])
+        self.reactions = dict(snapshot.get("reactions", {}))
         self._numbers = itertools.count(snapshot["next"])
 
-    async def say(self, conversation: str, person: str, text: str, *, reply_to: str | None = None) -> str:
-        """Somebody writes: posts the signed event and returns the message's id. Raises as :meth:`emit` does."""
+    async def say(
+        self, conversation: str, person: str, text: str, *, reply_to: str | None = None, origin: str | None = None
+    ) -> str:
+        """Somebody writes, or a program that calls itself ``origin``: posts the signed event and returns the message's
+        id. Raises as :meth:`emit` does."""
         id = f"m{next(self._numbers)}"
-        self._said[id] = {"id": id, "text": text, "from": _someone(person), "reply_to": reply_to}
+        self._said[id] = {"id": id, "text": text, "from": _someone(person), "reply_to": reply_to, "origin": origin}
         await self.emit("message", conversation, message=self._said[id])
         return id
 
@@ -177,7 +195,7 @@ class EchoSandbox:
         """See :class:`bridges.sandboxes.Sandbox`: a person writes into the first conversation."""
         self.hook_url = hook_url
         id = f"m{next(self._numbers)}"
-        self._said[id] = {"id": id, "text": text, "from": _someone("Ann"), "reply_to": None}
+        self._said[id] = {"id": id, "text": text, "from": _someone("Ann"), "reply_to": None, "origin": None}
         return await self.emit("message", self.conversations[0], message=self._said[id])
 
     async def close(self) -> None:
@@ -204,12 +222,15 @@ class EchoSandbox:
 
     async def _send(self, request: Request) -> Response:
         body = await json_object(request)
-        only(body, required={"key": str, "conversation": str, "text": str}, optional={"reply_to": str})
+        optional = {"reply_to": str, "origin": str}
+        only(body, required={"key": str, "conversation": str, "text": str}, optional=optional)
         if not body["key"]:
             raise Malformed("key must not be empty")
         if known := self._keys.get(body["key"]):
             return JSONResponse({"id": known}, status_code=200)
         _check_text(body["text"])
+        if not 1 <= len(body.get("origin", "program")) <= ORIGIN_MOST:
+            raise Malformed(f"origin must have 1 to {ORIGIN_MOST} characters")
         if body["conversation"] not in self.conversations:
             raise _Refusal("no such conversation", status=404)
         reply_to = body.get("reply_to")
@@ -223,11 +244,17 @@ class EchoSandbox:
             text=body["text"],
             reply_to=reply_to,
             at=self._clock(),
+            origin=body.get("origin", ""),
         )
         self.accepted.append(message)
         self._messages[message.id] = message
         self._keys[message.key] = message.id
         self._feed.tell("message", conversation=message.conversation, **_shown(message))
+        if self.echoes and self.hook_url is not None:
+            about = {"id": message.id, "text": message.text, "from": _someone("Program"), "reply_to": reply_to}
+            with contextlib.suppress(httpx.TransportError):
+                said = {**about, "origin": message.origin or "program"}
+                await self.emit("message", message.conversation, message=said)
         return JSONResponse({"id": message.id}, status_code=201)
 
     async def _find(self, request: Request) -> Response:
@@ -251,6 +278,21 @@ class EchoSandbox:
         del self._messages[message.id]
         self._feed.tell("deleted", id=message.id)
         return Response(status_code=204)
+
+    async def _put_reaction(self, request: Request) -> Response:
+        id = request.path_params["id"]
+        if id not in self._messages and id not in self._said:
+            raise _Refusal("no such message", status=404)
+        body = await json_object(request)
+        only(body, required={"emoji": str}, optional={})
+        if len(body["emoji"]) > EMOJI_MOST:
+            raise Malformed(f"emoji must have at most {EMOJI_MOST} characters")
+        if body["emoji"]:
+            self.reactions[id] = body["emoji"]
+        else:
+            self.reactions.pop(id, None)
+        self._feed.tell("reaction", id=id, emoji=body["emoji"])
+        return JSONResponse({})
 
     async def _me(self, request: Request) -> Response:
         return JSONResponse({"name": "sandbox"})

@@ -13,6 +13,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 TEXT_MOST = 4000
 SIGNATURE = "x-echo-signature"
 """Header with the HMAC-SHA256 of the raw body in hex."""
+ORIGIN_MOST = 64
+EMOJI_MOST = 16
 
 Id: TypeAlias = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
 
@@ -66,6 +68,8 @@ class Said(_Wire):
     text: str
     sender: Someone = Field(alias="from")
     reply_to: Id | None = None
+    origin: str | None = None
+    """The program that sent it, as it called itself; None: a person wrote it."""
 
 
 class Pointer(_Wire):

@@ -25,11 +25,11 @@ def test_the_matrix_has_a_column_for_every_provider() -> None:
 
 def test_another_capability_gives_another_matrix() -> None:
     class Wider(EchoBridge):
-        capabilities = replace(EchoBridge.capabilities, reactions=True, attachments="url", attachment_bytes=1000)
+        capabilities = replace(EchoBridge.capabilities, reactions_stay=True, attachments="url", attachment_bytes=1000)
 
     before, after = (render([cast(BridgeClass, c)]).splitlines() for c in (EchoBridge, Wider))
     changed = [line for line, old in zip(after, before, strict=True) if line != old]
-    assert changed == ["| attachments | as links, 1,000 bytes |", "| reactions | yes |"]
+    assert changed == ["| attachments | as links, 1,000 bytes |", "| reactions | put on only |"]
 
 
 def test_a_document_without_the_marks_is_refused() -> None:

@@ -100,6 +100,29 @@ async def test_a_deletion_may_be_repeated_and_what_is_gone_cannot_be_edited(side
         await side.run(side.bridge.edit(LOBBY, receipt.ids[0], Message(text="back")))
 
 
+async def test_a_reaction_of_ours_replaces_the_one_before_and_can_be_taken_back(side: Side) -> None:
+    said = await side.sandbox.say("lobby", "Ann", "look")
+    for emoji in ("👍", "🎉", "🎉"):
+        await side.run(side.bridge.react(LOBBY, MessageId(said), emoji))
+    assert side.sandbox.reactions == {said: "🎉"}
+    await side.run(side.bridge.react(LOBBY, MessageId(said), ""))
+    assert side.sandbox.reactions == {}
+
+
+async def test_what_a_patchbay_sends_comes_back_as_ours_and_what_another_program_sends_is_a_bots(side: Side) -> None:
+    side.sandbox.echoes = True
+    receipt = await side.run(side.bridge.deliver(out("there and back")))
+    await side.sandbox.say("lobby", "Weather", "rain", origin="weather")
+    ours, theirs = side.events
+    assert isinstance(ours, Received) and (ours.ours, ours.id, ours.message.text) == (
+        True,
+        receipt.ids[0],
+        "there and back",
+    )
+    assert isinstance(theirs, Received) and not theirs.ours
+    assert theirs.message.sender is not None and theirs.message.sender.kind == "bot"
+
+
 def test_an_id_cannot_leave_its_place_in_the_path() -> None:
     bridge = bridge_for(EchoSandbox(), base_url="https://echo.example")
     request = next(bridge.delete(LOBBY, MessageId("../me?x#y")))
@@ -146,7 +169,9 @@ def test_a_known_event_of_another_shape_is_garbled_and_names_the_fields(body: by
         ("POST", "/messages", {"key": "", "conversation": "lobby", "text": "x"}, 400),
         ("POST", "/messages", {"key": "k", "conversation": "lobby", "text": "x" * 4001}, 400),
         ("POST", "/messages", {"key": "k", "conversation": "attic", "text": "x"}, 404),
+        ("POST", "/messages", {"key": "k", "conversation": "lobby", "text": "x", "origin": ""}, 400),
         ("PATCH", "/messages/m1", {"text": "x"}, 404),
+        ("PUT", "/messages/m1/reaction", {"emoji": "👍"}, 404),
         ("DELETE", "/messages/m1", None, 404),
         ("GET", "/messages", None, 400),
     ],
