@@ -32,7 +32,7 @@ from telegram.warnings import PTBUserWarning
 from bot import decisions
 from bot.addresses import TELEGRAM, Address, AddressError, telegram_address
 from bot.faultpoints import point
-from bot.feedback import ARRIVED, CARD, SEND_AGAIN, Feedback
+from bot.feedback import ARRIVED, CARD, INCIDENT, SEND_AGAIN, SHOW, Feedback
 from bot.http import HttpClient
 from bot.intake import Intake
 from bot.operations import chat_lines
@@ -41,7 +41,7 @@ from bot.routing import RouteError
 from bot.settings import TelegramSettings
 from bot.store import Store, StoreError, Tx
 from bot.store.inbox import Arrived
-from bot.store.outbox import PRIORITY_REPLY
+from bot.store.outbox import PRIORITY_REPLY, Delivery
 from bot.telegram.access import Role, person_of, role_of
 from bot.telegram.albums import album_edited, keep_pictures
 from bot.telegram.commands import registry
@@ -465,18 +465,11 @@ class TelegramSide:
             logger.warning("a kind of update is not carried", extra={"action": "intake", "kind": kind})
 
     def _follow(self, tx: Tx, item: Arrived, *, old: int, new: int) -> None:
-        """A group that was upgraded keeps its rules, names and roles; what is queued finds it by Telegram's answer."""
+        """A group was upgraded: everything follows it. Both chats tell of it, and not always both come."""
         if not tx.inbox.is_pending(item.id):
             return
         tx.inbox.done(item, ["unsupported"])
-        before, after = telegram_address(old), telegram_address(new)
-        tx.names.move(str(before), str(after))
-        tx.faces.move(str(before), str(after))
-        tx.roles.move(str(old), str(new))
-        if tx.routes.move(str(before), str(after)):
-            self._relay.tell_owners(
-                tx, f"The group {before} became a supergroup. Its routes follow it to {after}.", now=self._clock()
-            )
+        self._relay.places.upgraded(tx, telegram_address(old), telegram_address(new), now=self._clock())
 
     def _member(self, tx: Tx, turn: Turn, told: Membership) -> None:
         if not _is_open(tx, turn):
@@ -495,6 +488,7 @@ class TelegramSide:
         if tx.inbox.seen(TELEGRAM, event.key, now=now):
             _done(tx, turn, "duplicates")
             return
+        self._relay.places.heard(tx, here(talk.message), at=event.at.timestamp(), now=now)
         self._keep_answered(tx, talk)
         outcome = self._passed_over(tx, talk) or self._talk_outcome(tx, event, talk.message, now=now)
         keep_pictures(tx, event, talk.pictures)
@@ -724,7 +718,7 @@ class TelegramSide:
         role = role_of(tx, query.from_user.id, chat=chat, owners=self._settings.owners)
         kind, _, rest = (query.data or "").partition(":")
         choice, _, nonce = rest.partition(":")
-        subject = tx.cards.subject(nonce, kind=kind) if kind == CARD else None
+        subject = tx.cards.subject(nonce, kind=kind) if kind in (CARD, INCIDENT) else None
         person, place = query.from_user.id, f"telegram:{chat}"
         if subject is None:
             return "I do not know this button any more.", None
@@ -732,18 +726,42 @@ class TelegramSide:
             _audit(tx, person, place=place, command=f"button {choice}", outcome="refused", now=now)
             return f"This needs the role operator; yours is {role.word}.", None
         row = tx.outbox.get(subject)
+        if kind == INCIDENT and row is not None:
+            text, card = self._pressed_incident(tx, row, choice, nonce, chat=chat, now=now)
+            _audit(tx, person, place=place, command=f"button {choice}", outcome=row.account, now=now)
+            return text, card and f"{card} ({query.from_user.full_name})"
         if row is None or row.state != "held" or not tx.cards.use(nonce, now=now):
             return "This was decided already.", f"Delivery {subject} was decided already."
         if choice == SEND_AGAIN:
             text = decisions.retry(tx, row, now=now)
         elif choice == ARRIVED:
             text = decisions.arrived(tx, row, now=now)
+            if row.owed:
+                self._relay.changes.owed(tx, row, now=now)
         else:
             text = decisions.discard(tx, row, now=now)
         if row.message is not None and row.marked:
             self._feedback.show(tx, row.message, now=now)
         _audit(tx, person, place=place, command=f"button {choice}", outcome=f"delivery {row.id}", now=now)
         return text, f"{text} ({query.from_user.full_name})"
+
+    def _pressed_incident(
+        self, tx: Tx, row: Delivery, choice: str, nonce: str, *, chat: int, now: float
+    ) -> tuple[str, str | None]:
+        """See what was given up at an account, as often as one likes, or send all of it again, once."""
+        dead = tx.outbox.list(states=("dead",), account=row.account)
+        if choice == SHOW:
+            listed = decisions.listing(dead[-30:], empty=f"Nothing of {row.account} is given up any more.")
+            self._relay.tell(tx, telegram_address(chat), listed, now=now)
+            return f"{len(dead)} are given up.", None
+        if not tx.cards.use(nonce, now=now):
+            return "This was decided already.", "This was decided already."
+        number = decisions.retry_all(tx, now=now, account=row.account, states=("dead",))
+        for each in dead:
+            if each.message is not None and each.marked:
+                self._feedback.show(tx, each.message, now=now)
+        text = f"{number} deliveries to {row.account} are sent again."
+        return text, text
 
 
 def _is_open(tx: Tx, turn: Turn) -> bool:
