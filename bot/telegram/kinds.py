@@ -291,7 +291,8 @@ def _one_line(text: str) -> str:
 
 def _newer(message: Message) -> model.Message | None:
     """A message of a kind that nobody here knows: the words in it, or a note that it is there."""
-    raw = {name: value for name, value in message.to_dict().items() if value and name not in ENVELOPE}
+    told = message.to_dict()
+    raw = {name: told[name] for name in told.keys() - ENVELOPE if told[name] is not None and told[name] is not False}
     if raw.keys() & SERVICE:
         return None
     if "rich_message" in raw:

@@ -27,6 +27,8 @@ _INLINE = {
     "url": SpanKind.LINK,
     "date_time": SpanKind.TIME,
 }
+_WORDS = ("paragraph", "footer", "thinking", "details", "collage", "slideshow", "anchor")
+"""Blocks that are nothing but what they hold."""
 _MEDIA = {"photo": "image", "video": "video", "animation": "video", "audio": "audio", "voice_note": "voice"}
 
 Node = Any
@@ -143,8 +145,6 @@ class _Writer:
                     self.inline(node.get("text"), depth=depth)
             case "divider":
                 self._add("———")
-            case "anchor":
-                pass
             case "mathematical_expression":
                 with self._marked(SpanKind.PRE):
                     self._add(node.get("expression"))
@@ -164,7 +164,7 @@ class _Writer:
             case type:
                 before = self._at, len(self._attachments)
                 self._all(node, depth=depth)
-                if before == (self._at, len(self._attachments)):
+                if type not in _WORDS and before == (self._at, len(self._attachments)):
                     self._add(f"[{type}]")
 
     def _all(self, node: Mapping[str, Any], *, depth: int) -> None:

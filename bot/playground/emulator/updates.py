@@ -99,7 +99,7 @@ class Updates:
         self, clock: Callable[[], float], *, first_id: int, delay: Callable[[int, int], float] = retry_delay
     ) -> None:
         self._clock = clock
-        self.next_id = first_id
+        self.next_id = self._first_id = first_id
         self._waiting: deque[Update] = deque()
         self._wake = asyncio.Event()
         self._poll = 0
@@ -158,9 +158,9 @@ class Updates:
         return list(self._waiting)
 
     def put_back(self, updates: Sequence[Update], next_id: int, allowed: Sequence[str]) -> None:
-        """Go on with what was written down; ids never go back."""
+        """Go on with what was written down; ids never go back, and where none was given out yet, none is left out."""
         self._waiting = deque(updates)
-        self.next_id = max(self.next_id, next_id)
+        self.next_id = next_id if self.next_id == self._first_id else max(self.next_id, next_id)
         self.allow(allowed)
         if self._waiting:
             self._drained.clear()
