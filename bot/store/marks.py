@@ -34,6 +34,13 @@ class Marks:
         )
         self._woken.add("marks")
 
+    def get(self, message: int) -> Mark | None:
+        """The mark of a message, if it has one."""
+        row = self._db.execute(
+            "SELECT message, want, shown, line, attempts FROM marks WHERE message = ?", (message,)
+        ).fetchone()
+        return Mark(*row) if row else None
+
     def due(self, *, now: float, limit: int) -> Sequence[Mark]:
         """Those whose shown state is not the wanted one."""
         rows = self._db.execute(

@@ -7,8 +7,8 @@ import itertools
 import pytest
 
 from bot.decisions import mark_for
+from bot.marks import EMOJI, LINES
 from bot.store.outbox import STATES
-from bot.telegram.marker import EMOJI, LINES
 
 
 @pytest.mark.parametrize(
