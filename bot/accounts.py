@@ -6,6 +6,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeVar
 
+from bot.downloads import Downloads, plain
+from bot.files import FETCH_S, Folder
 from bot.http import HttpClient
 from bot.limits import AccountPace, Pace
 from bot.store import Store, StoreError
@@ -21,12 +23,13 @@ from bridges.api import (
     File,
     Flow,
     Hook,
+    KeepsFiles,
     Outgoing,
     Reacts,
     Remembers,
 )
 from bridges.driver import DEADLINE_S, drive
-from bridges.errors import BridgeError, Inexpressible, Refused
+from bridges.errors import BridgeError, Inexpressible
 from bridges.model import AccountName, Attachment, ConversationId, Event, Message, MessageId, Receipt
 
 logger = logging.getLogger(__name__)
@@ -34,8 +37,6 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 SLOTS = 256
 """Conversations of one account that are sent to at the same time."""
-FILE_MOST = 20_000_000
-"""Bytes of the largest file that is fetched to be sent on: what Telegram lets a bot download."""
 
 
 class ChatMoved(BridgeError):
@@ -117,7 +118,9 @@ class Account(Protocol):
 class ProviderAccount:
     """A bridge with its own connections and pacing."""
 
-    def __init__(self, name: str, bridge: Bridge, *, deadline_s: float = DEADLINE_S) -> None:
+    def __init__(
+        self, name: str, bridge: Bridge, *, folder: Folder | None = None, deadline_s: float = DEADLINE_S
+    ) -> None:
         self.name = AccountName(name)
         self.bridge = bridge
         self.provider = bridge.name
@@ -125,7 +128,8 @@ class ProviderAccount:
         self.can_confirm = isinstance(bridge, Confirms)
         self._pace = AccountPace(bridge.capabilities.requests_per_minute)
         self._http = HttpClient(connections=SLOTS)
-        self._files = HttpClient(connections=8, body_most=FILE_MOST)
+        own = bridge.file_origins if isinstance(bridge, KeepsFiles) else ()
+        self._files = Downloads(own=own, folder=folder)
         self._deadline_s = deadline_s
         # Asked once: looking a protocol up takes longer than what it is asked for.
         self._answers = bridge if isinstance(bridge, Answers) else None
@@ -189,13 +193,10 @@ class ProviderAccount:
 
     async def fetch(self, attachment: Attachment) -> File:
         """See :meth:`Account.fetch`."""
-        if not isinstance(self.bridge, Fetches):
-            raise Refused(f"files that come from {self.bridge.title} cannot be sent on")
-        flow = self.bridge.fetch(attachment)
+        flow = self.bridge.fetch(attachment) if isinstance(self.bridge, Fetches) else plain(attachment)
+        auth = self.bridge.auth if isinstance(self.bridge, Fetches) else None
         keeper = None if self._store is None else self
-        return await drive(
-            flow, send=self._files.send, auth=self.bridge.auth, deadline_s=self._deadline_s, keeper=keeper
-        )
+        return await drive(flow, send=self._files.send, auth=auth, deadline_s=FETCH_S, keeper=keeper)
 
     async def probe(self) -> str:
         """See :meth:`Account.probe`."""

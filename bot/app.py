@@ -10,6 +10,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -20,13 +21,15 @@ from bot.addresses import TELEGRAM
 from bot.delivery import DeliveryEngine, Meters
 from bot.faultpoints import point
 from bot.feedback import Feedback
+from bot.files import Files, Folder
 from bot.intake import Intake
+from bot.lending import Lender
 from bot.metrics import Metrics
 from bot.polling import pollings
 from bot.relay import Policy, Relay
 from bot.retention import Retention
 from bot.settings import Settings, hook_url
-from bot.store import StoreError, Tx
+from bot.store import StoreError, StoreUnavailable, Tx
 from bot.store.sqlite import SqliteStore
 from bot.subscriptions import Renewals
 from bot.telegram.application import TelegramSide, make_bot
@@ -49,10 +52,11 @@ class CannotListen(Exception):
     """The web port is not to be had."""
 
 
-def provider_accounts(settings: Settings) -> dict[str, ProviderAccount]:
-    """An account for each that is configured."""
+def provider_accounts(settings: Settings, *, folder: Folder | None = None) -> dict[str, ProviderAccount]:
+    """An account for each that is configured; files that come in there are kept in ``folder``."""
     return {
-        name: ProviderAccount(name, PROVIDERS[account.provider](account)) for name, account in settings.accounts.items()
+        name: ProviderAccount(name, PROVIDERS[account.provider](account), folder=folder)
+        for name, account in settings.accounts.items()
     }
 
 
@@ -111,8 +115,9 @@ class App:
         """Start everything. Raises ``StoreError`` or ``CannotListen``; whatever was started is stopped then."""
         self.store = await SqliteStore.open(self.settings.store.path, exclusive=True, busy_s=BUSY_S)
         try:
+            self.folder = self._prepared()
             self._socket = self._listen()
-        except CannotListen:
+        except (CannotListen, StoreError):
             await self.store.close()
             raise
         point("start.opened")
@@ -149,6 +154,17 @@ class App:
         assert self._socket is not None
         return int(self._socket.getsockname()[1])
 
+    def _prepared(self) -> Folder:
+        """The folder for files on their way, beside the database."""
+        folder = Folder(Path(f"{self.settings.store.path}.files"), most=self.settings.delivery.file_bytes)
+        try:
+            folder.prepare()
+        except OSError as error:
+            raise StoreUnavailable(
+                f"store.path: files on their way are kept in {folder.path}, which cannot be used ({error.strerror})"
+            ) from error
+        return folder
+
     def _listen(self) -> socket.socket:
         web = self.settings.web
         family = socket.AF_INET6 if ":" in web.host else socket.AF_INET
@@ -166,18 +182,31 @@ class App:
 
     def _build(self) -> None:
         settings, clock, store = self.settings, self._clock, self.store
-        self.providers = provider_accounts(settings)
+        self.providers = provider_accounts(settings, folder=self.folder)
         self.telegram = TelegramSide(
             settings=settings.telegram, store=store, default_timezone=settings.telegram.default_timezone, clock=clock
         )
-        self.accounts: dict[str, Account] = {TELEGRAM: TelegramAccount(self.telegram.bot), **self.providers}
-        self.relay = Relay(accounts=self.accounts, policy=policy_of(settings))
+        self.accounts: dict[str, Account] = {
+            TELEGRAM: TelegramAccount(self.telegram.bot, folder=self.folder),
+            **self.providers,
+        }
+        self.files = Files(self.accounts, most=settings.delivery.file_bytes)
+        lender = Lender(
+            store=store,
+            files=self.files,
+            public_url=settings.web.public_url,
+            keep_s=float(settings.web.files_keep),
+        )
+        self.relay = Relay(accounts=self.accounts, policy=policy_of(settings), lender=lender)
         feedback = Feedback(self.relay)
         self.metrics = Metrics(store=store, accounts=self.accounts)
         self.engine = DeliveryEngine(
             store=store,
             accounts=self.accounts,
             observer=feedback,
+            files=self.files,
+            lender=lender,
+            places=self.relay.places,
             meters=Meters(self.metrics.request, self.metrics.delivered),
             clock=clock,
             zone=settings.telegram.default_timezone,
@@ -198,6 +227,7 @@ class App:
             accounts=self.providers,
             hook_secrets=hook_secrets(settings),
             metrics=self.metrics,
+            lender=lender,
             readiness=self.readiness,
             metrics_token=None if token is None else token.get_secret_value(),
             clock=clock,
@@ -302,6 +332,7 @@ class App:
         await self.engine.stop(grace_s=STOP_GRACE_S)
         await self.marker.stop()
         await self.retention.stop()
+        await self.files.stop()
         point("stop.drained")
         for account in self.accounts.values():
             await account.close()

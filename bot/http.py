@@ -10,13 +10,17 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 import aiohttp
 import httpx
+
+from bot.files import Folder
+from bridges.api import File
+from bridges.files import ASIDE
 
 BODY_MOST = 1 << 20
 KEEP_ALIVE_S = 4.0
@@ -27,11 +31,23 @@ TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=30.0)
 
 
 class HttpClient:
-    """One pool of connections. Never follows redirects, keeps no cookies, reads at most ``BODY_MOST`` bytes."""
+    """One pool of connections. Never follows redirects, keeps no cookies, reads at most ``body_most`` bytes.
 
-    def __init__(self, *, connections: int = 256, body_most: int = BODY_MOST) -> None:
+    With a ``folder``, what comes in answer to a request for a file lies there (``bridges.files.FETCHING``).
+    """
+
+    def __init__(
+        self,
+        *,
+        connections: int = 256,
+        body_most: int = BODY_MOST,
+        folder: Folder | None = None,
+        connector: Callable[[], aiohttp.BaseConnector] | None = None,
+    ) -> None:
         self._connections = connections
         self._body_most = body_most
+        self._folder = folder
+        self._connector = connector
         self._session: aiohttp.ClientSession | None = None
         self._dated: tuple[str, float] | None = None
 
@@ -50,7 +66,7 @@ class HttpClient:
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=KEEP_ALIVE_S),
+                connector=self._connector() if self._connector else self._usual_connector(),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 timeout=TIMEOUT,
@@ -58,8 +74,12 @@ class HttpClient:
             )
         return self._session
 
+    def _usual_connector(self) -> aiohttp.BaseConnector:
+        return aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=KEEP_ALIVE_S)
+
     async def send(self, request: httpx.Request) -> httpx.Response:
-        """Send a request; the answer's body is read. Raises ``httpx.TransportError``."""
+        """Send a request; the answer's body is read. Raises ``httpx.TransportError``, and for files ``NotFetched`` or
+        ``OSError``."""
         headers = request.headers
         headers["accept-encoding"] = "identity"
         body = _body_of(request)
@@ -75,7 +95,11 @@ class HttpClient:
                 allow_redirects=False,
                 timeout=_timeout(request),
             ) as answer:
-                body = await self._read(answer)
+                body, extensions = b"", dict[str, object]()
+                if self._folder is not None and ASIDE in request.extensions and answer.status < 300:
+                    extensions[ASIDE] = await self._put_aside(answer, self._folder)
+                else:
+                    body = await self._read(answer)
                 if (date := answer.headers.get("date")) is not None:
                     self._dated = date, time.time()
                 return httpx.Response(
@@ -83,9 +107,28 @@ class HttpClient:
                     headers=[(k, v) for k, v in answer.raw_headers if k.lower() != b"content-encoding"],
                     content=body,
                     request=request,
+                    extensions=extensions,
                 )
 
+    async def _put_aside(self, answer: aiohttp.ClientResponse, folder: Folder) -> File:
+        with folder.begin() as incoming:
+            incoming.expect(answer.content_length or 0)
+            async for chunk in self._pieces(answer, most=folder.most):
+                incoming.write(chunk)
+            return incoming.finish()
+
     async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
+        chunks: list[bytes] = []
+        size = 0
+        async for chunk in self._pieces(answer, most=self._body_most):
+            size += len(chunk)
+            if size > self._body_most:
+                raise httpx.DecodingError(f"the answer is larger than {self._body_most} bytes")
+            chunks.append(chunk)
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    async def _pieces(self, answer: aiohttp.ClientResponse, *, most: int) -> AsyncIterator[bytes]:
+        """The body as it was before it was compressed; of what is over ``most`` bytes only the beginning."""
         encoding = answer.headers.get("content-encoding", "identity").lower()
         if encoding == "identity":
             inflate = None
@@ -93,19 +136,17 @@ class HttpClient:
             inflate = zlib.decompressobj(zlib.MAX_WBITS | 32)
         else:
             raise httpx.DecodingError(f"the answer is encoded as {encoding!r}, which was not asked for")
-        chunks: list[bytes] = []
         size = 0
         async for chunk in answer.content.iter_chunked(65536):
             if inflate is not None:
                 try:
-                    chunk = inflate.decompress(chunk, self._body_most + 1 - size)
+                    chunk = inflate.decompress(chunk, most + 1 - size)
                 except zlib.error as error:
                     raise httpx.DecodingError("the answer's compression is broken") from error
             size += len(chunk)
-            if size > self._body_most:
-                raise httpx.DecodingError(f"the answer is larger than {self._body_most} bytes")
-            chunks.append(chunk)
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            yield chunk
+            if size > most:
+                return
 
     async def close(self) -> None:
         """Close every connection."""

@@ -1,4 +1,4 @@
-"""The HTTP side: providers' webhooks, Telegram's webhook, health, metrics.
+"""The HTTP side: providers' webhooks, Telegram's webhook, files that are lent out, health, metrics.
 
 Order at each hook: size, secret in constant time, proof, JSON, answer, commit, and only then 2xx.
 """
@@ -14,17 +14,20 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from bot.accounts import ProviderAccount
 from bot.faultpoints import point
+from bot.files import LocalFile, OnDisk
 from bot.intake import Intake, hook_of
+from bot.lending import Gone, Lender
 from bot.metrics import Metrics
 from bot.store import StoreError
 from bot.store.inbox import Arrived
 from bridges.api import Answer, is_loopback
-from bridges.errors import Garbled, Untrusted
+from bridges.errors import BridgeError, Garbled, Untrusted
+from bridges.model import Attachment
 from bridges.responses import parse_json
 from bridges.signing import same
 
@@ -35,6 +38,18 @@ DRAIN_MOST = 8 * BODY_MOST
 BODY_S = 20.0
 HEADERS_MOST = 64
 RETRY_AFTER = {"Retry-After": "5"}
+FILE_RETRY_AFTER = {"Retry-After": "30"}
+NAME_MOST = 120
+SHOWN = frozenset(
+    {
+        *("image/jpeg", "image/png", "image/gif", "image/webp", "image/avif"),
+        *("audio/mpeg", "audio/mp4", "audio/ogg", "audio/aac", "audio/wav", "audio/x-wav", "audio/webm", "audio/flac"),
+        *("video/mp4", "video/webm", "video/ogg", "video/quicktime", "video/3gpp"),
+    }
+)
+"""What a browser may show by itself: it runs nothing."""
+OFFERED = frozenset({"application/pdf", "application/zip", "application/json", "text/plain", "text/csv"})
+"""What keeps its type and is only offered to be saved."""
 NOWHERE = "a secret that no account has, compared so that an unknown account takes as long as a wrong secret"
 
 # What a reverse proxy adds: whoever asks through one is not on this machine, though the proxy may be.
@@ -88,6 +103,7 @@ class Web:
         accounts: Mapping[str, ProviderAccount],
         hook_secrets: Mapping[str, str],
         metrics: Metrics,
+        lender: Lender,
         readiness: Readiness,
         metrics_token: str | None,
         clock: Callable[[], float] = time.time,
@@ -96,6 +112,7 @@ class Web:
         self._accounts = accounts
         self._secrets = hook_secrets
         self._metrics = metrics
+        self._lender = lender
         self._readiness = readiness
         self._metrics_token = metrics_token
         self._clock = clock
@@ -105,6 +122,7 @@ class Web:
                 Route("/hooks/{account}/{secret}", self._hook, methods=["POST"]),
                 Route("/hooks/{account}/{secret}/{rest:path}", self._hook, methods=["POST"]),
                 Route("/telegram/{random}", self._update, methods=["POST"]),
+                Route("/files/{token}", self._file, methods=["GET"]),
                 Route("/healthz", self._healthz, methods=["GET"]),
                 Route("/readyz", self._readyz, methods=["GET"]),
                 Route("/metrics", self._metrics_page, methods=["GET"]),
@@ -185,6 +203,23 @@ class Web:
             return PlainTextResponse("try again soon", 503, headers=RETRY_AFTER)
         return JSONResponse({})
 
+    # --- files
+
+    async def _file(self, request: Request) -> Response:
+        """A file that is lent out; parts of it where they are asked for. ``HEAD`` too."""
+        try:
+            found = await self._lender.look_up(request.path_params["token"], now=self._clock())
+            if found is None:
+                return not_found()
+            id, attachment = found
+            file = await self._lender.file(id, attachment)
+        except Gone as error:
+            return PlainTextResponse(str(error), 410)
+        except (StoreError, BridgeError) as error:
+            logger.warning("a lent file is not at hand", extra={"action": "files", "error": str(error)})
+            return PlainTextResponse("try again soon", 503, headers=FILE_RETRY_AFTER)
+        return Lent(file, attachment)
+
     # --- health
 
     async def _healthz(self, request: Request) -> Response:
@@ -203,6 +238,36 @@ class Web:
             return not_found()
         page = await self._metrics.page(now=self._clock())
         return Response(page, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+class Lent(FileResponse):
+    """A lent file on its way to whoever has the link, who may be anybody: it must not act as a page of ours."""
+
+    def __init__(self, file: OnDisk | LocalFile, attachment: Attachment) -> None:
+        media_type = attachment.media_type.partition(";")[0].strip().lower()
+        shown = media_type in SHOWN
+        super().__init__(
+            file.path,
+            media_type=media_type if shown or media_type in OFFERED else "application/octet-stream",
+            filename=_file_name(attachment),
+            content_disposition_type="inline" if shown else "attachment",
+            headers={
+                "X-Content-Type-Options": "nosniff",
+                "Referrer-Policy": "no-referrer",
+                "Cache-Control": "private, max-age=3600",
+                "Content-Security-Policy": "default-src 'none'; sandbox",
+            },
+        )
+        self.file = file  # on disk for as long as it is held
+
+
+def _file_name(attachment: Attachment) -> str:
+    """What it is saved as: no path, nothing invisible, not too long."""
+    name = " ".join("".join(c for c in attachment.name if c.isprintable() and c not in '/\\"').split()).strip(". ")
+    stem, dot, end = name.rpartition(".")
+    if len(name) > NAME_MOST:
+        name = f"{stem[: NAME_MOST - len(end) - 1]}.{end}" if dot and len(end) <= 8 else name[:NAME_MOST]
+    return name or attachment.kind
 
 
 def _response(answer: Answer) -> Response:

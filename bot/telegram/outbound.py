@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
 
+import httpx
 import regex  # type: ignore[import-untyped]
 import telegram
 from telegram import (
@@ -23,8 +27,10 @@ from telegram.error import BadRequest, TelegramError
 
 from bot.accounts import ChatMoved
 from bot.addresses import TELEGRAM, AddressError, split_telegram
+from bot.files import Folder, LocalFile, NotFetched
+from bot.http import HttpClient
 from bot.limits import Pace, TelegramPace
-from bot.shaping import attachment_note, utf16_length, utf16_offsets
+from bot.shaping import attachment_note
 from bot.telegram.errors import (
     bridge_error,
     is_about_entities,
@@ -34,6 +40,7 @@ from bot.telegram.errors import (
     is_about_voice,
     is_about_words,
 )
+from bot.telegram.kinds import EXPANDABLE
 from bot.telegram.media import (
     ALBUM_MOST,
     ALBUMS,
@@ -48,9 +55,10 @@ from bot.telegram.media import (
     send_files,
     without_voice,
 )
+from bot.text import utf16_length, utf16_offsets
 from bridges.api import Capabilities, File, Outgoing
 from bridges.errors import BridgeError, Garbled, Inexpressible, Refused, Unavailable
-from bridges.files import Bytes
+from bridges.files import FETCHING, file_of
 from bridges.model import Attachment, Contact, ConversationId, Location, Message, MessageId, Receipt, Span, SpanKind
 
 CAPABILITIES = Capabilities(
@@ -85,6 +93,7 @@ _KINDS = {
     SpanKind.PRE: MessageEntity.PRE,
     SpanKind.QUOTE: MessageEntity.BLOCKQUOTE,
     SpanKind.LINK: MessageEntity.TEXT_LINK,
+    SpanKind.TIME: MessageEntity.DATE_TIME,
 }
 NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 
@@ -110,21 +119,34 @@ def entities_of(text: str, spans: Sequence[Span]) -> list[MessageEntity] | None:
         kind = _KINDS.get(span.kind)
         if kind is None:
             continue
+        value = span.value or ""
         start, end = offsets[span.start], offsets[span.start + span.length]
-        entities.append(
-            MessageEntity(
-                kind,
-                start,
-                end - start,
-                url=span.value if span.kind is SpanKind.LINK else None,
-                language=span.value if span.kind is SpanKind.PRE else None,
-            )
-        )
+        entity = MessageEntity(kind, start, end - start)
+        match span.kind:
+            case SpanKind.LINK:
+                entity = MessageEntity(kind, start, end - start, url=value)
+            case SpanKind.PRE:
+                entity = MessageEntity(kind, start, end - start, language=value or None)
+            case SpanKind.QUOTE if value == EXPANDABLE:
+                entity = MessageEntity(MessageEntity.EXPANDABLE_BLOCKQUOTE, start, end - start)
+            case SpanKind.TIME:
+                unix, _, form = value.partition(" ")
+                if not unix.isdecimal() or len(unix) > 10:
+                    continue  # no point in time, or one after the year 2286
+                at = datetime.fromtimestamp(int(unix), UTC)
+                entity = MessageEntity(kind, start, end - start, unix_time=at, date_time_format=form or None)
+        entities.append(entity)
     return entities
 
 
-REACTIONS = frozenset(each.value for each in ReactionEmoji)
+_HUES = re.compile("[\ufe0f\U0001f3fb-\U0001f3ff]")
+_REACTIONS = {_HUES.sub("", each.value): each.value for each in ReactionEmoji}
 """What a reaction can be: https://core.telegram.org/bots/api#reactiontypeemoji, 2026-11."""
+
+
+def reaction_of(emoji: str) -> str | None:
+    """The emoji as Telegram has it among its reactions, whatever colour of skin it has elsewhere; None: not there."""
+    return _REACTIONS.get(_HUES.sub("", emoji))
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,11 +218,14 @@ def simplified(form: Form, error: TelegramError) -> Form | None:
 
 
 TITLE_MOST = 128
+_JOINER = "\u200d"
+"""Joins the people of a family, and other emoji, to one."""
 
 
 def topic_title(title: str) -> str:
     """One line that Telegram takes for a topic's name; cut between what a reader sees as characters."""
-    name = " ".join("".join(char if char.isprintable() else " " for char in title).split())
+    shown = (char if char.isprintable() or char == _JOINER else " " for char in title)
+    name = " ".join("".join(shown).split())
     size, kept = 0, list[str]()
     for cluster in regex.findall(r"\X", name[: 4 * TITLE_MOST]):
         size += utf16_length(cluster)
@@ -240,8 +265,9 @@ class TelegramAccount:
     slots = 64
     can_confirm = False
 
-    def __init__(self, bot: Bot) -> None:
+    def __init__(self, bot: Bot, *, folder: Folder | None = None) -> None:
         self._bot = bot
+        self._http = HttpClient(connections=8, folder=folder)
         self.pace: Pace = TelegramPace()
 
     def check(self, conversation: ConversationId) -> None:
@@ -358,24 +384,43 @@ class TelegramAccount:
     async def react(self, conversation: ConversationId, id: MessageId, emoji: str) -> None:
         """See :meth:`bot.accounts.Account.react`: a bot has one reaction on a message."""
         chat_id, number = split_message_id(id)
-        if emoji and emoji not in REACTIONS:
+        known = reaction_of(emoji)
+        if emoji and known is None:
             raise Inexpressible(f"Telegram has no reaction {emoji}")
         with _told(done=("message is not modified",), within=(conversation, chat_id)):
-            await self._bot.set_message_reaction(chat_id, number, [ReactionTypeEmoji(emoji)] if emoji else [])
+            await self._bot.set_message_reaction(chat_id, number, [ReactionTypeEmoji(known)] if known else [])
 
     async def confirm(self, out: Outgoing) -> Receipt | None:
         """Telegram cannot be asked what became of a send."""
         raise Refused("Telegram cannot be asked what became of a send")
 
     async def fetch(self, attachment: Attachment) -> File:
-        """See :meth:`bot.accounts.Account.fetch`: ``getFile``, then the download."""
+        """See :meth:`bot.accounts.Account.fetch`: ``getFile``, then the download, whose address holds the token."""
         try:
-            file = await self._bot.get_file(attachment.ref)
-            return Bytes(bytes(await file.download_as_bytearray()))
+            where = (await self._bot.get_file(attachment.ref)).file_path or ""
+            if where.startswith("/"):
+                return LocalFile.at(Path(where))  # a Bot API server of our own, on this machine
+            response = await self._http.send(httpx.Request("GET", where, extensions=dict(FETCHING)))
+        except BadRequest as error:
+            if "too big" in error.message.lower():
+                raise NotFetched(
+                    "Telegram gives no files of this size", reason="it is too large to be fetched"
+                ) from error
+            if "temporarily unavailable" not in error.message.lower():
+                raise NotFetched("Telegram has no such file any more", reason="it is no longer to be had") from error
+            raise Unavailable("Telegram does not have the file, or not just now") from error
         except TelegramError as error:
             raise bridge_error(error) from error
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except httpx.HTTPError as error:
+            # Its words may hold the address.
+            raise Unavailable(f"the file did not come from Telegram ({type(error).__name__})") from None
+        except (AttributeError, KeyError, TypeError, ValueError, httpx.InvalidURL) as error:
             raise Unavailable("Telegram's answer to getFile is not of the known shape") from error
+        if response.status_code in (400, 404, 410):
+            raise NotFetched("Telegram has no such file any more", reason="it is no longer to be had")
+        if not response.is_success:
+            raise Unavailable(f"the file did not come from Telegram (HTTP {response.status_code})")
+        return file_of(response)
 
     async def probe(self) -> str:
         """``getMe``."""
@@ -389,3 +434,4 @@ class TelegramAccount:
         """Close the bot's connections."""
         for request in self._bot._request:
             await request.shutdown()
+        await self._http.close()

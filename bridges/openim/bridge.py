@@ -260,7 +260,14 @@ class OpenIMBridge:
         conversation, seq, user = (wire.object_of(body).get(name) for name in ("conversationID", "seq", "userID"))
         if not isinstance(seq, int) or not (user := wire.text_of(user)):
             return None
-        id = yield from self._calls.numbered(wire.text_of(conversation), seq=seq, user=user)
+        conversation = wire.text_of(conversation)
+        id = yield from self._calls.numbered(conversation, seq=seq, user=user)
+        place = Place.of(event.conversation.id)
+        if not id and place.is_group:
+            # An admin need not be a member to take back; whoever is one has the conversation.
+            member = yield from self._calls.member_of(place.id)
+            if member and member != user:
+                id = yield from self._calls.numbered(conversation, seq=seq, user=member)
         return MessageId(clean(id)) if id else None
 
     def answer(self, hook: Hook) -> Answer:

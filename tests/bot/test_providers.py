@@ -12,6 +12,7 @@ import pytest
 from bot.accounts import ProviderAccount
 from bot.delivery import DeliveryEngine
 from bot.feedback import Feedback
+from bot.files import NotFetched
 from bot.intake import Intake
 from bot.relay import Policy, Relay
 from bot.routing import Arrow, RouteOptions, options_to_json
@@ -19,7 +20,7 @@ from bot.store import Tx
 from bot.store.inbox import Arrived
 from bot.store.outbox import Delivery, NewDelivery
 from bot.store.sqlite import SqliteStore
-from bridges.errors import BridgeError, Refused, Unavailable
+from bridges.errors import BridgeError, Garbled, Refused, Unauthorized, Unavailable
 from bridges.files import Bytes
 from bridges.model import AccountName, Attachment, Message, MessageId, Receipt
 from tests.bot.fakes import Clock, FakeBridge, fake_account, opened
@@ -59,11 +60,13 @@ class Side:
 
         return await self.settled(await self.store.write(unit))
 
-    async def settled(self, id: int) -> Delivery:
+    async def settled(self, id: int, *, starts: int = 0) -> Delivery:
         async def found() -> Delivery | None:
             row = await self.store.read(lambda tx: tx.outbox.get(id))
             assert row is not None
-            return row if row.state not in ("queued", "sending") or row.error else None
+            if row.state == "sending" or row.starts < starts:
+                return None
+            return row if row.state != "queued" or row.error else None
 
         row: Delivery = await until(found)
         return row
@@ -139,15 +142,63 @@ async def test_a_file_goes_along_with_its_bytes(side: Side, monkeypatch: pytest.
     assert side.bridge.sent[0].message.attachments == (picture(),)
 
 
-@pytest.mark.parametrize("answer", [Refused("gone"), b"more than ten bytes"], ids=["gone", "too large"])
-async def test_a_file_that_is_not_to_be_had_is_named_in_the_text_and_the_words_go(
-    side: Side, answer: bytes | BridgeError, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (Refused("HTTP 404 at http://10.0.0.1/x"), "it is not to be had"),
+        (NotFetched("leads to 10.0.0.1", reason="not fetched, its address is private"), "its address is private"),
+        (b"more than ten bytes", "files here have at most 10 B"),
+        (b"", "it is empty"),
+    ],
+    ids=["gone", "private", "too large", "empty"],
+)
+async def test_a_file_that_is_not_to_be_had_is_named_in_the_text_with_the_reason_and_the_words_go(
+    side: Side, answer: bytes | BridgeError, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files(side, answer, monkeypatch)
     await side.sends(Message(text="look", attachments=(picture(),)))
     (out,) = side.bridge.sent
     assert (out.files, out.message.attachments) == ((), ())
-    assert out.message.text == "look\n[image: cat.png, 4 B]"
+    assert out.message.text.startswith("look\n[image: cat.png, 4 B: ") and out.message.text.endswith(f"{why}]")
+    assert "10.0.0.1" not in out.message.text
+
+
+async def test_what_is_to_be_said_of_a_file_follows_where_the_words_fill_the_message(
+    side: Side, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files(side, Refused("gone"), monkeypatch)
+    await side.sends(Message(text="x" * 1000, attachments=(picture(),)))
+    await until(lambda: len(side.bridge.sent) == 2)
+    words, note = side.bridge.sent
+    assert words.message.text == "x" * 1000
+    assert note.message.text == "[image: cat.png, 4 B: it is not to be had]"
+
+
+async def test_a_message_waits_five_times_for_its_file_and_then_goes_without(
+    side: Side, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files(side, Unavailable("Telegram is away", retry_after=900), monkeypatch)
+    row = await side.sends(Message(text="look", attachments=(picture(),)))
+    for starts in range(2, 6):
+        assert (row.state, side.bridge.sent) == ("queued", [])
+        side.clock.at += 150
+        await side.store.write(lambda tx: tx.woken.add("club"))
+        row = await side.settled(row.id, starts=starts)
+    (out,) = side.bridge.sent
+    assert out.message.text == "look\n[image: cat.png, 4 B: it could not be fetched]"
+    assert row.state == "sent"
+
+
+@pytest.mark.parametrize(
+    "error", [Unauthorized("no such token"), Garbled("not JSON"), Unavailable("x", maybe_sent=True)]
+)
+async def test_what_goes_wrong_with_a_file_at_its_source_is_not_taken_for_trouble_at_the_target(
+    side: Side, error: BridgeError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files(side, error, monkeypatch)
+    row = await side.sends(Message(text="look", attachments=(picture(),)))
+    assert row.state == "queued"
+    assert not (await side.store.read(lambda tx: tx.accounts.get("club"))).paused
 
 
 async def test_a_file_that_cannot_be_fetched_just_now_waits_with_its_message(
@@ -155,7 +206,7 @@ async def test_a_file_that_cannot_be_fetched_just_now_waits_with_its_message(
 ) -> None:
     files(side, Unavailable("Telegram is away"), monkeypatch)
     row = await side.sends(Message(text="look", attachments=(picture(),)))
-    assert (row.state, row.error) == ("queued", "Telegram is away")
+    assert (row.state, row.error) == ("queued", "the file cannot be fetched just now: Telegram is away")
     assert side.bridge.sent == []
 
 
