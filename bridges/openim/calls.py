@@ -134,12 +134,23 @@ class Calls:
         """
         wanted = {"conversationID": conversation, "begin": seq, "end": seq, "num": 1}
         body = {"userID": user, "seqRanges": [wanted], "order": 0}
-        pulled = yield from self.ask(wire.PULL_BY_SEQ, body, wire.Pulled, what="OpenIM message by its number")
+        try:
+            pulled = yield from self.ask(wire.PULL_BY_SEQ, body, wire.Pulled, what="OpenIM message by its number")
+        except Refused:
+            return ""  # this user has not got it
         for kept in (pulled.msgs or {}).values():
             for message in (kept and kept.Msgs) or ():
                 if message.seq == seq:
                     return wire.revoked_id(message) or message.clientMsgID
         return ""
+
+    def member_of(self, group: str) -> Flow[str]:
+        """Somebody who is in the group; empty: nobody is."""
+        body = {"groupID": group, "pagination": {"pageNumber": 1, "showNumber": 1}}
+        members = (
+            yield from self.ask(wire.GROUP_MEMBERS, body, wire.Members, what="OpenIM members of a group")
+        ).members
+        return members[0].userID if members else ""
 
     def upload(self, data: File, *, name: str, media_type: str) -> Flow[str]:
         """Put a file into the server's storage; returns the address by which clients find it.

@@ -20,6 +20,7 @@ from bridges.errors import Garbled
 from bridges.files import Bytes
 from bridges.model import (
     Contact,
+    ConversationId,
     Deleted,
     Event,
     Location,
@@ -327,6 +328,48 @@ def test_puppets_and_the_account_that_come_and_go_are_no_news() -> None:
     assert isinstance(decoded(gone, send_as="puppet"), Unsupported)
     event = decoded({**gone, "kickedUserIDs": ["tg_1001", "bob"]}, send_as="puppet")
     assert isinstance(event, MembersChanged) and [person.id for person in event.left] == ["bob"]
+
+
+async def test_who_leaves_a_group_or_is_put_out_is_told(serve: Serve, client: httpx.AsyncClient) -> None:
+    world = Running(serve, client, OpenIMSandbox())
+    group = GROUP.removeprefix("group/")
+    await world.sandbox.leave("alice", group)
+    await world.sandbox.kick("bob", group, reason="quiet please")
+    told = [event for event in world.events if isinstance(event, MembersChanged)]
+    assert [(event.conversation.id, [each.id for each in event.left], event.joined) for event in told] == [
+        (GROUP, ["alice"], ()),
+        (GROUP, ["bob"], ()),
+    ]
+    with pytest.raises(LookupError, match="alice is not in"):
+        await world.sandbox.leave("alice", group)
+
+
+@pytest.mark.parametrize("line", LINES)
+@pytest.mark.parametrize(("settings", "place"), [({}, GROUP), ({"send_as": "puppet"}, "user/tg_420017")])
+async def test_the_server_knows_which_message_was_taken_back(
+    line: wire.Line, settings: dict[str, str], place: str, serve: Serve, client: httpx.AsyncClient
+) -> None:
+    world = Running(serve, client, OpenIMSandbox(line=line), **settings)
+    await world.deliver(to="user/alice", sender=ANN)  # so that the puppet is there
+    await world.sandbox.say("alice", place, "one")
+    id = await world.sandbox.say("alice", place, "two")
+    await world.sandbox.take_back("alice", id)
+    hook = next(hook for hook in world.hooks if hook.path.endswith(wire.AFTER_REVOKE))
+    (event,) = world.bridge.decode(hook)
+    assert isinstance(event, Deleted) and event.id != id
+    assert await world.run(world.bridge.resolve(event, hook)) == id
+
+
+async def test_a_copy_of_ours_that_an_admin_takes_back_has_the_id_of_its_receipt(
+    serve: Serve, client: httpx.AsyncClient
+) -> None:
+    world = Running(serve, client, OpenIMSandbox())
+    receipt = await world.deliver("words of ours")
+    await world.run(world.bridge.delete(ConversationId(GROUP), receipt.ids[0]))
+    hook = next(hook for hook in world.hooks if hook.path.endswith(wire.AFTER_REVOKE))
+    (event,) = world.bridge.decode(hook)
+    assert isinstance(event, Deleted)
+    assert await world.run(world.bridge.resolve(event, hook)) == receipt.ids[0]
 
 
 def test_the_same_person_may_leave_twice() -> None:
