@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.accounts import Account, ProviderAccount
-from bot.shaping import defuse, defuse_text
+from bot.names import defuse, defuse_text
 from bridges.api import Operates, Operation
 from bridges.model import Message
 

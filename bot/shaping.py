@@ -20,13 +20,6 @@ from bot.text import TextUnit, closing, cut, fitted, measure, split, surely_fits
 from bridges.api import Capabilities
 from bridges.model import Attachment, Contact, Location, Message, Person, Poll, Span, SpanKind
 
-from bot.names import defuse_text as defuse_text
-from bot.text import (
-    codepoint_offsets as codepoint_offsets,
-    utf16_length as utf16_length,
-    utf16_offsets as utf16_offsets,
-)
-
 DEFAULT_TEMPLATE = "{sender}: {text}"
 LONGEST_TEMPLATE = 512
 LONGEST_QUOTE = 80
@@ -262,10 +255,10 @@ def size_text(size: int) -> str:
 
 def place_words(place: Location) -> str:
     """A place for people, with a map that anybody can open."""
-    at = f"{place.latitude:.5f}, {place.longitude:.5f}"
+    latitude, longitude = f"{place.latitude:z.5f}", f"{place.longitude:z.5f}"
     name = one_line(place.name, most=_LONGEST_PLACE)
-    url = f"https://www.openstreetmap.org/?mlat={place.latitude:.5f}&mlon={place.longitude:.5f}"
-    return f"📍 {name}, {at} {url}" if name else f"📍 {at} {url}"
+    at = f"{latitude}, {longitude} https://www.openstreetmap.org/?mlat={latitude}&mlon={longitude}"
+    return f"📍 {name}, {at}" if name else f"📍 {at}"
 
 
 def contact_words(contact: Contact) -> str:
@@ -360,6 +353,8 @@ def goes_along(attachment: Attachment, capabilities: Capabilities) -> str | None
         return "files cannot be sent there"
     if kinds and attachment.kind not in kinds:
         return f"only {' and '.join(kinds)} can be sent there"
+    if capabilities.keeps and attachment.account == capabilities.keeps:
+        return None
     if most and attachment.size is not None and attachment.size > most:
         return f"files there have at most {size_text(most)}"
     return None

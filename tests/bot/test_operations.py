@@ -29,11 +29,11 @@ from bot.cli.common import Problem
 from bot.feedback import Feedback
 from bot.operations import OperationError, ask, chat_lines, find_account, one_line, plain_lines
 from bot.relay import Policy, Relay
-from bot.shaping import utf16_length
 from bot.store.sqlite import SqliteStore
 from bot.telegram.access import Role
 from bot.telegram.commands import accounts as chat
 from bot.telegram.commands.registry import Call, Reply, Services, UsageError, registry
+from bot.text import utf16_length
 from bridges.api import (
     AccountSettings,
     BaseUrl,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import timeit
-from typing import Literal
+from dataclasses import replace
+from typing import Any, Literal
 
 import pytest
 import regex  # type: ignore[import-untyped]
@@ -16,6 +17,7 @@ from bot.shaping import (
     Shaped,
     TemplateError,
     attachment_note,
+    goes_along,
     parse_template,
     plain,
     quoting,
@@ -24,7 +26,19 @@ from bot.shaping import (
 )
 from bot.text import TextUnit, closing, measure, utf16_length
 from bridges.api import Capabilities
-from bridges.model import Attachment, Button, Message, MessageId, Person, PersonId, Span, SpanKind
+from bridges.model import (
+    Attachment,
+    Button,
+    Contact,
+    Location,
+    Message,
+    MessageId,
+    Person,
+    PersonId,
+    Poll,
+    Span,
+    SpanKind,
+)
 
 FAMILY = "👨‍👩‍👧"
 FLAGS = "🇫🇷🇩🇪🇯🇵"
@@ -415,12 +429,192 @@ def test_files_that_can_go_are_left_alone() -> None:
         (Message(text="are you there?"), "> are you there?"),
         (Message(text="word " * 40), "> " + "word " * 15 + "word…"),
         (Message(attachments=(CAT,), sender=ANN), "> Ann: [image: cat.png, 120 kB]"),
+        (Message(contact=Contact(name="Ben")), "> 👤 Ben"),
+        (Message(text="ask @all \u202eabc", sender=ANN), "> Ann: ask @\u2060all abc"),
     ],
 )
 def test_a_reply_quotes_its_original_on_a_line_of_its_own(original: Message, line: str) -> None:
     reply = Message(text="yes", reply_to=MessageId("m1"), spans=(span(SpanKind.BOLD, 0, 3),))
     quoted = quoting(reply, original=original)
     assert quoted == Message(text=f"{line}\nyes", spans=(span(SpanKind.BOLD, len(line) + 1, 3),))
+
+
+# --- files, places, cards, polls -------------------------------------------------------------------------
+
+
+def picture(number: int, kind: str = "image") -> Attachment:
+    return Attachment.model_validate({"kind": kind, "ref": f"{kind}{number}"})
+
+
+def made(message: Message, template: str | None = DEFAULT_TEMPLATE, **able: Any) -> list[tuple[str, str]]:
+    """The parts: their text, and what each has beside it."""
+    capabilities = Capabilities(**{"text_limit": 100, "attachments": "bytes", **able})
+    shown = []
+    for part in shape(message, capabilities=capabilities, template=template).parts:
+        beside = [each.ref for each in part.attachments]
+        beside += ["place"] if part.location else []
+        beside += ["card"] if part.contact else []
+        shown.append((part.text, " ".join(beside)))
+    return shown
+
+
+PLACE = Location(latitude=51.507351, longitude=-0.127758)
+CARD = Contact(name="Ben Lee", phone="+44 20 7946 0000")
+SMILE = Attachment(kind="sticker", ref="smile", name="😀")
+
+
+def test_the_first_part_is_no_longer_than_a_caption_and_the_others_are_text() -> None:
+    message = Message(text="word " * 30, sender=ANN, attachments=(CAT,), reply_to=MessageId("m1"))
+    assert made(message, caption_limit=40) == [
+        ("Ann: (1/3) " + "word " * 5, "tg:cat"),
+        ("Ann: (2/3) " + "word " * 17, ""),
+        ("Ann: (3/3) " + "word " * 8, ""),
+    ]
+
+
+def test_a_caption_at_the_very_limit_is_one_part() -> None:
+    assert made(Message(text="x" * 35, sender=ANN, attachments=(CAT,)), caption_limit=40) == [
+        ("Ann: " + "x" * 35, "tg:cat")
+    ]
+
+
+def test_a_short_caption_limit_holds_for_messages_with_files_only() -> None:
+    assert made(Message(text="x" * 90, sender=ANN), caption_limit=40) == [("Ann: " + "x" * 90, "")]
+
+
+def test_files_beyond_the_most_go_in_messages_of_their_own_and_the_words_come_once() -> None:
+    files = tuple(picture(number) for number in range(5))
+    message = Message(text="look", sender=ANN, attachments=files, reply_to=MessageId("m1"))
+    assert made(message, attachments_most=2) == [
+        ("Ann: look", "image0 image1"),
+        ("", "image2 image3"),
+        ("", "image4"),
+    ]
+    parts = shape(message, capabilities=able(), template=None).parts
+    assert [(part.text, part.reply_to) for part in parts] == [("look", "m1")]
+
+
+def test_files_keep_their_order_and_only_kinds_that_may_stand_together_do() -> None:
+    kinds = ["image", "video", "file", "file", "image", "voice", "image"]
+    files = tuple(picture(number, kind) for number, kind in enumerate(kinds))
+    assert made(Message(attachments=files), None, albums=(("image", "video"), ("file",))) == [
+        ("", "image0 video1"),
+        ("", "file2 file3"),
+        ("", "image4"),
+        ("", "voice5"),
+        ("", "image6"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("message", "template", "parts"),
+    [
+        (Message(text="look", attachments=(SMILE, CAT)), None, [("look", ""), ("", "smile"), ("", "tg:cat")]),
+        (Message(attachments=(SMILE,)), None, [("", "smile")]),
+        (Message(attachments=(SMILE,)), DEFAULT_TEMPLATE, [("Ann: 😀", ""), ("", "smile")]),
+        (Message(attachments=(CAT, SMILE)), DEFAULT_TEMPLATE, [("Ann:", "tg:cat"), ("", "smile")]),
+        (Message(attachments=(picture(1, "sticker"),)), DEFAULT_TEMPLATE,
+         [("Ann: shares a sticker", ""), ("", "sticker1")]),
+        (Message(location=PLACE), None, [("", "place")]),
+        (Message(location=PLACE), "{text}", [("", "place")]),
+        (Message(location=PLACE), DEFAULT_TEMPLATE, [("Ann: 📍 shares a place", ""), ("", "place")]),
+        (Message(location=PLACE, text="here"), DEFAULT_TEMPLATE, [("Ann: here", ""), ("", "place")]),
+        (Message(contact=CARD), DEFAULT_TEMPLATE, [("Ann: 👤 shares a contact", ""), ("", "card")]),
+        (Message(location=PLACE, contact=CARD, attachments=(CAT,)), DEFAULT_TEMPLATE,
+         [("Ann:", "tg:cat"), ("", "place"), ("", "card")]),
+    ],
+)  # fmt: skip
+def test_what_can_have_no_words_beside_it_follows_a_line_of_its_sharer(
+    message: Message, template: str | None, parts: list[tuple[str, str]]
+) -> None:
+    by_ann = message.model_copy(update={"sender": ANN})
+    assert made(by_ann, template, captionless=("sticker",), locations=True, contacts=True) == parts
+
+
+def test_rest_of_a_long_text_comes_after_what_has_no_words() -> None:
+    message = Message(text="word " * 30, sender=ANN, location=PLACE)
+    assert [beside for _, beside in made(message, locations=True)] == ["", "place", ""]
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        (Message(location=PLACE),
+         "📍 51.50735, -0.12776 https://www.openstreetmap.org/?mlat=51.50735&mlon=-0.12776"),
+        (Message(location=Location(latitude=-0.000001, longitude=180, name="The\nEdge @all")),
+         "📍 The Edge @\u2060all, 0.00000, 180.00000 https://www.openstreetmap.org/?mlat=0.00000&mlon=180.00000"),
+        (Message(contact=CARD), "👤 Ben Lee, +44 20 7946 0000"),
+        (Message(contact=Contact(name="Ben")), "👤 Ben"),
+        (Message(poll=Poll(question="Tea or\ncoffee?", options=("Tea", "@all"))),
+         "📊 Tea or coffee?\n1. Tea\n2. @\u2060all"),
+        (Message(poll=Poll(question="Well?")), "📊 Well?"),
+        (Message(text="see", contact=CARD, poll=Poll(question="Well?")),
+         "see\n👤 Ben Lee, +44 20 7946 0000\n📊 Well?"),
+    ],
+)  # fmt: skip
+def test_what_a_provider_has_nothing_for_is_said_in_words(message: Message, words: str) -> None:
+    assert made(message, None) == [(words, "")]
+    assert made(message.model_copy(update={"sender": ANN}), text_limit=999) == [(f"Ann: {words}", "")]
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "instead"),
+    [
+        ("😀", "😀", "its emoji stands in the text"),
+        ("🇫🇷", "🇫🇷", "its emoji stands in the text"),
+        (FAMILY, FAMILY, "its emoji stands in the text"),
+        ("1️⃣", "1️⃣", "its emoji stands in the text"),
+        ("smile.webp", "[sticker: smile.webp]", "a note stands in the text"),
+        ("😀😀", "[sticker: 😀😀]", "a note stands in the text"),
+        ("", "[sticker]", "a note stands in the text"),
+    ],
+)
+def test_a_sticker_that_cannot_go_is_the_emoji_it_stands_for(name: str, words: str, instead: str) -> None:
+    message = Message(attachments=(Attachment(kind="sticker", ref="r", name=name),))
+    shaped = shape(message, capabilities=able(attachments="none"), template=None)
+    assert [part.text for part in shaped.parts] == [words]
+    assert shaped.notes[0].endswith(instead)
+
+
+@pytest.mark.parametrize(
+    ("attachment", "more", "reason"),
+    [
+        (CAT, {}, None),
+        (CAT, {"attachments": "none"}, "files cannot be sent there"),
+        (CAT, {"attachment_kinds": ("video", "file")}, "only video and file can be sent there"),
+        (FILM, {"attachment_bytes": 50_000_000}, "files there have at most 50 MB"),
+        (CAT, {"attachment_bytes": 120_000, "attachments_most": 1}, None),
+    ],
+)
+def test_a_file_goes_along_unless_there_is_a_reason(
+    attachment: Attachment, more: dict[str, Any], reason: str | None
+) -> None:
+    capabilities = Capabilities(**{"text_limit": 100, "attachments": "bytes", **more})
+    assert goes_along(attachment, capabilities) == reason
+
+
+def test_a_sender_is_called_as_the_relay_says() -> None:
+    (part,) = shape(Message(text="hi", sender=ANN), capabilities=able(), template=DEFAULT_TEMPLATE, name="Ann #1").parts
+    assert (part.text, part.sender) == ("Ann #1: hi", ANN)
+
+
+def test_a_text_that_turns_the_direction_ends_it_before_what_follows() -> None:
+    message = Message(text="\u202eabc", sender=ANN)
+    (part,) = shape(message, capabilities=able(), template="{sender}: {text} (end)").parts
+    assert part.text == "Ann: \u202eabc\u202c (end)"
+    assert made(Message(text="\u202eabc"), None) == [("\u202eabc", "")]
+
+
+def test_a_quotation_leaves_room_for_the_caption() -> None:
+    message = Message(text="word " * 30, sender=ANN, attachments=(CAT,))
+    capabilities = replace(able(200), caption_limit=60)
+    first, *_ = shape(message, capabilities=capabilities, template=None, answers=Message(text="why?")).parts
+    assert first.text.startswith("> why?\n(1/") and len(first.text) <= 60
+
+
+def test_a_sender_longer_than_a_caption_is_cut_and_nothing_is_counted() -> None:
+    message = Message(sender=Person(id=PersonId("1"), name="x" * 64), attachments=(CAT,))
+    assert made(message, caption_limit=40) == [("x" * 8 + "…", "tg:cat")]
 
 
 # --- cost ------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from bot.accounts import Account, ProviderAccount
 from bot.addresses import TELEGRAM, Address, AddressError, parse_address
+from bot.names import defuse_text
 from bot.operations import (
     Asked,
     OperationError,
@@ -20,10 +21,10 @@ from bot.operations import (
     title_of,
     usage,
 )
-from bot.shaping import defuse_text, utf16_length
 from bot.store import Tx
 from bot.telegram.access import Role
 from bot.telegram.commands.registry import Answer, Call, Reply, UsageError, registry
+from bot.text import utf16_length
 from bridges.api import Listed, Lists
 from bridges.errors import BridgeError, Refused, Unavailable
 from bridges.model import Conversation, ConversationId, Message
