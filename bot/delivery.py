@@ -616,6 +616,8 @@ class _Dispatcher:
                     lines.append(await self._instead(attachment, file))
                 case BaseException():
                     raise file
+                case None:
+                    kept.append(attachment)
                 case _:
                     kept.append(attachment)
                     files.append(file)
@@ -627,8 +629,11 @@ class _Dispatcher:
             text, self._unsaid[row.id] = message.text, "\n".join(lines)
         return message.model_copy(update={"attachments": tuple(kept), "text": text}), tuple(files)
 
-    async def _file(self, attachment: Attachment) -> File:
-        most = self.account.capabilities.attachment_bytes
+    async def _file(self, attachment: Attachment) -> File | None:
+        """Its bytes; None: it is there already."""
+        most, keeps = self.account.capabilities.attachment_bytes, self.account.capabilities.keeps
+        if keeps and attachment.account == keeps:
+            return None
         file = await self.engine._files.fetch(attachment)
         if not file.size:
             raise NotFetched("the file is empty", reason="it is empty")

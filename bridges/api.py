@@ -141,6 +141,8 @@ class Capabilities:
     any go together."""
     captionless: tuple[str, ...] = ()
     """Kinds of ``Attachment`` that are shown without any text: words and sender go in a message of their own."""
+    keeps: str = ""
+    """The account whose own files it sends on by their ``ref``, of any size; these are not in ``Outgoing.files``."""
     replies: bool = False
     edits: bool = False
     deletes: bool = False

@@ -14,26 +14,18 @@ from collections.abc import Callable
 from telegram import Bot, ReactionTypeEmoji, ReplyParameters
 from telegram.error import BadRequest, Forbidden, RetryAfter, TelegramError
 
-from bot.addresses import split_telegram
+from bot.addresses import TELEGRAM, split_telegram
 from bot.faultpoints import point
-from bot.store import Store, StoreUnavailable
+from bot.marks import EMOJI, LINES, gives_way
+from bot.store import Store, StoreUnavailable, Tx
 from bot.store.marks import Mark
 from bot.store.messages import Origin
 from bot.telegram.errors import wait_s
-from bot.telegram.outbound import message_id, split_message_id
+from bot.telegram.outbound import message_id, reaction_of, split_message_id
 from bridges.model import ConversationId
 
 logger = logging.getLogger(__name__)
 
-# Telegram's list of reactions has no check mark and no cross (https://core.telegram.org/bots/api#reactiontypeemoji).
-EMOJI = {"accepted": "👀", "delivered": "👌", "unknown": "🤔", "failed": "💔", "dropped": "🤷"}
-LINES = {
-    "accepted": "👀 waiting to be sent",
-    "delivered": "👌 sent",
-    "unknown": "🤔 may have arrived, or not",
-    "failed": "💔 not sent",
-    "dropped": "🤷 dropped",
-}
 AT_ONCE = 16
 ATTEMPTS_MOST = 8
 PAUSE_S = 2.0
@@ -81,21 +73,24 @@ class Marker:
     async def _turn(self) -> float | None:
         now = self._clock()
         due = await self._store.read(
-            lambda tx: [(mark, tx.messages.get(mark.message)) for mark in tx.marks.due(now=now, limit=AT_ONCE)]
+            lambda tx: [
+                (mark, tx.messages.get(mark.message), _reaction(tx, mark))
+                for mark in tx.marks.due(now=now, limit=AT_ONCE)
+            ]
         )
         if not due:
             next_at = await self._store.read(lambda tx: tx.marks.next_due())
             return None if next_at is None else max(0.01, next_at - now)
-        await asyncio.gather(*(self._show(mark, origin) for mark, origin in due))
+        await asyncio.gather(*(self._show(mark, origin, emoji) for mark, origin, emoji in due))
         return 0.0
 
-    async def _show(self, mark: Mark, origin: Origin | None) -> None:
+    async def _show(self, mark: Mark, origin: Origin | None, emoji: str) -> None:
         if origin is None or origin.remote_id is None:
             await self._store.write(lambda tx: tx.marks.drop(mark.message))
             return
         chat_id, number = split_message_id(origin.remote_id)
         try:
-            line = await self._put(mark, origin, chat_id, number)
+            line = await self._put(mark, origin, chat_id, number, emoji)
         except RetryAfter as error:
             await self._later(mark, wait_s(error))
         except (Forbidden, BadRequest) as error:
@@ -114,11 +109,11 @@ class Marker:
         due_at = self._clock() + wait_s
         await self._store.write(lambda tx: tx.marks.later(mark.message, due_at=due_at))
 
-    async def _put(self, mark: Mark, origin: Origin, chat_id: int, number: int) -> str:
+    async def _put(self, mark: Mark, origin: Origin, chat_id: int, number: int, emoji: str) -> str:
         """Show one; returns the id of the status line if one stands in for the reaction."""
         if not mark.line:
             try:
-                await self._bot.set_message_reaction(chat_id, number, [ReactionTypeEmoji(EMOJI[mark.want])])
+                await self._bot.set_message_reaction(chat_id, number, [ReactionTypeEmoji(emoji)])
                 return ""
             except BadRequest as error:
                 if "message" in error.message.lower() and "not found" in error.message.lower():
@@ -136,3 +131,13 @@ class Marker:
             disable_notification=True,
         )
         return message_id(sent.chat_id, sent.message_id)
+
+
+def _reaction(tx: Tx, mark: Mark) -> str:
+    """The mark, or what somebody elsewhere has on the message: it stood there before, and is not to be lost."""
+    if gives_way(mark.want):
+        for person, emoji in tx.messages.reactions_beside(mark.message, ""):
+            known = reaction_of(emoji)
+            if known is not None and not person.startswith(f"{TELEGRAM}:"):
+                return known
+    return EMOJI[mark.want]

@@ -71,6 +71,7 @@ CAPABILITIES = Capabilities(
     caption_limit=CAPTION_LIMIT,
     albums=ALBUMS,
     captionless=CAPTIONLESS,
+    keeps=TELEGRAM,
     locations=True,
     contacts=True,
     replies=True,

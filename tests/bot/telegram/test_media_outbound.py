@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from bot.playground.hosting import LoopbackServer
+from bot.shaping import goes_along
 from bot.telegram.media import UPLOAD_MOST, file_name, pieces_of, way_of
 from bot.telegram.outbound import CAPABILITIES
 from bridges.api import Outgoing
@@ -239,6 +240,9 @@ def test_the_capabilities_tell_what_goes_along() -> None:
     assert (CAPABILITIES.attachments, CAPABILITIES.attachment_bytes) == ("bytes", 50_000_000)
     assert (CAPABILITIES.attachments_most, CAPABILITIES.caption_limit) == (10, 1024)
     assert CAPABILITIES.albums == (("image", "video"), ("file",), ("audio",))
+    large = Attachment(kind="file", ref="AgAD", size=60_000_000)
+    assert goes_along(large, CAPABILITIES) is not None
+    assert goes_along(large.model_copy(update={"account": CAPABILITIES.keeps}), CAPABILITIES) is None
 
 
 @pytest.mark.parametrize(
