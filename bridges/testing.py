@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+import random
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -167,6 +168,28 @@ def read_hook(path: Path) -> RecordedHook:
         raise ValueError(f"{path.name}: the first header must be X-Fixture-Origin")
     rest = target.split("/", 4)[4] if target.count("/") >= 4 else ""
     return RecordedHook(origin, target, Hook(body=body, headers=headers[1:], path=rest, received_at=FIXTURE_TIME))
+
+
+def mutant(chance: random.Random, bodies: Sequence[Any], *, names: Sequence[str], odd: Sequence[Any]) -> bytes:
+    """One of these bodies as JSON, with values dropped, doubled, put under other names or replaced by odd ones, and
+    now and then with a byte that is wrong."""
+
+    def mutated(value: Any) -> Any:
+        roll = chance.random()
+        if roll < 0.12:
+            return chance.choice(odd)
+        if isinstance(value, dict):
+            kept = {name: mutated(each) for name, each in value.items() if chance.random() > 0.08}
+            return {**kept, chance.choice(names): chance.choice([*odd, value])} if roll < 0.3 else kept
+        if isinstance(value, list):
+            return [mutated(each) for each in value] * chance.choice((1, 1, 2))
+        return value
+
+    raw = json.dumps(mutated(chance.choice(bodies))).encode()
+    if chance.random() < 0.2:
+        at = chance.randrange(len(raw))
+        raw = raw[:at] + bytes([chance.randrange(256)]) + raw[at + chance.choice((0, 1)) :]
+    return raw
 
 
 @dataclass(frozen=True)

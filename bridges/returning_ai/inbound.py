@@ -180,7 +180,7 @@ class _Reading:
             id=MessageId(id),
             person=someone.person(),
             # One is told of at a time: what else the person has there is not said.
-            reactions=(emoji.emojize(mark, language="alias"),),
+            reactions=(emoji_of(mark),),
             mode="remove" if gone else "add",
         )
 
@@ -271,6 +271,17 @@ class _Reading:
 
     def _unsupported(self, name: str) -> Unsupported:
         return unsupported(self._item, name=name, at=self._received_at)
+
+
+_BARE_CODE = re.compile(r"[a-z0-9_+-]{2,64}", re.IGNORECASE)
+
+
+def emoji_of(mark: str) -> str:
+    """The emoji of a shortcode, with or without its colons (a guess: how webhooks write it is not documented); what is
+    no shortcode, or none that is known, as it is."""
+    bare = f":{mark}:" if _BARE_CODE.fullmatch(mark) else mark
+    found = emoji.emojize(bare, language="alias")
+    return mark if found == bare else found
 
 
 def _mappings(item: object) -> Iterator[Mapping[str, Any]]:

@@ -136,12 +136,23 @@ class ReturningAiSandbox:
         message = self._by_id.get(id)
         if message is None:
             raise LookupError(f"there is no message {id}")
+        self.reactions.append(Reaction(id, self._member(person).user_id, shortcode))
+        return await self._tell_reaction("reaction_added", message, person, shortcode)
+
+    async def unreact(self, person: str, id: str, shortcode: str) -> int:
+        """Somebody takes a reaction back; returns the webhook's status. A guess as :meth:`react`."""
+        reaction = Reaction(id, self._member(person).user_id, shortcode)
+        if reaction not in self.reactions:
+            raise LookupError(f"{person} has no {shortcode} on {id}")
+        self.reactions.remove(reaction)
+        return await self._tell_reaction("reaction_removed", self._by_id[id], person, shortcode)
+
+    async def _tell_reaction(self, event: str, message: Said, person: str, shortcode: str) -> int:
         member = self._member(person)
-        self.reactions.append(Reaction(id, member.user_id, shortcode))
-        self._feed.tell("reaction", id=id, emoji=shortcode)
+        self._feed.tell("reaction", id=message.id, emoji=shortcode)
         body = {
-            "event": "reaction_added",
-            "messageId": id,
+            "event": event,
+            "messageId": message.id,
             "emoji": shortcode,
             **about(message, member, self.channels[message.channel], at=self._clock()),
         }

@@ -26,7 +26,7 @@ from bridges.cinnox.sandbox import CinnoxSandbox
 from bridges.driver import drive
 from bridges.errors import Garbled, Refused, Unavailable
 from bridges.model import ConversationId, Event, Message, Received, StatusChanged
-from bridges.testing import FIXTURE_TIME, play, read_hook
+from bridges.testing import FIXTURE_TIME, mutant, play, read_hook
 
 SECRET = "hook-secret-0123456789"
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -416,23 +416,9 @@ def test_ten_thousand_mutated_bodies_are_events_or_garbled() -> None:
         "9" * 300,
     ]
 
-    def mutated(value: Any) -> Any:
-        roll = chance.random()
-        if roll < 0.12:
-            return chance.choice(odd)
-        if isinstance(value, dict):
-            kept = {k: mutated(v) for k, v in value.items() if chance.random() > 0.08}
-            return {**kept, chance.choice(names): chance.choice([*odd, value])} if roll < 0.3 else kept
-        if isinstance(value, list):
-            return [mutated(each) for each in value] * chance.choice((1, 1, 2))
-        return value
-
     ended: dict[str, int] = {}
     for _ in range(10_000):
-        raw = json.dumps(mutated(chance.choice(bodies))).encode()
-        if chance.random() < 0.2:
-            at = chance.randrange(len(raw))
-            raw = raw[:at] + bytes([chance.randrange(256)]) + raw[at + chance.choice((0, 1)) :]
+        raw = mutant(chance, bodies, names=names, odd=odd)
         hook = Hook(body=raw, received_at=FIXTURE_TIME)
         try:
             events = bridge.decode(hook)

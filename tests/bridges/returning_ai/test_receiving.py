@@ -29,7 +29,7 @@ from bridges.returning_ai.community import Place, Shape
 from bridges.returning_ai.polling import CHANNELS_MOST, GONE_MOST, NOTHING, Cursor
 from bridges.returning_ai.sandbox import ReturningAiSandbox
 from bridges.returning_ai.settings import ReturningAiSettings
-from bridges.testing import FIXTURE_TIME, play, read_hook
+from bridges.testing import FIXTURE_TIME, mutant, play, read_hook
 
 SECRET = "hook-secret-0123456789"
 GENERAL = "66f0c1d2e3a4b5c6d7e8f901"
@@ -720,23 +720,9 @@ def test_ten_thousand_mutated_bodies_are_events_or_garbled() -> None:
     names = sorted({step for paths in wire.GUESSES.values() for path in paths for step in path.split(".")})
     odd = [None, True, -1, 0, 1e300, 10**40, "", "x", "\ud83d", "a\x00b", "a/b", [], {}, [[]], "9" * 300, {"id": {}}]
 
-    def mutated(value: Any) -> Any:
-        roll = chance.random()
-        if roll < 0.12:
-            return chance.choice(odd)
-        if isinstance(value, dict):
-            kept = {k: mutated(v) for k, v in value.items() if chance.random() > 0.08}
-            return {**kept, chance.choice(names): chance.choice([*odd, value])} if roll < 0.3 else kept
-        if isinstance(value, list):
-            return [mutated(each) for each in value] * chance.choice((1, 1, 2))
-        return value
-
     ended: dict[str, int] = {}
     for _ in range(10_000):
-        raw = json.dumps(mutated(chance.choice(bodies))).encode()
-        if chance.random() < 0.2:
-            at = chance.randrange(len(raw))
-            raw = raw[:at] + bytes([chance.randrange(256)]) + raw[at + chance.choice((0, 1)) :]
+        raw = mutant(chance, bodies, names=names, odd=odd)
         path = chance.choice(("", "", f"poll/{GENERAL}", f"gap/{GENERAL}", "poll/", "x/y"))
         try:
             events = bridge.decode(Hook(body=raw, path=path, received_at=FIXTURE_TIME))

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from pydantic import ValidationError
 from starlette.types import ASGIApp
+from telegram.constants import ReactionEmoji
 
 from bridges.api import Outgoing
 from bridges.driver import drive
@@ -20,6 +21,7 @@ from bridges.errors import Inexpressible, Refused, Unauthorized, Unavailable
 from bridges.files import Bytes
 from bridges.model import Attachment, ConversationId, Message, MessageId
 from bridges.returning_ai.bridge import ReturningAiBridge, shortcode
+from bridges.returning_ai.inbound import emoji_of
 from bridges.returning_ai.sandbox import ReturningAiSandbox
 from bridges.returning_ai.settings import ReturningAiSettings
 from bridges.returning_ai.tries import TRIES_MOST
@@ -198,6 +200,18 @@ def test_the_name_of_a_file_cannot_leave_its_header() -> None:
 )
 def test_a_reaction_is_a_shortcode(mark: str, code: str) -> None:
     assert shortcode(mark) == code
+
+
+@pytest.mark.parametrize("mark", list(ReactionEmoji), ids=lambda mark: mark.name.lower())
+def test_every_reaction_of_telegram_has_a_shortcode_that_leads_back(mark: ReactionEmoji) -> None:
+    code = shortcode(mark.value)
+    for written in (code, code.strip(":")):
+        assert emoji_of(written).replace("\ufe0f", "") == mark.value.replace("\ufe0f", "")
+
+
+@pytest.mark.parametrize("mark", [":a_custom_one:", "a_custom_one", "👍", "hello there", "", ":", ":)"])
+def test_what_is_no_known_shortcode_stays_as_it_is(mark: str) -> None:
+    assert emoji_of(mark) == mark
 
 
 @pytest.mark.parametrize("mark", ["", "x", ":", "::", ":a b:", "👍👎", "12345678901234567890", ":a:b:"])
