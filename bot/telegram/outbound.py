@@ -30,7 +30,7 @@ from bot.addresses import TELEGRAM, AddressError, split_telegram
 from bot.files import Folder, LocalFile, NotFetched
 from bot.http import HttpClient
 from bot.limits import Pace, TelegramPace
-from bot.shaping import attachment_note
+from bot.shaping import attachment_note, contact_words, place_words
 from bot.telegram.errors import (
     bridge_error,
     is_about_entities,
@@ -165,10 +165,8 @@ class Form:
     def in_words(self) -> Form:
         """The same with words in place of all that is no text."""
         lines = [attachment_note(piece.attachment) for piece in self.pieces]
-        if (place := self.location) is not None:
-            lines.append(f"📍 {place.name} {place.latitude:.5f}, {place.longitude:.5f}".replace("  ", " "))
-        if (card := self.contact) is not None:
-            lines.append(f"👤 {', '.join(filter(None, (card.name, card.phone)))}")
+        lines += [place_words(self.location)] if self.location else []
+        lines += [contact_words(self.contact)] if self.contact else []
         text = "\n".join([*filter(None, [self.text]), *lines])
         return replace(self, text=text, pieces=(), location=None, contact=None)
 

@@ -212,7 +212,10 @@ async def test_a_point_a_place_and_a_card_are_themselves(at: Desk) -> None:
 @pytest.mark.parametrize(
     ("message", "words"),
     [
-        (Message(text="Ann:", location=Location(latitude=1, longitude=2)), "Ann:\n📍 1.00000, 2.00000"),
+        (
+            Message(text="Ann:", location=Location(latitude=1, longitude=2)),
+            "Ann:\n📍 1.00000, 2.00000 https://www.openstreetmap.org/?mlat=1.00000&mlon=2.00000",
+        ),
         (Message(text="Ann:", contact=Contact(name="Bo", phone="+1")), "Ann:\n👤 Bo, +1"),
         (Message(contact=Contact(name="Bo")), "👤 Bo"),
         (Message(text="Ann:", attachments=(file("sticker", "a.webp"),)), "Ann:\n[sticker: a.webp]"),
