@@ -266,16 +266,24 @@ class Places:
         id = tx.topics.add(chat=str(chat), source="", title=title, now=now, instead_of=str(old))
         lines = [f"♻️ {title}", "This topic takes the place of one that was deleted."]
         lines += [self._card_line(source) for source in linked]
-        last = tx.messages.latest_of(
-            [(place.account, place.conversation) for place in (old, *linked)], limit=LAST_LINES
-        )
+        last = self._last_lines(tx, old, linked)
         if last:
-            lines.append("\nThe last lines:")
-        for said in last:
-            person = Person(id=PersonId(said.sender_id), name=said.sender_name)
-            lines.append(f"{display_name(person)}: {quoted(said.text)}")
+            lines += ["", "The last lines:", *last]
         self._put_opening(tx, id, chat, "\n".join(lines), now=now)
         return None
+
+    def _last_lines(self, tx: Tx, old: Address, linked: Sequence[Address]) -> list[str]:
+        """What was said in both directions before; what waits follows by itself."""
+        places = [(place.account, place.conversation) for place in (old, *linked)]
+        said = [
+            origin
+            for origin in tx.messages.latest_of(places, limit=5 * LAST_LINES)
+            if not origin.text.startswith("/") and not tx.outbox.is_waiting(origin.id, TELEGRAM, old.conversation)
+        ]
+        return [
+            f"{display_name(Person(id=PersonId(origin.sender_id), name=origin.sender_name))}: {quoted(origin.text)}"
+            for origin in said[-LAST_LINES:]
+        ]
 
     def _sources_of(self, tx: Tx, place: Address) -> list[Address]:
         """The conversations whose rules lead to a place."""
