@@ -303,6 +303,18 @@ def test_reactions_are_emoji_that_come_and_go_one_by_one() -> None:
     assert added.key != removed.key
 
 
+async def test_a_member_reacts_and_takes_it_back(serve: Serve, client: httpx.AsyncClient) -> None:
+    side = Side(serve, client, sandbox=ReturningAiSandbox(client=client, clock=lambda: FIXTURE_TIME))
+    id = await side.sandbox.say("Ann", GENERAL, "look", hook=False)
+    await side.sandbox.react("Ben", id, ":tada:")
+    await side.sandbox.unreact("Ben", id, ":tada:")
+    events = [event for hook in side.hooks for event in side.bridge.decode(hook)]
+    told = [(event.id, event.reactions, event.mode) for event in events if isinstance(event, Reacted)]
+    assert told == [(id, ("🎉",), "add"), (id, ("🎉",), "remove")]
+    with pytest.raises(LookupError, match="Ben has no"):
+        await side.sandbox.unreact("Ben", id, ":tada:")
+
+
 def test_a_reaction_of_our_own_is_no_news() -> None:
     user = {"user_id": "66f0b1", "email": "bridge@example.com"}
     body = {"messageId": "m1", "emoji": ":thumbsup:", "user": user, "channel": BODY["channel"]}
