@@ -40,7 +40,7 @@ def remember(tx: Tx, message: Message, parts: Iterable[Message], *, now: float) 
         if part.text != message.text:
             digests.add(_digest(part.text))
             if (name := _NAME.match(part.text)) is not None:
-                digests.add(_digest(name[0]))
+                digests.add(_name_digest(name))
     if digests:
         tx.relayed_words.put(digests, now=now)
 
@@ -73,7 +73,7 @@ def hops(tx: Tx, text: str, *, now: float) -> int:
     names: list[str] = []
     at = 0
     while len(names) <= HOPS_MOST and (name := _NAME.match(text, at)) is not None:
-        names.append(_digest(name[0]))
+        names.append(_name_digest(name))
         at = name.end()
     known = tx.relayed_words.known(names, since=now - HOPS_S)
     return sum(name in known for name in names)
@@ -87,6 +87,10 @@ def _suffixes(text: str) -> list[str]:
     """The text, and what is left of it without what another bridge may have put before it."""
     cuts = [found.end() for found, _ in zip(_AFTER.finditer(text), range(SUFFIXES_MOST), strict=False)]
     return [text, *(text[at:] for at in cuts)]
+
+
+def _name_digest(name: re.Match[str]) -> str:
+    return _digest(f"name {name[1]}")
 
 
 def _digest(text: str) -> str:
