@@ -170,6 +170,7 @@ class Places:
         lane = opening_address(chat, id)
         tx.topics.opened(id, now=now)
         tx.notices.forget(_no_topics(chat))
+        tx.faces.move(str(lane), str(topic))
         tx.conversations.touch(TELEGRAM, topic.conversation, kind="topic", title=row.title, now=now)
         first = tx.outbox.opening(TELEGRAM, lane.conversation)
         tx.outbox.move(TELEGRAM, lane.conversation, topic.conversation, now=now, since=first.id if first else 0)

@@ -54,8 +54,7 @@ async def test_a_new_conversation_gets_a_topic_of_its_own_and_is_linked_both_way
 async def test_messages_that_come_while_a_topic_is_being_opened_wait_and_go_there_in_order(world: World) -> None:
     forum, number = world.group("Desk", is_forum=True), next(_numbers)
     await forum.ask(f"/route add support:sms/{number} -> new-topic({forum.address}) name=waiting")
-    for _ in range(2):
-        world.servers["telegram"].script.next(503, _error(503, "Service Unavailable"), on="createForumTopic")
+    world.servers["telegram"].script.next(503, _error(503, "Service Unavailable"), on="createForumTopic")
     for n in range(4):
         await world.sms(f"line {n}", sender=number)
     topic = await _topic(world, forum, f"SMS {number}")
@@ -130,18 +129,23 @@ async def test_a_group_that_is_upgraded_is_followed_with_what_waits_and_with_wha
     await old.ask(f"/link {source}")
     await old.ask(f"/mute {old.address}")
     await old.ask(f"/unmute {old.address}")
-    said = old.say("a question")
-    await old.marked(said, SENT)
+    await old.marked(old.say("a question"), SENT)
+    other = world.group("Elsewhere")
+    await other.ask(f"/route add here -> {old.address} name=upgraded")
+    said = other.say("befor", by=BO)
+    copy = await old.hears("Bo: befor")
     await _fail_once(world)
     await world.sms("on its way", sender=number)
     new = Chat(world, world.telegram.migrate(old.id, old.id - 5_000_000))
     await new.hears("on its way")
     await world.private(ANN).hears(f"follow it to {new.address}")
     assert await _rules(world, old.address) == []
-    assert await _rules(world, new.address) == [f"{new.address} <-> {source}"]
+    assert await _rules(world, new.address) == [f"{new.address} <-> {source}", f"{other.address} -> {new.address}"]
     rows = await world.settled()
     assert not [row for row in rows if row["address"] == old.address], "all deliveries are those of the new one"
     await new.marked(new.say("an answer"), SENT)
+    world.telegram.edit(BO, other.id, said, "before")
+    await world.until(lambda: old.now(copy)["text"] == "Bo: before")
     told = [text for text in world.private(ANN).texts() if f"follow it to {new.address}" in text]
     assert len(told) == 1, "two service messages and an answer say it, once is enough"
 
