@@ -209,7 +209,11 @@ ENTITIES = [
     _entity("text_link", 11, 4, url="https://example.org/x"),
     _entity("code", 21, 4),
 ]
-RICH = {"rich_message": {"blocks": [{"type": "heading", "text": "News"}, {"type": "paragraph", "text": "It rains."}]}}
+RICH = {
+    "rich_message": {
+        "blocks": [{"type": "heading", "text": "News", "size": 1}, {"type": "paragraph", "text": "It rains."}]
+    }
+}
 
 
 def _says(text: str, **more: Any) -> Tell:
@@ -257,12 +261,17 @@ TOWARDS: Mapping[str, Tell] = {
             "poll": {
                 "id": "1",
                 "question": "Tea?",
-                "options": [{"text": "yes", "voter_count": 0}, {"text": "no", "voter_count": 0}],
+                "options": [
+                    {"persistent_id": "a", "text": "yes", "voter_count": 0},
+                    {"persistent_id": "b", "text": "no", "voter_count": 0},
+                ],
                 "total_voter_count": 0,
                 "is_closed": False,
                 "is_anonymous": True,
                 "type": "regular",
                 "allows_multiple_answers": False,
+                "allows_revoting": True,
+                "members_only": False,
             }
         }
     ),
@@ -274,10 +283,10 @@ TOWARDS: Mapping[str, Tell] = {
 # --- what is said at a provider
 
 
-def _says_there(text: str, **more: Any) -> Tell:
+def _says_there(text: str) -> Tell:
     async def tell(stage: Stage) -> None:
-        await stage.says(text, **more)
-        await stage.chat.hears(text[:40])
+        await stage.says(text)
+        await stage.chat.hears(text[1:])
 
     return tell
 
@@ -343,7 +352,9 @@ FROM: Mapping[str, Mapping[str, Tell]] = {
 
 # --- what is kept of it
 
-_VOLATILE = re.compile(r"(?<![\w.])(?=\w*\d)[0-9a-f]{8,}(?![\w.])|(?<=:)\d{4,5}(?=/)|\d{10,}|(?<=/files/)[\w.~-]+")
+_VOLATILE = re.compile(
+    r"[0-9a-f]{16,}|(?<![\w.])(?=\w*\d)[0-9a-f]{8,}(?![\w.])|(?<=:)\d{4,5}(?=/)|\d{10,}|(?<=/files/)[\w.~-]+"
+)
 _IDS = frozenset(
     {"operationID", "clientMsgID", "sendTime", "groupID", "recvID", "ex", "reply_to_message_id", "message_id"}
 )
@@ -373,7 +384,7 @@ def _walk(value: Any, name: str = "") -> Any:
     if isinstance(value, str):
         if value[:1] in "{[" and (inner := _json_in(value)) is not None:
             return _walk(inner, name)
-        value = _steady(value)
+        value = "#" if name in _IDS and value.isdigit() else _steady(value)
         return value if len(value) <= _SHORT else f"{value[:40]} … {value[-20:]} ({len(value)} characters)"
     if isinstance(value, int) and not isinstance(value, bool) and (name in _IDS or value > 10**9):
         return "#"
