@@ -24,6 +24,8 @@ from bot.feedback import Feedback
 from bot.files import Files, Folder
 from bot.intake import Intake
 from bot.lending import Lender
+from bot.long import OWNER as TEXTS
+from bot.long import TextFiles
 from bot.metrics import Metrics
 from bot.polling import pollings
 from bot.relay import Policy, Relay
@@ -190,7 +192,9 @@ class App:
             TELEGRAM: TelegramAccount(self.telegram.bot, folder=self.folder),
             **self.providers,
         }
-        self.files = Files(self.accounts, most=settings.delivery.file_bytes)
+        self.files = Files(
+            {**self.accounts, TEXTS: TextFiles(store, folder=self.folder)}, most=settings.delivery.file_bytes
+        )
         lender = Lender(
             store=store,
             files=self.files,

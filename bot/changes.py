@@ -16,8 +16,10 @@ from bot import loops
 from bot.accounts import Account
 from bot.addresses import TELEGRAM, Address
 from bot.decisions import show
+from bot.long import has_text_file
 from bot.marks import EMOJI, gives_way
 from bot.names import display_name
+from bot.routes_line import Long
 from bot.routing import Incoming, Kind, Router
 from bot.shaping import DEFAULT_TEMPLATE, quoted
 from bot.store import Tx
@@ -48,7 +50,14 @@ class Relays(Protocol):
     def router(self, tx: Tx) -> Router: ...
     def account(self, name: str) -> Account | None: ...
     def parts_for(
-        self, tx: Tx, address: Address, message: Message, *, template: str | None, now: float
+        self,
+        tx: Tx,
+        address: Address,
+        message: Message,
+        *,
+        template: str | None,
+        now: float,
+        long: Long | None = None,
     ) -> tuple[Message, ...]: ...
     def named(self, tx: Tx, address: Address, person: Person, *, now: float) -> str: ...
     def put(self, tx: Tx, new: NewDelivery) -> int: ...
@@ -68,6 +77,8 @@ class _Place:
     """How many parts it has there; 0: it was written there."""
     template: str | None = None
     """How the sender is shown; None: not at all."""
+    long: Long | None = None
+    """What becomes of a text that needs more than one message."""
 
     @property
     def why(self) -> str:
@@ -116,7 +127,7 @@ class Changes:
         if not found.is_original:
             return "echoes"
         digest = digest_of(event.message)
-        if digest == origin.digest or (not origin.digest and event.message.text == origin.text):
+        if origin.gone_at is not None or digest == origin.digest or (not origin.digest and event.message.text == origin.text):
             return "filtered"
         here = Address(AccountName(account), ConversationId(found.conversation))
         if event.message.text.strip() == TAKEN_BACK:
@@ -304,7 +315,12 @@ class Changes:
 
     def _edit(self, tx: Tx, place: _Place, origin: Origin, message: Message, *, other_files: bool, now: float) -> None:
         parts = self._relay.parts_for(
-            tx, place.address, message.model_copy(update={"reply_to": None}), template=place.template, now=now
+            tx,
+            place.address,
+            message.model_copy(update={"reply_to": None}),
+            template=place.template,
+            long=place.long,
+            now=now,
         )
         unsent = [row for row in place.rows if row.state in ("dead", "held")]
         for row in unsent:
@@ -320,7 +336,8 @@ class Changes:
         files = message.attachments if other_files else ()
         told = message.model_copy(update={"text": head + message.text, "spans": moved, "attachments": files})
         template = None if place.template is None else "{text}"
-        if other_files or not self._can(tx, place, origin, "edit"):
+        written = [Message.model_validate_json(row.payload) for row in place.rows] if place.long == "attach" else []
+        if other_files or any(map(has_text_file, (*parts, *written))) or not self._can(tx, place, origin, "edit"):
             self._note(tx, place, origin, told, template=template, now=now)
             return
         words: Message | None = self._relay.parts_for(tx, place.address, told, template=template, now=now)[0]
@@ -398,7 +415,7 @@ class Changes:
         template: str | None = None,
         marked: bool = True,
     ) -> None:
-        for part in self._relay.parts_for(tx, place.address, message, template=template, now=now):
+        for part in self._relay.parts_for(tx, place.address, message, template=template, long=place.long, now=now):
             self._put(tx, place, origin, "note", part, part=0, now=now, marked=marked)
 
     def _put(
@@ -469,7 +486,7 @@ class Changes:
             if rule is not None:
                 target = router.carries_on(rule, item, to=place.address)
             if target is not None:
-                places.append(_Place(place.address, place.rows, place.parts, target.template))
+                places.append(_Place(place.address, place.rows, place.parts, target.template, target.rule.options.long))
             elif place.parts == 0:
                 if router.reply_rule(place.address, at) is not None:
                     places.append(place)
@@ -489,7 +506,7 @@ class Changes:
             elif row.op == "delete" and row.state in ("queued", "sending", "sent"):
                 made.get(address, {}).pop(row.part, None)
         rows = {address: [found[part] for part in sorted(found)] for address, found in made.items()}
-        parts = {address: max(found, default=0) for address, found in made.items()}
+        parts = {address: max(found) for address, found in made.items() if found}
         for copy in tx.messages.copies(origin.id):
             address = Address(AccountName(copy.account), ConversationId(copy.conversation))
             if copy.part and address not in made:

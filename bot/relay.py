@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 from bot import loops
@@ -15,10 +16,12 @@ from bot.addresses import TELEGRAM, Address, AddressError, parse_address, parse_
 from bot.changes import BY_ROUTE, Changes, digest_of
 from bot.late import STAMP_ROOM
 from bot.lending import Lends, shown_link
+from bot.long import as_file
 from bot.names import defuse_text, looks, names_for
 from bot.places import Places, topics_of
+from bot.routes_line import Long
 from bot.routing import Arrow, Incoming, Kind, Resolution, Router, Rule, options_from_json
-from bot.shaping import DEFAULT_TEMPLATE, goes_along, shape
+from bot.shaping import DEFAULT_TEMPLATE, goes_along, plain, shape
 from bot.store import Tx
 from bot.store.messages import Copy
 from bot.store.outbox import PRIORITY_RELAY, PRIORITY_REPLY, NewDelivery
@@ -275,6 +278,7 @@ class Relay:
                 on_ambiguous=target.on_ambiguous,
                 why=f"{BY_ROUTE}{target.rule.name}",
                 late=str(target.late) if target.late.policy != "deliver" else "",
+                long=target.rule.options.long,
             )
 
     def answered(self, tx: Tx, message: Message, *, account: str) -> int | None:
@@ -299,6 +303,7 @@ class Relay:
         priority: int = PRIORITY_RELAY,
         why: str = "",
         late: str = "",
+        long: Long | None = None,
     ) -> list[int]:
         """Shape a message for its target and put its parts into the outbox; returns their ids.
 
@@ -308,7 +313,7 @@ class Relay:
         quote = None if reply_to is None or template is None else self._to_quote(tx, address, reply_to, now=now)
         bare = message.model_copy(update={"reply_to": None})
         room = STAMP_ROOM if late == "stamp" else 0
-        parts = self.parts_for(tx, address, bare, template=template, answers=quote, room=room, now=now)
+        parts = self.parts_for(tx, address, bare, template=template, answers=quote, room=room, long=long, now=now)
         if self._names(address, message, template=template):
             loops.remember(tx, bare, parts, now=now)
         if quote is not None:
@@ -361,14 +366,16 @@ class Relay:
         now: float,
         answers: Message | None = None,
         room: int = 0,
+        long: Long | None = None,
     ) -> tuple[Message, ...]:
         """The parts that a message makes at its target, with its sender named as the template says.
 
-        ``room``: units that are to stay free in each.
+        ``room``: units that are to stay free in each. ``long``: what to do where it needs more than one.
         """
         account = self._accounts[address.account]
         if message.sender is not None and not self._names(address, message, template=template):
             template = None
+        written = plain(message) if long == "attach" else ""
         if template is not None and address.account == TELEGRAM:
             message = defuse_text(message)
         capabilities = account.capabilities
@@ -382,9 +389,13 @@ class Relay:
         if template is not None and "{sender}" in template and message.sender is not None:
             name = self.named(tx, address, message.sender, now=now)
         links = self._links(tx, message, capabilities=capabilities, now=now) if message.attachments else {}
-        return shape(
-            message, capabilities=capabilities, template=template, answers=answers, name=name, links=links
-        ).parts
+        shaped = partial(
+            shape, message, capabilities=capabilities, template=template, answers=answers, name=name, links=links
+        )
+        parts = shaped().parts
+        if long == "attach" and sum(bool(part.text) for part in parts) > 1 and capabilities.attachments == "bytes":
+            parts = shaped(whole=as_file(tx, written, now=now)).parts
+        return parts
 
     def _links(self, tx: Tx, message: Message, *, capabilities: Capabilities, now: float) -> Mapping[str, str]:
         """Links to the files that cannot be sent there themselves and that nobody else offers."""

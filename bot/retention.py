@@ -72,6 +72,7 @@ class Retention:
             + tx.outbox.prune(before=before, limit=AT_ONCE)
             + tx.messages.prune(before=before, limit=AT_ONCE)
             + tx.faces.prune(before=before, limit=AT_ONCE)
+            + tx.texts.prune(before=before, limit=AT_ONCE)
             + tx.files.prune(now=now, limit=AT_ONCE)
             + tx.messages.prune_nameless(before=now - NAMELESS_S, limit=AT_ONCE)
             + tx.relayed_words.prune(before=now - WORDS_S, limit=AT_ONCE)

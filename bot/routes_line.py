@@ -33,6 +33,8 @@ from bot.shaping import TemplateError, parse_template
 from bridges.model import Model
 
 OnAmbiguous: TypeAlias = Literal["hold", "resend"]
+Long: TypeAlias = Literal["split", "attach"]
+"""What becomes of a text that needs more than one message: several, or one and the whole as a file."""
 
 EXAMPLE = "support:room-42 -> telegram:-1001234567890 match=/urgent/"
 NEW_TOPIC_EXAMPLE = "pbx:* -> new-topic(telegram:-1001234567890)"
@@ -128,6 +130,7 @@ class RouteOptions(Model):
     priority: int = Field(default=0, ge=-HIGHEST_PRIORITY, le=HIGHEST_PRIORITY)
     stop: bool = False
     late: str | None = None
+    long: Long | None = None
     on_ambiguous: OnAmbiguous | None = None
 
     @field_validator("match", "not_")
@@ -357,6 +360,7 @@ _EXAMPLES = {
     "priority": "priority=10",
     "stop": "stop=yes",
     "late": "late=expire:2h",
+    "long": "long=attach",
     "on_ambiguous": "on_ambiguous=hold",
 }
 
@@ -539,7 +543,7 @@ def _options_text(route: Rule | Draft) -> str:
                 words.append("stop=yes")
             case "hours":
                 words.append(f"hours={value}")
-            case "late" | "on_ambiguous" | "priority":
+            case "late" | "long" | "on_ambiguous" | "priority":
                 words.append(f"{key}={value}")
             case _:
                 words.append(f"{key}={_quoted(value)}")
@@ -669,6 +673,12 @@ def _on_ambiguous_value(value: str) -> str:
     return value.lower()
 
 
+def _long_value(value: str) -> str:
+    if value.lower() not in ("split", "attach"):
+        raise RouteError(f"long={_quote_word(value)} is neither split nor attach, as in {_example('long')}")
+    return value.lower()
+
+
 _READERS: Mapping[str, Callable[[str, str], object]] = {
     "match": lambda value, zone: _regex_value(value, "match"),
     "not": lambda value, zone: _regex_value(value, "not"),
@@ -679,6 +689,7 @@ _READERS: Mapping[str, Callable[[str, str], object]] = {
     "priority": lambda value, zone: _priority_value(value),
     "stop": lambda value, zone: _stop_value(value),
     "late": lambda value, zone: str(parse_late(value)),
+    "long": lambda value, zone: _long_value(value),
     "on_ambiguous": lambda value, zone: _on_ambiguous_value(value),
 }
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from bot.accounts import Account
 from bot.addresses import Address, NewTopic
+from bot.long import TEXT_FILE
 from bot.relay import rule_of
 from bot.routing import Arrow, Draft, Incoming, Kind, RouteError, Router, Rule, format_route, options_to_json
 from bot.shaping import shape
@@ -94,7 +95,9 @@ def explain_route(
         if capabilities is None:
             lines.append(f"→ {target.address}: this account is not configured, nothing would be sent")
             continue
-        parts = shape(Message(text=text, sender=person), capabilities=capabilities, template=target.template).parts
+        whole = TEXT_FILE if target.rule.options.long == "attach" and capabilities.attachments == "bytes" else None
+        message = Message(text=text, sender=person)
+        parts = shape(message, capabilities=capabilities, template=target.template, whole=whole).parts
         shown = parts[0].text if len(parts[0].text) <= 200 else parts[0].text[:200] + "…"
         where = f"a new topic in {target.address}" if target.opens else str(target.address)
         lines.append(f"→ {where} in {len(parts)} part{'s' if len(parts) > 1 else ''}: {shown}")

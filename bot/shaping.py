@@ -29,6 +29,7 @@ _ROOM_FOR_EXTRAS = 32
 # A sender line takes at most this share of a message, so that the words always have the most of it.
 _PREFIX_SHARE = 4
 _LONGEST_PLACE = 200
+_CONTINUED = "… (continued in the file)"
 _EMOJI = regex.compile(r"(?=.*[\p{Extended_Pictographic}\p{Regional_Indicator}\u20E3])\X", regex.DOTALL)
 
 
@@ -93,12 +94,14 @@ def shape(
     links: Mapping[str, str] | None = None,
     answers: Message | None = None,
     name: str | None = None,
+    whole: Attachment | None = None,
 ) -> Shaped:
     """Make of a message the parts that a provider takes. Raises ``TemplateError`` only.
 
     ``template`` None sends the bare text. ``name`` is what the sender is called there; ``links`` gives a URL for an
     attachment's ``ref``, to stand beside the note that takes the attachment's place; ``answers`` is quoted before
-    everything else.
+    everything else. ``whole`` is the text as a file: it is sent along where the words do not fit into one message, and
+    these end where the message does.
 
     The first part has the reply, the first files and as many words as fit. Then come the files that do not fit beside
     them, a place and a card, each in a message without words, then the rest of the words: so an edit of the words
@@ -111,7 +114,7 @@ def shape(
         line = quote_line(answers)
         smaller = _without_room(capabilities, measure(line, unit=capabilities.text_unit))
         if min(smaller.text_limit, smaller.caption_limit or smaller.text_limit) >= _ROOM_FOR_EXTRAS:
-            shaped = shape(message, capabilities=smaller, template=template, links=links, name=name)
+            shaped = shape(message, capabilities=smaller, template=template, links=links, name=name, whole=whole)
             return replace(shaped, parts=(quoting(shaped.parts[0], original=answers), *shaped.parts[1:]))
     text, spans = message.text, message.spans
     more = bool(message.attachments or message.location or message.contact or message.poll)
@@ -125,26 +128,34 @@ def shape(
     prefix, suffix = _frame(template, message.sender, name)
     first: Message | None = None
     others: list[Message] = []
+    below: list[str] = []
     if more:
-        others, lines = _along(message, capabilities=capabilities, links=links or {}, notes=notes)
-        text = "\n".join([text, *lines] if text else lines)
+        others, below = _along(message, capabilities=capabilities, links=links or {}, notes=notes)
         if others and _takes_words(others[0], capabilities):
             first = others.pop(0)
-        elif others and not text:
+        elif others and not text and not below:
             if not (prefix + suffix).strip():
                 first = others.pop(0)
             else:
                 text = _announced(others[0])
+    limit, unit = capabilities.text_limit, capabilities.text_unit
+    limits = (capabilities.caption_limit or limit if first is not None and first.attachments else limit, limit)
+    after = "".join(f"\n{line}" for line in below) + suffix
+    if (
+        whole is not None
+        and goes_along(whole, capabilities) is None
+        and measure(prefix + text + after, unit=unit) > limits[0]
+    ):
+        room = limits[0] - measure(prefix + _CONTINUED + after, unit=unit)
+        if room >= _ROOM_FOR_EXTRAS:
+            (_, end), *_ = split(text, rooms=repeat(room), unit=unit)
+            kept = text[:end].rstrip()
+            text, spans = kept + _CONTINUED, _rebased(spans, start=0, end=len(kept), shift=0)
+            others.append(Message(attachments=(whole,)))
+    text += after if text else after.removeprefix("\n")
     if not text:
         prefix = prefix.rstrip()
-    text += suffix
-    limit = capabilities.text_limit
-    words = _worded(
-        _only_words(message, text=text, spans=spans),
-        prefix=prefix,
-        limits=(capabilities.caption_limit or limit if first is not None and first.attachments else limit, limit),
-        unit=capabilities.text_unit,
-    )
+    words = _worded(_only_words(message, text=text, spans=spans), prefix=prefix, limits=limits, unit=unit)
     later = {"reply_to": None}
     bare = _only_words(message, text="", spans=()).model_copy(update={**later, "buttons": ()})
     parts = [words[0] if first is None else _with(words[0], first)]

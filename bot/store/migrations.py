@@ -193,6 +193,9 @@ _FAITHFUL = (
         expires_at REAL NOT NULL
     ) STRICT""",
     """CREATE INDEX files_expire ON files (expires_at)""",
+    # Texts that are sent as files.
+    """CREATE TABLE texts (id INTEGER PRIMARY KEY AUTOINCREMENT, text TEXT NOT NULL, at REAL NOT NULL) STRICT""",
+    """CREATE INDEX texts_at ON texts (at)""",
 )
 
 

@@ -15,6 +15,7 @@ from bot.store.meta import Accounts, Counters, Meta, Notices
 from bot.store.outbox import Outbox
 from bot.store.roles import Names, Roles
 from bot.store.routes import Routes
+from bot.store.texts import Texts
 from bot.store.topics import Mutes, Topics
 from bot.store.words import RelayedWords
 
@@ -42,6 +43,7 @@ class Tx:
         self.roles = Roles(db, self.woken)
         self.names = Names(db)
         self.faces = Faces(db)
+        self.texts = Texts(db)
         self.files = LentFiles(db)
         self.marks = Marks(db, self.woken)
         self.cards = Cards(db)

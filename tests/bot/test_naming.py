@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 
 from bot.addresses import Address
+from bot.files import Folder, OnDisk
+from bot.long import TextFiles, as_file
 from bot.relay import Policy, Relay
 from bot.store import Tx
 from bot.store.messages import Copy
 from bot.store.outbox import Outcome
 from bot.store.sqlite import SqliteStore
+from bridges.errors import Refused
 from bridges.model import (
     AccountName,
     Attachment,
@@ -351,3 +354,90 @@ async def test_a_place_and_a_card_follow_a_line_that_says_whose_they_are(store: 
         ]
 
     await store.write(unit)
+
+
+# --- long texts as files ---------------------------------------------------------------------------------
+
+ATTACH = '{"long": "attach"}'
+
+
+def attaching() -> Relay:
+    return relay(text_limit=70, attachments="bytes", edits=True, receipt_ids=True)
+
+
+async def test_where_a_route_wants_it_a_long_text_goes_as_a_file_too(store: SqliteStore) -> None:
+    def unit(tx: Tx) -> Attachment:
+        by = attaching()
+        link(tx, HERE, options=ATTACH)
+        says(tx, by, ann(), LONG)
+        says(tx, by, ann(), "short")
+        assert changes(tx, after=0) == [
+            ("send", 1, "Ann: one two three four five six seven eight… (continued in the file)", 0),
+            ("send", 2, "", 1),
+            ("send", 1, "Ann: short", 0),
+        ]
+        (file,) = queued(tx)[1][2].attachments
+        assert (file.name, file.size) == ("message.txt", len(LONG))
+        return file
+
+    file = await store.write(unit)
+    fetched = await TextFiles(store).fetch(file)
+    with fetched.open() as opened_file:
+        assert opened_file.read().decode() == LONG
+
+
+async def test_the_file_has_the_addresses_of_links_and_no_text_is_kept_twice(store: SqliteStore) -> None:
+    def unit(tx: Tx) -> None:
+        by = attaching()
+        link(tx, HERE, options=ATTACH)
+        link(tx, HERE, ELSEWHERE, options=ATTACH)
+        says(tx, by, ann(), LONG, spans=({"kind": "link", "start": 76, "length": 4, "value": "https://example.org"},))
+        refs = {each.ref for _, _, message in queued(tx) for each in message.attachments}
+        (ref,) = refs
+        assert tx.texts.get(int(ref)) == LONG + " (https://example.org)"
+
+    await store.write(unit)
+
+
+async def test_an_edit_of_what_went_as_a_file_comes_with_a_new_one(store: SqliteStore) -> None:
+    def unit(tx: Tx) -> None:
+        by = attaching()
+        link(tx, HERE, options=ATTACH)
+        says(tx, by, ann(), LONG, id="m")
+        assert arrive(tx) == 2
+        edits(tx, by, ann(), "never mind", id="m")
+        (words, file) = changes(tx, after=2)
+        assert words == ("note", 0, "✏️ Ann edited “one two three four five six… (continued in the file)", 0)
+        assert file == ("note", 0, "", 1)
+
+    await store.write(unit)
+
+
+async def test_where_files_do_not_go_a_long_text_comes_in_parts_all_the_same(store: SqliteStore) -> None:
+    def unit(tx: Tx) -> None:
+        by = relay(text_limit=60)
+        link(tx, HERE, options=ATTACH)
+        says(tx, by, ann(), LONG)
+        assert [(op, files) for op, _, _, files in changes(tx, after=0)] == [("send", 0), ("send", 0)]
+
+    await store.write(unit)
+
+
+async def test_a_text_that_is_no_longer_kept_is_no_file_any_more(store: SqliteStore) -> None:
+    def unit(tx: Tx) -> Attachment:
+        file = as_file(tx, "long", now=NOW)
+        assert tx.texts.prune(before=NOW + 1, limit=500) == 1
+        return file
+
+    file = await store.write(unit)
+    with pytest.raises(Refused, match="no longer kept"):
+        await TextFiles(store).fetch(file)
+
+
+async def test_the_file_lies_on_disk_as_other_files_do(store: SqliteStore, tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "files")
+    folder.prepare()
+    file = await store.write(lambda tx: as_file(tx, "lang 𝔘", now=NOW))
+    fetched = await TextFiles(store, folder=folder).fetch(file)
+    assert isinstance(fetched, OnDisk)
+    assert (fetched.path.parent, fetched.path.read_text()) == (folder.path, "lang 𝔘")

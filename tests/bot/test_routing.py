@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
 import timeit
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.addresses import Address, Pattern, parse_address, parse_source
+from bot.addresses import Address, NewTopic, Pattern, parse_address, parse_source
 from bot.routing import (
     Arrow,
     Draft,
@@ -24,6 +26,7 @@ from bot.routing import (
     RouteOptions,
     Router,
     Rule,
+    Topic,
     Verdict,
     edit_route,
     format_route,
@@ -119,6 +122,7 @@ def test_a_source_may_be_a_pattern(arrow: str) -> None:
         ("stop=yes", "stop", True),
         ("stop=no", "stop", False),
         ("late=hold", "late", "hold"),
+        ("long=Attach", "long", "attach"),
         ("late=expire:90m", "late", "expire:1h30m"),
         ("on_ambiguous=resend", "on_ambiguous", "resend"),
     ],
@@ -204,6 +208,7 @@ def test_a_line_that_is_no_route_is_refused_with_what_was_wrong(text: str, words
         ("late=expire", "late=“expire” is not one of"),
         ("late=expire:0s", "late=“expire:0s” is not one of"),
         ("late=hold:2h", "late=“hold:2h” is not one of"),
+        ("long=cut", "long=“cut” is neither split nor attach, as in long=attach"),
         ("on_ambiguous=drop", "on_ambiguous=“drop” is neither hold nor resend"),
         ("name=" + "x" * 65, "name= is 1 to 64 printing characters"),
         ('name="a\nb"', "name= is 1 to 64 printing characters"),
@@ -283,6 +288,7 @@ def options(draw: st.DrawFn) -> RouteOptions:
                 "stop": st.booleans(),
                 "late": st.sampled_from(["deliver", "stamp", "hold", "expire:1d2h3m4s", "expire:5000s"]),
                 "on_ambiguous": st.sampled_from(["hold", "resend"]),
+                "long": st.sampled_from(["split", "attach"]),
             },
         )
     )
@@ -693,3 +699,172 @@ def test_a_moment_in_another_zone_is_the_same_moment() -> None:
 def test_a_source_is_an_address_or_a_pattern() -> None:
     assert isinstance(rule(1, f"{ROOM} -> {CHAT}").source, Address)
     assert isinstance(rule(1, f"pbx:* -> {CHAT}").source, Pattern)
+
+
+# --- topics for new conversations ------------------------------------------------------------------------
+
+FORUM = "telegram:-100900"
+DESK = f"support:* -> new-topic({FORUM})"
+
+
+def with_topic(*texts: str, source: str = ROOM, at: str = f"{FORUM}/17") -> Router:
+    rules = [rule(number, text) for number, text in enumerate(texts, start=1)]
+    return Router(rules, topics={(parse_address(source), parse_address(FORUM)): Topic(parse_address(at))})
+
+
+@pytest.mark.parametrize(
+    "line", [f"support:* -> new-topic({FORUM})", f"{ROOM} -> new-topic({FORUM}) name=desk stop=yes"]
+)
+def test_a_forum_as_target_is_written_as_it_is_read(line: str) -> None:
+    draft = parse_route(line)
+    assert draft.target == NewTopic(parse_address(FORUM))
+    assert format_route(draft) == line
+
+
+def test_a_forum_may_be_named() -> None:
+    named = {"here": parse_address(FORUM)}
+    assert str(parse_route("pbx:* -> new-topic(here)", names=named).target) == f"new-topic({FORUM})"
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (f"support:* <-> new-topic({FORUM})", "cannot go both ways"),
+        (f"{ROOM} <-> new-topic({FORUM})", "each topic is linked both ways"),
+        (f"{ROOM} ->> new-topic({FORUM})", "each topic is linked both ways"),
+        (f"{ROOM} -> new-topic({FORUM}/17)", "is no forum to open topics in"),
+        (f"{ROOM} -> new-topic(telegram:4200)", "is no forum to open topics in"),
+        (f"{ROOM} -> new-topic(support:room-1)", "is no forum to open topics in"),
+        (f"{ROOM} -> new-topic({FORUM}", "is no forum to open topics in"),
+        (f"{FORUM}/17 -> new-topic({FORUM})", "a route leads elsewhere"),
+        (f"{FORUM} -> new-topic({FORUM})", "a route leads elsewhere"),
+        (f"new-topic({FORUM}) -> {ROOM}", "the source is not right"),
+    ],
+)
+def test_a_forum_that_cannot_be_a_target_is_refused(line: str, words: str) -> None:
+    with pytest.raises(RouteError, match=re.escape(words)):
+        parse_route(line)
+
+
+def test_a_conversation_without_a_topic_has_one_opened() -> None:
+    (target,) = router(DESK).resolve(incoming()).targets
+    assert target.opens
+    assert str(target.address) == FORUM
+
+
+def test_what_comes_while_a_topic_is_opened_waits_with_the_first() -> None:
+    (target,) = with_topic(DESK, at=f"{FORUM}/3").resolve(incoming()).targets
+    assert not target.opens
+    assert str(target.address) == f"{FORUM}/3"
+
+
+def test_a_topic_that_is_linked_is_left_to_its_own_rule() -> None:
+    made = with_topic(DESK, f"{ROOM} <-> {FORUM}/17 name=own")
+    resolution = made.resolve(incoming())
+    assert [(str(target.address), target.rule.name) for target in resolution.targets] == [(f"{FORUM}/17", "own")]
+    assert resolution.steps[0].verdict is Verdict.DUPLICATE
+    assert resolution.steps[0].why == f"matched: its topic is {FORUM}/17, by rule 2 (own)"
+
+
+def test_what_the_rule_of_a_topic_filters_goes_nowhere_else() -> None:
+    made = with_topic(DESK, f"{ROOM} <-> {FORUM}/17 not=/spam/")
+    assert went_to(made.resolve(incoming(text="spam"))) == []
+    assert made.resolve(incoming(text="spam")).is_filtered
+
+
+def test_stop_of_the_rule_that_opened_a_topic_does_not_stop_the_topics_own_rule() -> None:
+    made = with_topic(f"{DESK} stop=yes", f"{ROOM} <-> {FORUM}/17", f"support:* -> {OTHER}")
+    assert went_to(made.resolve(incoming())) == [f"{FORUM}/17"]
+    assert went_to(made.resolve(incoming("support:room-7"))) == [FORUM]
+
+
+def test_a_topic_whose_link_was_taken_away_still_gets_its_messages() -> None:
+    assert went_to(with_topic(DESK).resolve(incoming())) == [f"{FORUM}/17"]
+
+
+def test_another_conversation_gets_another_topic() -> None:
+    (target,) = with_topic(DESK, f"{ROOM} <-> {FORUM}/17").resolve(incoming("support:room-7")).targets
+    assert target.opens
+
+
+def test_the_forum_itself_opens_no_topics() -> None:
+    made = router(f"telegram:* -> new-topic({FORUM})")
+    for place in (FORUM, f"{FORUM}/17"):
+        assert went_to(made.resolve(incoming(place))) == []
+    assert went_to(made.resolve(incoming(CHAT))) == [FORUM]
+
+
+# --- what rests, what is muted, what is a program's ------------------------------------------------------
+
+
+def test_a_rule_that_rests_takes_nothing_and_says_why() -> None:
+    rests = dataclasses.replace(rule(1, f"{ROOM} <-> {CHAT}"), paused=f"{CHAT}: bot was kicked")
+    made = Router([rests])
+    resolution = made.resolve(incoming())
+    assert went_to(resolution) == []
+    assert resolution.is_filtered
+    assert resolution.steps[0].why == f"paused: {CHAT}: bot was kicked"
+    assert made.linked(parse_address(CHAT)) == []
+    assert made.reply_rule(parse_address(ROOM), parse_address(CHAT)) is None
+
+
+def test_nothing_is_relayed_from_a_muted_conversation() -> None:
+    made = Router([rule(1, f"{ROOM} <-> {CHAT}")], muted=[parse_address(ROOM)])
+    resolution = made.resolve(incoming())
+    assert went_to(resolution) == []
+    assert resolution.is_filtered
+    assert resolution.steps[0].why == f"muted: /unmute {ROOM} lets it through"
+    assert went_to(made.resolve(incoming(CHAT))) == [ROOM], "the other way is open"
+
+
+def test_a_muted_conversation_is_filtered_even_without_a_rule() -> None:
+    assert Router([], muted=[parse_address(ROOM)]).resolve(incoming()).is_filtered
+
+
+@pytest.mark.parametrize(
+    ("options", "taken"),
+    [("", False), ("from=u9", True), ("from=@Helper", True), ("from=ann", False), ("kinds=text", False)],
+)
+def test_a_program_is_taken_only_by_a_rule_that_names_it(options: str, taken: bool) -> None:
+    program = Person(id=PersonId("u9"), name="helper", kind="bot")
+    resolution = router(f"{ROOM} -> {CHAT} {options}").resolve(incoming(sender=program))
+    assert bool(resolution.targets) is taken
+    if not taken:
+        assert resolution.steps[0].why == "filtered: the sender is a bot, and from= does not name it"
+
+
+# --- what becomes of a message ---------------------------------------------------------------------------
+
+
+def carried(line: str, item: Incoming, *, to: str = CHAT) -> bool:
+    made = router(line)
+    return made.carries_on(made.rules[0], item, to=parse_address(to)) is not None
+
+
+NIGHT = datetime(2026, 11, 18, 23, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("options", "item", "taken"),
+    [
+        ("match=/urgent/", incoming(kind=Kind.EDITS, text="not any more"), True),
+        ("not=/spam/", incoming(kind=Kind.DELETES, text="spam by now"), True),
+        ("hours=08:00-18:00", incoming(kind=Kind.EDITS, at=NIGHT), True),
+        ("kinds=text", incoming(kind=Kind.EDITS), False),
+        ("kinds=text,reactions", incoming(kind=Kind.REACTIONS), True),
+        ("from=bo", incoming(kind=Kind.EDITS), False),
+        ("", incoming("support:room-7", kind=Kind.EDITS), False),
+    ],
+)
+def test_the_rule_that_took_a_message_takes_what_becomes_of_it(options: str, item: Incoming, taken: bool) -> None:
+    assert carried(f"{ROOM} -> {CHAT} {options}", item) is taken
+
+
+def test_a_rule_before_that_stops_does_not_stop_what_becomes_of_a_message() -> None:
+    made = router(f"{ROOM} -> {OTHER} stop=yes priority=5 match=/late/", f"{ROOM} -> {CHAT}")
+    later = incoming(kind=Kind.EDITS, text="late")
+    assert made.carries_on(made.rules[1], later, to=parse_address(CHAT)) is not None
+
+
+def test_what_becomes_of_a_message_follows_it_into_its_topic() -> None:
+    assert carried(DESK, incoming(kind=Kind.EDITS), to=f"{FORUM}/17")

@@ -446,11 +446,13 @@ def picture(number: int, kind: str = "image") -> Attachment:
     return Attachment.model_validate({"kind": kind, "ref": f"{kind}{number}"})
 
 
-def made(message: Message, template: str | None = DEFAULT_TEMPLATE, **able: Any) -> list[tuple[str, str]]:
+def made(
+    message: Message, template: str | None = DEFAULT_TEMPLATE, *, whole: Attachment | None = None, **able: Any
+) -> list[tuple[str, str]]:
     """The parts: their text, and what each has beside it."""
     capabilities = Capabilities(**{"text_limit": 100, "attachments": "bytes", **able})
     shown = []
-    for part in shape(message, capabilities=capabilities, template=template).parts:
+    for part in shape(message, capabilities=capabilities, template=template, whole=whole).parts:
         beside = [each.ref for each in part.attachments]
         beside += ["place"] if part.location else []
         beside += ["card"] if part.contact else []
@@ -615,6 +617,45 @@ def test_a_quotation_leaves_room_for_the_caption() -> None:
 def test_a_sender_longer_than_a_caption_is_cut_and_nothing_is_counted() -> None:
     message = Message(sender=Person(id=PersonId("1"), name="x" * 64), attachments=(CAT,))
     assert made(message, caption_limit=40) == [("x" * 8 + "…", "tg:cat")]
+
+
+WHOLE = Attachment(kind="file", ref="1", name="message.txt")
+
+
+@pytest.mark.parametrize(
+    ("message", "more", "parts"),
+    [
+        (Message(text="word " * 30), {}, [("Ann: " + "word " * 13 + "word… (continued in the file)", "1")]),
+        (Message(text="x" * 200), {}, [("Ann: " + "x" * 70 + "… (continued in the file)", "1")]),
+        (Message(text="word " * 30, attachments=(CAT,)), {"caption_limit": 70},
+         [("Ann: word word word word word word word word… (continued in the file)", "tg:cat"), ("", "1")]),
+        (Message(text="word " * 30, contact=Contact(name="Ben")), {},
+         [("Ann: " + "word " * 11 + "word… (continued in the file)\n👤 Ben", "1")]),
+        (Message(text="word " * 19), {}, [("Ann: " + "word " * 19, "")]),
+        (Message(text="x" * 120), {"attachments": "none"},
+         [("Ann: (1/2) " + "x" * 89, ""), ("Ann: (2/2) " + "x" * 31, "")]),
+        (Message(text="x" * 80), {"text_limit": 60}, [("Ann: (1/2) " + "x" * 49, ""), ("Ann: (2/2) " + "x" * 31, "")]),
+    ],
+    ids=["words", "no words", "caption", "card", "fits", "no files", "no room"],
+)  # fmt: skip
+def test_a_long_text_may_end_in_a_file_with_all_of_it(
+    message: Message, more: dict[str, Any], parts: list[tuple[str, str]]
+) -> None:
+    by_ann = message.model_copy(update={"sender": ANN})
+    found = made(by_ann, whole=WHOLE, **more)
+    # A file of the text's own follows it in a message without words.
+    expected = [parts[0], *parts[1:]]
+    if parts[0][1] == "1":
+        expected = [(parts[0][0], ""), ("", "1")]
+    assert found == expected
+
+
+def test_formatting_ends_where_the_text_is_cut() -> None:
+    message = Message(text="word " * 30, spans=(span(SpanKind.BOLD, 5, 145),))
+    capabilities = Capabilities(text_limit=100, attachments="bytes", markup="entities")
+    first, _ = shape(message, capabilities=capabilities, template=None, whole=WHOLE).parts
+    (bold,) = first.spans
+    assert first.text[bold.start : bold.start + bold.length].strip() == ("word " * 14).strip()
 
 
 # --- cost ------------------------------------------------------------------------------------------------
