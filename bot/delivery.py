@@ -44,7 +44,7 @@ from bot.store.messages import Copy
 from bot.store.outbox import CHANGES, PRIORITY_RELAY, Delivery, Lease, NewDelivery, Outcome
 from bot.text import measure
 from bridges.api import Answered, File, Outgoing
-from bridges.errors import BridgeError, Inexpressible, Refused, Unavailable
+from bridges.errors import BridgeError, Garbled, Inexpressible, Refused, Unavailable
 from bridges.model import AccountName, Attachment, ConversationId, Message, MessageId, Person, PersonId, Receipt
 
 logger = logging.getLogger(__name__)
@@ -439,12 +439,22 @@ class _Dispatcher:
                 await self._failed(lease, error)
             else:
                 await self._say_instead(lease, row.words, error)
+        except (Garbled, Unavailable) as error:
+            in_doubt = isinstance(error, Garbled) or error.maybe_sent
+            if in_doubt and row.words is not None and self._is_once(row):
+                await self._say_instead(lease, row.words, error)
+            else:
+                await self._failed(lease, error)
         except Exception as error:
             await self._failed(lease, error)
         else:
             point("delivery.answered")
             self.engine._meters.request(self.account.name, "sent")
             await self._settle(lease, [Outcome(row.id, "sent")])
+
+    def _is_once(self, row: Delivery) -> bool:
+        """Whether doing it again may undo it: if in doubt it is said in words."""
+        return row.op == "react" and self.account.capabilities.reactions_stay
 
     # --- places that are not what they were
 
@@ -491,9 +501,7 @@ class _Dispatcher:
         row, places = lease.rows[0], self.engine._places
         now = self.engine._clock()
         self.engine._meters.request(self.account.name, "refused")
-        logger.info(
-            "a topic is not opened", extra={"action": "open", "account": self.account.name, "outbox": row.id}
-        )
+        logger.info("a topic is not opened", extra={"action": "open", "account": self.account.name, "outbox": row.id})
 
         def unit(tx: Tx) -> None:
             id = opening_id(lease.conversation)
@@ -551,7 +559,7 @@ class _Dispatcher:
         if self.engine._places is not None and old.conversation != new:
             self.engine._places.upgraded(tx, old, Address(self.account.name, new), now=self.engine._clock())
 
-    async def _say_instead(self, lease: Lease, words: str, error: Refused) -> None:
+    async def _say_instead(self, lease: Lease, words: str, error: BridgeError) -> None:
         """What cannot be done over there is said there."""
         (row,) = lease.rows
         now = self.engine._clock()
@@ -782,7 +790,9 @@ class _Dispatcher:
             can_confirm=self._can_confirm(lease), **self._circumstances(head, now=now, attempts=head.attempts)
         )
         error = Unavailable("the process stopped while this was being sent", maybe_sent=True)
-        if isinstance(decision, Confirm):
+        if head.words is not None and self._is_once(head):
+            await self._say_instead(lease, head.words, error)
+        elif isinstance(decision, Confirm):
             await self._confirm(lease, error)
         else:
             await self._apply(lease, decision, error)

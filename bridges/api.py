@@ -148,7 +148,8 @@ class Capabilities:
     deletes: bool = False
     reactions: bool = False
     reactions_stay: bool = False
-    """A reaction that was put on a message cannot be taken back."""
+    """A reaction that was put on a message cannot be taken back, and whether the same one again is harmless is not
+    known: one in doubt is not put on a second time."""
     threads: bool = False
     history: bool = False
     idempotent: bool = False

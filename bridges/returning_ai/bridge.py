@@ -225,19 +225,13 @@ class ReturningAiBridge:
     def react(self, conversation: ConversationId, id: MessageId, emoji: str) -> Flow[None]:
         """See :meth:`bridges.api.Reacts.react`.
 
-        Whether the same call again takes the reaction back is not documented. So one of which nobody knows whether it
-        arrived is refused, and not repeated.
+        Whether the same call again takes the reaction back is not documented (``capabilities.reactions_stay``).
         """
         if not emoji:
             raise Inexpressible("Returning.AI documents no call that takes a reaction back")
         body = {"messageId": id, "emoji": shortcode(emoji), "sender": self._settings.sender}
-        try:
-            response = yield httpx.Request("POST", f"{self._api}/messages/react", json=body)
-            self._judge(response, what="Returning.AI reaction")
-        except (Garbled, Unavailable) as error:
-            if isinstance(error, Unavailable) and not error.maybe_sent:
-                raise
-            raise Refused(f"{error}; it may be there, and the same call again might take it back") from error
+        response = yield httpx.Request("POST", f"{self._api}/messages/react", json=body)
+        self._judge(response, what="Returning.AI reaction")
 
     # After an unknown outcome
 
