@@ -178,11 +178,19 @@ def without_voice(pieces: tuple[Piece, ...]) -> tuple[Piece, ...]:
     )
 
 
-def check_size(pieces: Sequence[Piece]) -> None:
-    """Raise ``Refused`` if they are more than Telegram takes at once."""
-    size = sum(piece.file.size for piece in pieces if piece.file is not None)
-    if size > UPLOAD_MOST:
-        raise Refused(f"{described(pieces)} is more than the {size_text(UPLOAD_MOST)} that Telegram takes at once")
+def fitting(pieces: tuple[Piece, ...]) -> tuple[tuple[Piece, ...], tuple[Piece, ...]]:
+    """What of them Telegram takes at once, and what is too much: of several the first go."""
+    kept: list[Piece] = []
+    left: list[Piece] = []
+    room = UPLOAD_MOST
+    for piece in pieces:
+        size = piece.file.size if piece.file else 0
+        if size <= room:
+            kept.append(piece)
+            room -= size
+        else:
+            left.append(piece)
+    return tuple(kept), tuple(left)
 
 
 def described(pieces: Sequence[Piece]) -> str:
@@ -214,7 +222,6 @@ async def send_files(
     where: Where,
 ) -> Sequence[Message]:
     """Send one file, or an album, in one request; the bytes are read from disk as they leave."""
-    check_size(pieces)
     with ExitStack() as opened:
         if len(pieces) > 1:
             media = [

@@ -51,6 +51,7 @@ from bot.telegram.media import (
     Where,
     as_documents,
     described,
+    fitting,
     pieces_of,
     send_files,
     without_voice,
@@ -182,15 +183,9 @@ def form_of(out: Outgoing, *, chat_id: int) -> Form:
         keyboard = InlineKeyboardMarkup(
             [[InlineKeyboardButton(b.label, callback_data=b.data) for b in message.buttons]]
         )
-    form = Form(
-        message.text,
-        message.spans,
-        pieces_of(message.attachments, files=out.files),
-        message.location,
-        message.contact,
-        reply,
-        keyboard,
-    )
+    pieces, too_much = fitting(pieces_of(message.attachments, files=out.files))
+    text = "\n".join([*filter(None, [message.text]), *(attachment_note(piece.attachment) for piece in too_much)])
+    form = Form(text, message.spans, pieces, message.location, message.contact, reply, keyboard)
     wordless = any(each.way == "sticker" for each in form.pieces) or form.location or form.contact
     if (form.text and wordless) or (form.contact and not (form.contact.phone and form.contact.name)):
         return form.in_words()

@@ -227,16 +227,17 @@ async def test_what_has_no_room_for_words_is_said_in_words(at: Desk, message: Me
     assert at.shown(id)["text"] == words
 
 
-async def test_more_than_telegram_takes_at_once_is_refused_before_it_leaves(at: Desk) -> None:
-    class Huge:
-        size = UPLOAD_MOST + 1
+async def test_what_is_more_than_telegram_takes_at_once_is_named_beside_the_rest(at: Desk) -> None:
+    class Large:
+        size = UPLOAD_MOST
 
         def open(self) -> BinaryIO:
             raise AssertionError("nothing is read")
 
-    with pytest.raises(Refused, match="50 MB"):
-        await at.send(GROUP, Message(attachments=(file("file", "x.iso"),)), files=[Huge()])
-    assert at.called == []
+    message = Message(text="all", attachments=(file("file", "a.pdf"), file("file", "b.iso"), file("file", "c.pdf")))
+    first, last = await at.send(GROUP, message, files=[b"a", Large(), b"c"])
+    assert at.shown(first)["caption"] == "all\n[file: b.iso]"
+    assert at.bytes_of(at.shown(last)["document"]) == b"c"
 
 
 def test_the_capabilities_tell_what_goes_along() -> None:
