@@ -75,6 +75,8 @@ def fill(db: sqlite3.Connection) -> None:
         "INSERT INTO copies (message, account, conversation, remote_id, part, outbox)"
         " SELECT id, account, conversation, 'copy' || id, 1, id FROM messages"
     )
+    db.execute(f"{numbers} INSERT INTO faces SELECT 'big:c' || (i % 100), 'n' || i, 'p' || i, 1e6 FROM n", (20_000,))
+    db.execute(f"{numbers} INSERT INTO texts (text, at) SELECT 't' || i, i FROM n", (20_000,))
     db.execute("INSERT INTO marks (message, want, shown, due_at) SELECT id, 'sent', 'sent', id FROM messages")
     db.execute("UPDATE marks SET shown = '' WHERE message % 1000 = 0")
 
@@ -136,6 +138,10 @@ OFTEN: dict[str, tuple[int, Callable[[Tx], object]]] = {
     "look up": (5_000, look_up),
     "arrive": (10_000, arrive),
     "enqueue": (10_000, enqueue),
+    "who has a name": (1_000, lambda tx: tx.faces.claim("big:c17", "n17", "p17", now=1e6)),
+    "prune names of nobody": (1_000, lambda tx: tx.faces.prune(before=-1.0, limit=100)),
+    "a text again": (1_000, lambda tx: tx.texts.keep("t17", now=17.0)),
+    "prune texts of nothing": (1_000, lambda tx: tx.texts.prune(before=-1.0, limit=100)),
     "prune outbox": (50_000, lambda tx: tx.outbox.prune(before=1e6, limit=100)),
     "prune outbox of nothing": (1_000, lambda tx: tx.outbox.prune(before=-1.0, limit=100)),
     "prune inbox": (50_000, lambda tx: tx.inbox.prune(before=1e6, now=1e6 + 30 * DAY, limit=100)),
