@@ -65,7 +65,8 @@ def is_suspicious(tx: Tx, address: Address, message: Message, *, now: float) -> 
     """Whether this may come from a program that answers programs: then it has a budget."""
     if message.sender is not None and message.sender.kind == "bot":
         return True
-    return not _is_person(address, message.sender) and hops(tx, message.text, now=now) > 0
+    # One name that is known here too is what another bridge of the same people writes all day.
+    return not _is_person(address, message.sender) and hops(tx, message.text, now=now) > 1
 
 
 def hops(tx: Tx, text: str, *, now: float) -> int:
