@@ -86,7 +86,7 @@ def topics_of(tx: Tx) -> dict[tuple[Address, Address], Topic]:
         chat = parse_address(row.chat)
         opened = row.topic is not None and row.opened_at is not None
         address = parse_address(row.topic) if opened and row.topic else opening_address(chat, row.id)
-        found[parse_address(row.source), chat] = Topic(address, is_open=opened)
+        found[parse_address(row.source), chat] = Topic(address)
     return found
 
 

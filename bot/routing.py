@@ -54,6 +54,7 @@ __all__ = [
     "Rule",
     "Step",
     "Target",
+    "Topic",
     "Verdict",
     "edit_route",
     "format_route",
@@ -88,7 +89,6 @@ class Topic:
 
     address: Address
     """While it is being opened: where messages wait for it."""
-    is_open: bool = True
 
 
 class Verdict(StrEnum):
