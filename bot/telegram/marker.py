@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 
 from telegram import Bot, ReactionTypeEmoji, ReplyParameters
-from telegram.error import BadRequest, Forbidden, RetryAfter, TelegramError
+from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter, TelegramError
 
 from bot.addresses import TELEGRAM, split_telegram
 from bot.faultpoints import point
@@ -93,7 +93,7 @@ class Marker:
             line = await self._put(mark, origin, chat_id, number, emoji)
         except RetryAfter as error:
             await self._later(mark, wait_s(error))
-        except (Forbidden, BadRequest) as error:
+        except (Forbidden, BadRequest, ChatMigrated) as error:
             logger.info("a state cannot be shown", extra={"action": "mark", "error": error.message})
             await self._store.write(lambda tx: tx.marks.drop(mark.message))
         except TelegramError:

@@ -30,7 +30,7 @@ from bridges.model import (
     Received,
 )
 from tests.bot.fakes import FakeBridge, fake_account, opened
-from tests.bot.telegram.outbound import ANN, CHANNEL, FORUM, Desk, desk
+from tests.bot.telegram.outbound import ANN, CHANNEL, FORUM, SMALL, Desk, desk
 
 NOW = 1_000_000.0
 AT = datetime.fromtimestamp(NOW, UTC)
@@ -189,6 +189,19 @@ async def test_where_neither_is_allowed_nothing_is_shown_and_nothing_is_tried_ag
     calls = len(scene.at.called)
     await scene.state("delivered")
     assert (scene.shown, scene.lines, len(scene.at.called)) == ([], [], calls)
+
+
+async def test_in_a_group_that_was_upgraded_since_nothing_is_shown_and_nothing_is_tried_again(scene: Scene) -> None:
+    said: Any = scene.at.telegram.say(ANN, SMALL, "hello")
+    where = telegram_address(SMALL)
+    id = MessageId(f"{SMALL}/{said['message_id']}")
+    place = Conversation(id=where.conversation)
+    event = Received(key="n", at=AT, conversation=place, id=id, message=Message(text="hello"))
+    scene.message = await scene.store.write(lambda tx: scene.relay.keep(tx, where, event))
+    scene.at.telegram.set_available_reactions(SMALL, [])
+    scene.at.telegram.migrate(SMALL)
+    await scene.state("delivered")
+    assert scene.at.called == ["setMessageReaction 400", "sendMessage 400"]
 
 
 async def test_in_a_channel_without_reactions_a_line_tells_the_state(scene: Scene) -> None:
