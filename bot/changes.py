@@ -127,7 +127,8 @@ class Changes:
         if not found.is_original:
             return "echoes"
         digest = digest_of(event.message)
-        if origin.gone_at is not None or digest == origin.digest or (not origin.digest and event.message.text == origin.text):
+        same = digest == origin.digest or (not origin.digest and event.message.text == origin.text)
+        if same or origin.gone_at is not None:
             return "filtered"
         here = Address(AccountName(account), ConversationId(found.conversation))
         if event.message.text.strip() == TAKEN_BACK:
@@ -307,10 +308,10 @@ class Changes:
             return True
         if not self._can(tx, place, origin, "delete"):
             return False
-        words: Message | None = self._deleted(tx, origin, place, now=now)
+        words: Sequence[Message] = [self._deleted(tx, origin, place, now=now)]
         for part in sorted(there or range(1, place.parts + 1)):
             self._put(tx, place, origin, "delete", Message(), part=part, words=words, now=now)
-            words = None
+            words = ()
         return True
 
     def _edit(self, tx: Tx, place: _Place, origin: Origin, message: Message, *, other_files: bool, now: float) -> None:
@@ -340,7 +341,7 @@ class Changes:
         if other_files or any(map(has_text_file, (*parts, *written))) or not self._can(tx, place, origin, "edit"):
             self._note(tx, place, origin, told, template=template, now=now)
             return
-        words: Message | None = self._relay.parts_for(tx, place.address, told, template=template, now=now)[0]
+        words: Sequence[Message] = self._relay.parts_for(tx, place.address, told, template=template, now=now)
         for number, part in enumerate(parts, start=1):
             if number > 1 and not part.text:
                 continue  # files, a place or a card, which are as they were
@@ -348,7 +349,7 @@ class Changes:
                 continue  # it has its new words already, or is not to be there
             if number <= place.parts:
                 self._put(tx, place, origin, "edit", part, part=number, words=words, now=now)
-                words = None
+                words = ()
             else:
                 self._put(tx, place, origin, "send", part, part=number, parts=len(parts), now=now)
         for number in range(len(parts) + 1, place.parts + 1):
@@ -364,7 +365,7 @@ class Changes:
         words = f"{who} reacted {emoji} to {quoted(origin.text)}"
         mark = _mark(tx, place, origin)
         if self._can(tx, place, origin, "react") and (mark is None or gives_way(mark)):
-            self._put(tx, place, origin, "react", Message(text=emoji), part=1, words=Message(text=words), now=now)
+            self._put(tx, place, origin, "react", Message(text=emoji), part=1, words=[Message(text=words)], now=now)
         else:
             self._note(tx, place, origin, Message(text=words), now=now, marked=False)
 
@@ -388,7 +389,7 @@ class Changes:
         if not stays and self._can(tx, place, origin, "react"):
             # Where a mark had to give way to the reaction, it comes back.
             shown = left[-1] if left else EMOJI[mark] if mark else ""
-            self._put(tx, place, origin, "react", Message(text=shown), part=1, words=Message(text=words), now=now)
+            self._put(tx, place, origin, "react", Message(text=shown), part=1, words=[Message(text=words)], now=now)
         else:
             self._note(tx, place, origin, Message(text=words), now=now, marked=False)
 
@@ -429,10 +430,10 @@ class Changes:
         part: int,
         now: float,
         parts: int = 1,
-        words: Message | None = None,
+        words: Sequence[Message] = (),
         marked: bool = True,
     ) -> None:
-        told = [message] if op == "note" else [words] if words is not None else []
+        told = [message] if op == "note" else words
         loops.remember(tx, Message(), told, now=now)  # another bridge brings that back, too
         # A reaction is not the author's: what becomes of it is not shown on their message.
         marked = marked and op != "react" and origin.account == TELEGRAM
@@ -447,7 +448,7 @@ class Changes:
             new,
             op=op,
             subject=origin.id,
-            words=None if words is None else _json(words),
+            words="\n".join(map(_json, words)) or None,
             part=part,
             parts=parts,
             reply_to=origin.id if op == "note" else None,
@@ -488,7 +489,8 @@ class Changes:
             if target is not None:
                 places.append(_Place(place.address, place.rows, place.parts, target.template, target.rule.options.long))
             elif place.parts == 0:
-                if router.reply_rule(place.address, at) is not None:
+                rule = router.reply_rule(place.address, at)
+                if rule is not None and (not rule.options.kinds or kind in rule.options.kinds):
                     places.append(place)
             elif place.rows and not place.why.startswith(BY_ROUTE):
                 places.append(place)  # somebody sent it there by hand: no rule is asked about it

@@ -571,7 +571,9 @@ class _Dispatcher:
 
         def unit(tx: Tx) -> None:
             if self._settle_in(tx, lease, [Outcome(row.id, "queued", due_at=now, counts=False)], now=now):
-                tx.outbox.say_instead(row.id, words)
+                first, *rest = words.split("\n")
+                tx.outbox.say_instead(row.id, first)
+                _say_the_rest(tx, row, rest, now=now)
 
         await self._write(unit)
 
@@ -982,6 +984,34 @@ def _cancel_changes(tx: Tx, row: Delivery, *, now: float) -> None:
     for other in tx.outbox.about(row.message):
         if other.subject == row.message and other.address == row.address and other.state == "queued":
             tx.outbox.settle_by_hand(other.id, state="cancelled", now=now)
+
+
+def _say_the_rest(tx: Tx, row: Delivery, rest: Sequence[str], *, now: float) -> None:
+    """A change that is said instead is said whole: what was to be done to further parts is not, and more may follow."""
+    assert row.subject is not None
+    for other in tx.outbox.about(row.subject):
+        with_it = other.id > row.id and other.created_at == row.created_at and other.op in ("edit", "delete", "send")
+        if with_it and other.address == row.address and other.state == "queued":
+            tx.outbox.settle_by_hand(other.id, state="cancelled", now=now)
+    for payload in rest:
+        tx.outbox.add(
+            NewDelivery(
+                account=row.account,
+                conversation=row.conversation,
+                payload=payload,
+                created_at=now,
+                expires_at=row.expires_at,
+                on_ambiguous=row.on_ambiguous,
+                priority=row.priority,
+                message=row.message,
+                marked=bool(row.marked),
+                reply_to=row.subject,
+                part=0,
+                why=row.why,
+                op="note",
+                subject=row.subject,
+            )
+        )
 
 
 def _unstamped(row: Delivery) -> Message:

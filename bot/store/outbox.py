@@ -52,7 +52,7 @@ class NewDelivery:
     subject: int | None = None
     """For ``CHANGES`` and notes: the message (ours) whose copy over there it is about."""
     words: str | None = field(default=None, repr=False)
-    """For ``CHANGES``: a Message as JSON that says it where it cannot be done; None: then nothing is said."""
+    """For ``CHANGES``: what says it where it cannot be done, a Message as JSON on each line; None: nothing is said."""
     late: str = ""
     """What to do if it can only be sent late (``bot.routing.Late``); empty: send it all the same."""
 

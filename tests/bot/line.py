@@ -186,11 +186,11 @@ class Line:
     async def rests(self) -> list[Delivery]:
         """Wait until nothing can be sent any more; returns all rows, without the bot's own words."""
 
-        async def none_due() -> bool:
-            rows = await self.store.read(lambda tx: tx.outbox.list(states=("queued", "sending")))
-            return all(row.state == "queued" and row.due_at > self.clock() for row in rows)
+        def none_due(tx: Tx) -> bool:
+            due = [tx.outbox.next_due(account) for account in ("club", "desk", "telegram")]
+            return all(at is None or at > self.clock() for at in due) and not tx.outbox.list(states=("sending",))
 
-        await until(none_due)
+        await until(lambda: self.store.read(none_due))
         return await self.rows()
 
     async def later(self, seconds: float) -> None:
