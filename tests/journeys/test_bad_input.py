@@ -263,7 +263,7 @@ async def test_a_database_that_is_none_is_told_in_one_line(world: World, tmp_pat
 
 
 async def test_no_secret_is_written_beside_the_configuration(world: World) -> None:
-    for file in world.database.parent.iterdir():
+    for file in filter(Path.is_file, world.database.parent.rglob("*")):
         content = file.read_bytes()
         for secret in (TOKEN, *SECRETS.values()):
             assert secret.encode() not in content, file.name
