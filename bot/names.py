@@ -2,8 +2,8 @@
 
 Of our providers only Telegram pings on the plain words ``@name``: OpenIM wants a message of a kind of its own,
 CINNOX, NetSapiens and Returning.AI document nothing of the sort. So texts are changed towards Telegram only
-(:func:`defuse_text`), and arrive elsewhere as they were written; names, quotations and notes are our own words and
-are made harmless everywhere.
+(:func:`defuse_text`), and arrive elsewhere as they were written, without spans that call somebody
+(:func:`without_mentions`); names, quotations and notes are our own words and are made harmless everywhere.
 """
 
 from __future__ import annotations
@@ -102,6 +102,12 @@ def defuse_text(message: Message) -> Message:
     return message.model_copy(
         update={"text": _WORD_JOINER.join(pieces), "spans": tuple(_widened(span, cuts) for span in spans)}
     )
+
+
+def without_mentions(message: Message) -> Message:
+    """The message without the spans that call somebody by an id; the words stay."""
+    spans = tuple(span for span in message.spans if span.kind is not SpanKind.MENTION)
+    return message if len(spans) == len(message.spans) else message.model_copy(update={"spans": spans})
 
 
 def _pings(span: Span) -> bool:

@@ -17,7 +17,7 @@ from bot.changes import BY_ROUTE, Changes, digest_of
 from bot.late import STAMP_ROOM
 from bot.lending import Lends, shown_link
 from bot.long import as_file
-from bot.names import defuse_text, looks, names_for
+from bot.names import defuse_text, looks, names_for, without_mentions
 from bot.places import Places, topics_of
 from bot.routes_line import Long
 from bot.routing import Arrow, Incoming, Kind, Resolution, Router, Rule, options_from_json
@@ -321,8 +321,9 @@ class Relay:
         ids = []
         for number, part in enumerate(parts, start=1):
             new = self.delivery(address, part, now=now, message_id=message_id, why=why, on_ambiguous=on_ambiguous)
+            answers = reply_to if number == 1 else None  # the other parts follow the one that answers
             changed = replace(
-                new, priority=priority, marked=marked, reply_to=reply_to, part=number, parts=len(parts), late=late
+                new, priority=priority, marked=marked, reply_to=answers, part=number, parts=len(parts), late=late
             )
             ids.append(self.put(tx, changed))
         if message_id is not None and marked:
@@ -373,11 +374,11 @@ class Relay:
         ``room``: units that are to stay free in each. ``long``: what to do where it needs more than one.
         """
         account = self._accounts[address.account]
+        written = plain(message) if long == "attach" else ""
+        if template is not None:
+            message = defuse_text(message) if address.account == TELEGRAM else without_mentions(message)
         if message.sender is not None and not self._names(address, message, template=template):
             template = None
-        written = plain(message) if long == "attach" else ""
-        if template is not None and address.account == TELEGRAM:
-            message = defuse_text(message)
         capabilities = account.capabilities
         if room:
             capabilities = replace(

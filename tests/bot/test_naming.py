@@ -227,6 +227,30 @@ async def test_a_name_is_free_again_when_nobody_was_seen_under_it_for_long(store
     await store.write(unit)
 
 
+async def test_only_the_first_part_of_an_answer_answers(store: SqliteStore) -> None:
+    def unit(tx: Tx) -> None:
+        by = able(replies=True)
+        link(tx, HERE)
+        says(tx, by, ann(), "why?", id="m")
+        assert arrive(tx) == 1
+        says(tx, by, ann(), LONG, reply_to="m")
+        question = tx.outbox.list()[0].message
+        assert [row.reply_to for row in sorted(tx.outbox.list(), key=lambda row: row.id)] == [None, question, None]
+
+    await store.write(unit)
+
+
+async def test_nobody_is_called_through_what_is_relayed(store: SqliteStore) -> None:
+    def unit(tx: Tx) -> None:
+        link(tx, HERE)
+        for by in (relay(markup="markdown"), relay(markup="markdown", names_shown=True)):
+            spans = ({"kind": "mention", "start": 0, "length": 4, "value": "1001"},)
+            says(tx, by, ann(), "@bob", spans=spans)
+        assert [(message.text, message.spans) for _, _, message in queued(tx)] == [("Ann: @bob", ()), ("@bob", ())]
+
+    await store.write(unit)
+
+
 # --- edits over parts ------------------------------------------------------------------------------------
 
 
