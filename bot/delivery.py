@@ -516,7 +516,10 @@ class _Dispatcher:
 
         def unit(tx: Tx) -> None:
             reason = places.waits(tx, id, now=now) if places and id is not None else "its topic is not opened"
-            self._settle_in(tx, lease, _waiting(lease, reason, due_at=now), now=now)
+            self._settle_in(tx, lease, _waiting(lease, None, due_at=now), now=now)
+            if places and reason is not None:
+                # The owners heard of the topic: of what waits for it they need not hear one by one.
+                places.give_up(tx, _address(lease.rows[0]), reason=reason, now=now)
 
         await self._write(unit)
 
@@ -543,7 +546,11 @@ class _Dispatcher:
                     self._settle_in(tx, lease, _waiting(lease, None, due_at=now), now=now)
                 case TopicGone():
                     reason = places.gone(tx, row, now=now) if places else str(error)
-                    self._settle_in(tx, lease, _waiting(lease, reason, due_at=now + WAIT_S), now=now)
+                    said = reason is not None and row.message is not None and places is not None
+                    outcomes = _waiting(lease, None if said else reason, due_at=now + WAIT_S)
+                    self._settle_in(tx, lease, outcomes, now=now)
+                    if places and said and reason is not None:
+                        places.give_up(tx, _address(row), reason=reason, now=now)
                 case Barred():
                     # With places, what waits is given up as a whole, and the owners hear of the chat and not of each.
                     reason = None if places else str(error)

@@ -218,7 +218,7 @@ class Places:
         chat = parse_address(row.chat)
         waiting = [opening_address(chat, id), *([parse_address(row.instead_of)] if row.instead_of else [])]
         for place in waiting:
-            self._give_up(tx, place, reason=_not_opened(reason), now=now)
+            self.give_up(tx, place, reason=_not_opened(reason), now=now)
         self._relay.tell_owners(
             tx,
             f"No topic can be opened in {chat} for “{row.title}”: {reason}.\n{_remedy(reason)}\n"
@@ -318,7 +318,7 @@ class Places:
             return
         resting = tx.routes.pause(str(chat), f"{chat}: {reason}")
         self._relay.forget_rules()
-        self._give_up(tx, chat, reason=reason, now=now)
+        self.give_up(tx, chat, reason=reason, now=now)
         known = resting or tx.conversations.title(TELEGRAM, chat.conversation)
         first = bool(known) and tx.notices.first(_barred(chat), now=now)
         owners = [owner for owner in self._relay.owners(tx) if owner != chat]
@@ -371,7 +371,8 @@ class Places:
         title = tx.conversations.title(TELEGRAM, chat.conversation)
         return f"{chat} ({title})" if title else str(chat)
 
-    def _give_up(self, tx: Tx, place: Address, *, reason: str, now: float) -> None:
+    def give_up(self, tx: Tx, place: Address, *, reason: str, now: float) -> None:
+        """What waits for a place, and for what is in it, is dead: whoever wrote it sees that on the message."""
         for row in tx.outbox.give_up(place.account, place.conversation, reason=reason, now=now):
             if row.marked and row.message is not None:
                 tx.marks.want(row.message, "failed", now=now)
