@@ -18,6 +18,7 @@ from uuid import uuid4
 
 from bridges.api import File
 from bridges.errors import BridgeError, Refused, Unavailable
+from bridges.files import NotFetched as NotFetched
 from bridges.model import Attachment
 
 logger = logging.getLogger(__name__)
@@ -27,14 +28,6 @@ FILE_MOST = 20 << 20
 AT_ONCE = 4
 FETCH_S = 180.0
 """How long a file may take, waiting for its turn included. A send holds its lease for longer."""
-
-
-class NotFetched(Refused):
-    """A file that is not to be had, and why in a few words for the people in the chat."""
-
-    def __init__(self, message: str, *, reason: str) -> None:
-        super().__init__(message)
-        self.reason = reason
 
 
 def too_large(most: int) -> NotFetched:
@@ -151,7 +144,7 @@ class Files:
 
     def __init__(self, accounts: Mapping[str, Source], *, most: int = FILE_MOST, at_once: int = AT_ONCE) -> None:
         self._accounts = accounts
-        self._most = most
+        self.most = most
         self._turns = asyncio.Semaphore(at_once)
         self._here: weakref.WeakValueDictionary[tuple[str, str], OnDisk] = weakref.WeakValueDictionary()
         self._under_way: dict[tuple[str, str], asyncio.Task[File]] = {}
@@ -165,8 +158,8 @@ class Files:
         source = self._accounts.get(name)
         if source is None:
             raise Refused("nobody knows where this file is")
-        if attachment.size is not None and attachment.size > self._most:
-            raise too_large(self._most)
+        if attachment.size is not None and attachment.size > self.most:
+            raise too_large(self.most)
         task = self._under_way.get(key)
         if task is None:
             task = asyncio.create_task(self._fetch(source, attachment, key=key))
@@ -192,8 +185,8 @@ class Files:
             raise Unavailable(f"the file did not come within {FETCH_S:g} s") from error
         except OSError as error:
             raise Unavailable(f"the file cannot be kept on disk ({error.strerror})") from error
-        if file.size > self._most:
-            raise too_large(self._most)
+        if file.size > self.most:
+            raise too_large(self.most)
         if isinstance(file, OnDisk):
             self._here[key] = file
         return file

@@ -55,7 +55,7 @@ class Lender:
         self._cache: OrderedDict[int, OnDisk] = OrderedDict()
 
     def links(self, tx: Tx, attachments: Sequence[Attachment], *, now: float) -> Mapping[str, str]:
-        """See :class:`Lends`; none where nobody could reach us, or it is not known whose the file is."""
+        """See :class:`Lends`; none where nobody could reach us, or for a file that we cannot have either."""
         if self._public_url is None:
             return {}
         expires_at = int(now + self._keep_s)
@@ -64,7 +64,7 @@ class Lender:
             each.ref: f"{self._public_url}/files/"
             + _token(key, id=tx.files.lend(each, now=now, expires_at=expires_at), expires_at=expires_at)
             for each in attachments
-            if each.account is not None
+            if each.account is not None and (each.size is None or each.size <= self._files.most)
         }
 
     async def look_up(self, token: str, *, now: float) -> tuple[int, Attachment] | None:

@@ -14,6 +14,7 @@ from typing import BinaryIO
 import httpx
 
 from bridges.api import HARMLESS, File
+from bridges.errors import Refused
 
 PIECE = 65536
 """Bytes that are read at a time."""
@@ -27,6 +28,14 @@ ASIDE = "aside"
 """Extension of a request whose answer's body is wanted as a file, of a response for that file."""
 FETCHING: Mapping[str, bool] = {**HARMLESS, ASIDE: True}
 """Extensions of a request for a file; see :func:`file_of`."""
+
+
+class NotFetched(Refused):
+    """A file that is not to be had, and why in a few words for the people in the chat."""
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)

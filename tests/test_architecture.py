@@ -27,7 +27,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "bridges.api": (*CORE, "httpx", "pydantic"),
     "bridges.responses": (*CORE, "httpx", "pydantic"),
     "bridges.signing": (*CORE, "httpx", "pydantic"),
-    "bridges.files": ("bridges.api", "httpx"),
+    "bridges.files": ("bridges.api", "bridges.errors", "httpx"),
     "bridges.driver": ("bridges.api", "bridges.errors", "bridges.files", "bridges.responses", "httpx"),
     "bridges.registry": ("bridges.api", *(f"bridges.{name}.bridge" for name in PROVIDERS)),
     "bridges.testing": (*SEAM, "httpx", "pydantic"),

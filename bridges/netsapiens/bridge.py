@@ -26,7 +26,7 @@ from bridges.api import (
     is_loopback,
 )
 from bridges.errors import Refused
-from bridges.files import FETCHING, file_of
+from bridges.files import FETCHING, NotFetched, file_of
 from bridges.model import Attachment, ConversationId, Event, Receipt
 from bridges.netsapiens import wire
 from bridges.netsapiens.auth import BARE, FixedBearer, PasswordGrant
@@ -157,17 +157,18 @@ class NetSapiensBridge:
             place = (host, parts.port or wire.PORTS.get(scheme))
             request = httpx.Request("GET", url, extensions={**FETCHING, **BARE})
         except (ValueError, httpx.InvalidURL) as error:
-            raise Refused(f"{what}: its link is not a valid URL") from error
+            raise NotFetched(f"{what}: its link is not a valid URL", reason="its link is not valid") from error
         if scheme != "https" and not (scheme == "http" and is_loopback(host)):
-            raise Refused(f"{what}: its link is not https")
+            raise NotFetched(f"{what}: its link is not https", reason="not fetched, its link is not https")
         if place not in self._settings.media_places():
-            raise Refused(
+            raise NotFetched(
                 f"{what}: its link leads to another host or port than base_url; if that is the provider's, "
-                "put it into media_hosts, as HOST or HOST:PORT"
+                "put it into media_hosts, as HOST or HOST:PORT",
+                reason="not fetched, it lies on another server",
             )
         response = yield request
         if response.status_code == 401:
-            raise Refused(f"{what}: its link is no longer good (HTTP 401)")
+            raise NotFetched(f"{what}: its link is no longer good (HTTP 401)", reason="its link is no longer good")
         raise_for_status(response, what=what)
         return file_of(response)
 

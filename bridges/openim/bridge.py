@@ -25,7 +25,7 @@ from bridges.api import (
     origin_of,
 )
 from bridges.errors import BridgeError, Inexpressible, Refused
-from bridges.files import FETCHING, file_of
+from bridges.files import FETCHING, NotFetched, file_of
 from bridges.model import (
     Attachment,
     Conversation,
@@ -49,6 +49,7 @@ from bridges.responses import clean, parse_json, raise_for_status
 
 EXAMPLES = "a user such as user/alice, or a group such as group/2839001122"
 REDIRECTS_MOST = 3
+ELSEWHERE_REASON = "not fetched, it lies on another server"
 CLOCK_OFF_MOST_S = 120
 PAGES_MOST = 10
 """Pages of stored messages in which one is looked for that is to be taken back."""
@@ -232,7 +233,10 @@ class OpenIMBridge:
         allowed = self.file_origins
         url = _url(attachment.ref)
         if url is None or _origin(url) not in allowed:
-            raise Refused("this file is not on the OpenIM server, and its host is not in the account's file_hosts")
+            raise NotFetched(
+                "this file is not on the OpenIM server, and its host is not in the account's file_hosts",
+                reason=ELSEWHERE_REASON,
+            )
         for _ in range(REDIRECTS_MOST + 1):
             response = yield httpx.Request("GET", url, extensions={**FETCHING, ELSEWHERE: True})
             if not response.has_redirect_location:
@@ -240,9 +244,12 @@ class OpenIMBridge:
                 return file_of(response)
             came_from, url = _origin(url), _joined(url, response.headers["location"])
             if url is None:
-                raise Refused("OpenIM file: the server redirects to something that is no address")
+                raise NotFetched("OpenIM file: redirected to something that is no address", reason=ELSEWHERE_REASON)
             if came_from not in own and _origin(url) not in allowed:
-                raise Refused(f"OpenIM file: redirected to {url.host}, which is not in the account's file_hosts")
+                raise NotFetched(
+                    f"OpenIM file: redirected to {url.host}, which is not in the account's file_hosts",
+                    reason=ELSEWHERE_REASON,
+                )
         raise Refused("OpenIM file: the server redirects in a circle")
 
     # Receiving
