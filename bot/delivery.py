@@ -469,9 +469,9 @@ class _Dispatcher:
             topic = opening.topic
             if topic is None:
                 topic = telegram_address(opening.chat, await self.account.open_topic(opening.chat, opening.title))
+                point("delivery.answered")
                 id, address = opening.id, str(topic)
                 await self._write(lambda tx: tx.topics.is_at(id, address))
-                point("topic.opened")
             card = replace(await self._outgoing(row), conversation=topic.conversation)
             receipt = await self.account.deliver([card])
         except asyncio.CancelledError:
@@ -483,7 +483,7 @@ class _Dispatcher:
         except Exception as error:
             await self._failed(lease, error)
         else:
-            point("topic.carded")
+            point("delivery.answered")
             self.engine._meters.request(self.account.name, "sent")
             await self._opened(lease, opening.id, receipt)
 

@@ -22,6 +22,7 @@ from telegram import (
     BotCommandScopeAllPrivateChats,
     BotCommandScopeChat,
     CallbackQuery,
+    ChatMember,
     Update,
 )
 from telegram import Message as TelegramMessage
@@ -45,7 +46,7 @@ from bot.store.outbox import PRIORITY_REPLY, Delivery
 from bot.telegram.access import Role, person_of, role_of
 from bot.telegram.albums import album_edited, keep_pictures
 from bot.telegram.commands import registry
-from bot.telegram.commands.registry import Call, Command, Reply, Services, UsageError
+from bot.telegram.commands.registry import Call, Command, NotAllowed, Reply, Services, UsageError
 from bot.telegram.errors import bridge_error, wait_s
 from bot.telegram.gaps import (
     ABSENT_S,
@@ -476,6 +477,8 @@ class TelegramSide:
             return
         _done(tx, turn, "unsupported")
         chat = telegram_address(told.chat_id)
+        if told.status_new == ChatMember.RESTRICTED:
+            return  # what that leaves us is told by the answer to the next send
         self._relay.places.member(tx, chat, may_write=not told.why_not, reason=told.why_not, now=self._clock())
 
     # --- talk
@@ -685,6 +688,9 @@ class TelegramSide:
             if isinstance(call.prepared, Exception):
                 raise call.prepared
             reply = command.run(call, tx)
+        except NotAllowed as error:
+            tx.db.execute("ROLLBACK TO command")
+            return Reply(str(error)), "refused"
         except _WRONG as error:
             tx.db.execute("ROLLBACK TO command")
             return Reply(f"{refusal(error).removesuffix('.')}.\nExample: {command.example}"), "wrong argument"

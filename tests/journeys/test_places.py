@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from tests.journeys.world import ANN, BO, FAILED, SENT, Chat, World
+from tests.journeys.world import ANN, BO, FAILED, SENT, Bot, Chat, World
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -74,6 +74,25 @@ async def test_a_topic_that_was_opened_before_a_kill_takes_its_messages_after_it
     await topic.hears("survives")
     assert _topics(world, forum) == [f"SMS {number}"]
     assert len(topic.texts()) == 2, "the card and the message"
+
+
+async def test_a_kill_before_the_new_topic_is_written_down_loses_nothing(world: World) -> None:
+    forum, number = world.group("Desk", is_forum=True), next(_numbers)
+    await forum.ask(f"/route add support:sms/{number} -> new-topic({forum.address}) name=torn")
+    await world.settled()
+    await world.bot.kill()
+    mortal = Bot(world.config, world.log, environ={**world.environ(), "PATCHBAY_KILL_AT": "delivery.answered:1"})
+    alive, world.bot = world.bot, mortal
+    await world.start()
+    await world.sms("survives", sender=number)
+    await mortal.ended()
+    world.bot = alive
+    await world.start()
+    # One that stays empty is the lesser evil.
+    await world.until(lambda: len(_topics(world, forum)) == 2)
+    topic = await _topic(world, forum, f"SMS {number}")
+    await topic.hears("survives")
+    assert [text.rpartition(": ")[2] for text in topic.texts()[1:]] == ["survives"]
 
 
 async def test_without_the_right_to_open_topics_the_message_is_kept_and_the_owners_hear_what_to_do(
