@@ -15,7 +15,7 @@ PURE = ("routing", "routes_line", "shaping", "text", "names", "late", "retry", "
 """Modules of ``bot`` without I/O, clock or randomness."""
 IMPURE = ("asyncio", "random", "secrets", "socket", "sqlite3", "subprocess", "threading", "time", "uuid")
 CORE = ("bridges.model", "bridges.errors")
-SEAM = (*CORE, "bridges.api", "bridges.files", "bridges.responses", "bridges.signing")
+SEAM = (*CORE, "bridges.api", "bridges.decoding", "bridges.files", "bridges.responses", "bridges.signing")
 PROVIDERS = sorted(path.parent.name for path in (ROOT / "bridges").glob("*/bridge.py"))
 
 # Module (or package, with all below it) → what it may import besides the standard library.
@@ -28,6 +28,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "bridges.responses": (*CORE, "httpx", "pydantic"),
     "bridges.signing": (*CORE, "httpx", "pydantic"),
     "bridges.files": ("bridges.api", "bridges.errors", "httpx"),
+    "bridges.decoding": ("bridges.api", "bridges.model", "bridges.signing"),
     "bridges.driver": ("bridges.api", "bridges.errors", "bridges.files", "bridges.responses", "httpx"),
     "bridges.registry": ("bridges.api", *(f"bridges.{name}.bridge" for name in PROVIDERS)),
     "bridges.testing": (*SEAM, "httpx", "pydantic"),
@@ -68,6 +69,7 @@ NO_IMPURE: dict[str, tuple[str, ...]] = {
     "bridges.responses": IMPURE,
     "bridges.signing": IMPURE,
     "bridges.files": IMPURE,
+    "bridges.decoding": IMPURE,
     **{f"bridges.{name}.{file}": IMPURE for name in PROVIDERS for file in ("bridge", "wire")},
     **{f"bridges.{name}.sandbox": ("asyncio", "sqlite3", "subprocess", "threading") for name in PROVIDERS},
     "bot.intake": ("sqlite3",),
