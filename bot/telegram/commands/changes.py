@@ -11,7 +11,7 @@ from bot.store import Tx
 from bot.store.messages import Origin
 from bot.telegram.access import Role
 from bot.telegram.commands.deliveries import answered_origin
-from bot.telegram.commands.registry import Answer, Call, Reply, UsageError, registry
+from bot.telegram.commands.registry import Answer, Call, NotAllowed, Reply, UsageError, registry
 from bot.telegram.commands.send import written
 from bridges.model import Person, PersonId
 
@@ -80,13 +80,12 @@ def react(call: Call, tx: Tx) -> Answer:
 
 
 def _own(call: Call, tx: Tx, *, what: str) -> Origin:
-    """The message that the command replies to, if the person may change it; raises ``UsageError``."""
+    """The message that the command replies to, if the person may change it; raises ``NotAllowed``."""
     origin = answered_origin(call, tx, what=what)
     is_author = origin.account == TELEGRAM and call.person is not None and origin.sender_id == str(call.person)
     if not is_author and call.role < Role.ADMIN:
-        raise UsageError(
-            f"only {origin.sender_name or 'its author'}, who wrote it, or an admin may {what} that message"
-        )
+        author = origin.sender_name or "its author"
+        raise NotAllowed(f"Only {author}, who wrote it, or an admin may {what} that message.")
     return origin
 
 
