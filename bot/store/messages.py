@@ -234,6 +234,17 @@ class Messages:
         )
         return [Picture(int(n), str(id), bool(captioned), str(files)) for n, id, captioned, files in rows]
 
+    def prune_pictures(self, *, before: float, limit: int = 500) -> int:
+        """Forget what hung on albums written before ``before``, with the names of the files; the ids stay.
+
+        Only the first albums are looked at: they are the oldest.
+        """
+        return self._db.execute(
+            "DELETE FROM pictures WHERE message IN (SELECT messages.id FROM (SELECT DISTINCT message FROM pictures"
+            " ORDER BY message LIMIT ?) JOIN messages ON messages.id = message WHERE messages.at < ?)",
+            (limit, before),
+        ).rowcount
+
     # --- sent without being told an id
 
     def nameless(self, outbox: int, *, account: str, conversation: str, now: float) -> None:

@@ -35,6 +35,8 @@ def album_edited(tx: Tx, event: Edited, picture: Picture) -> Edited | None:
     """
     found = tx.messages.locate(TELEGRAM, event.id)
     kept = [] if found is None else tx.messages.pictures(found.origin.id)
+    if found is not None and not kept and _is_album(tx, found.origin.id):
+        return None  # too old: its other files are forgotten, and this one alone is not the album
     before = next((each for each in kept if each.remote_id == picture.id), None)
     if found is None or before is None:
         return event
@@ -55,6 +57,10 @@ def album_edited(tx: Tx, event: Edited, picture: Picture) -> Edited | None:
         changed |= {"text": found.origin.text, "spans": ()}
     message = event.message.model_copy(update=changed)
     return event.model_copy(update={"id": MessageId(found.origin.remote_id or event.id), "message": message})
+
+
+def _is_album(tx: Tx, message: int) -> bool:
+    return any(copy.account == TELEGRAM and copy.part == 0 and copy.outbox == 0 for copy in tx.messages.copies(message))
 
 
 def _shape(files: Sequence[Attachment]) -> list[tuple[object, ...]]:

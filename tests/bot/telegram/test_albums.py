@@ -105,10 +105,10 @@ class Scene:
         """Wait until so many updates were committed, and have found their lanes."""
 
         async def done() -> bool:
-            return (await self.inbound())["accepted"] >= count
+            told = await self.inbound()
+            return told["accepted"] >= count and told["pending"] == len(self.side._lanes._ids)
 
         await self.until(done)
-        await self.until(lambda: not self.intake._waiting and not self.intake._behind)
 
     async def decided(self, count: int) -> None:
         """Let time pass until so many updates are dealt with."""
@@ -271,6 +271,20 @@ async def test_a_caption_that_moves_to_another_picture_is_the_albums(scene: Scen
     assert "a day out" in edit.text
     kept = await scene.store.read(lambda tx: [p.captioned for p in tx.messages.pictures(1)])
     assert kept == [False, True]
+
+
+async def test_an_edit_of_an_album_whose_files_are_forgotten_changes_nothing(scene: Scene) -> None:
+    await scene.route(OPS)
+    first, _ = scene.album("a", "b", caption="a day out")
+    await scene.accepted(2)
+    await scene.decided(2)
+    await delivered(scene)
+    assert await scene.store.write(lambda tx: tx.messages.prune_pictures(before=0.0)) == 0
+    assert await scene.store.write(lambda tx: tx.messages.prune_pictures(before=1e12)) == 2
+    scene.telegram.edit(ANN, OPS, first, "two days out")
+    await scene.accepted(3)
+    await scene.decided(3)
+    assert await edits(scene) == []
 
 
 # --- what is answered, posted and written by bots
