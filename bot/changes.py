@@ -212,7 +212,7 @@ class Changes:
             if self._remove(tx, place, origin, now=now):
                 under_way.append(place.address)
             else:
-                cannot.append(f"{place.address}: {self._provider(place)} has no way to take a message back")
+                cannot.append(f"{place.address}: {self._why_not(place, 'delete', doing='take a message back')}")
         if under_way:
             tx.messages.gone(origin.id, now=now)
         return under_way, cannot
@@ -236,7 +236,8 @@ class Changes:
             if place.is_empty or self._can(tx, place, origin, "edit"):
                 under_way.append(place.address)
             else:
-                cannot.append(f"{place.address}: {self._provider(place)} has no way to change a message; it is told")
+                why = self._why_not(place, "edit", doing="change a message")
+                cannot.append(f"{place.address}: {why}; it is told")
         return under_way, cannot
 
     def put_reaction(
@@ -252,10 +253,7 @@ class Changes:
                 self._react(tx, place, origin, person, emoji, now=now)
                 under_way.append(place.address)
             else:
-                account = self._relay.account(place.address.account)
-                able = account is not None and account.capabilities.reactions
-                why = "the message has no id that is known" if able else f"{self._provider(place)} takes no reactions"
-                cannot.append(f"{place.address}: {why}")
+                cannot.append(f"{place.address}: {self._why_not(place, 'react', doing='react to a message')}")
         return under_way, cannot
 
     def owed(self, tx: Tx, row: Delivery, *, now: float) -> None:
@@ -269,11 +267,14 @@ class Changes:
         told = Message(text=head + message.text, spans=moved)
         self._note(tx, _Place(address, (row,), row.parts), origin, told, now=now)
 
-    def _provider(self, place: _Place) -> str:
-        if place.address.conversation.startswith("sms/"):
-            return "SMS"
+    def _why_not(self, place: _Place, op: Op, *, doing: str) -> str:
+        """Why a message cannot be changed in a place, for the person who asked for it."""
         account = self._relay.account(place.address.account)
-        return account.provider if account else place.address.account
+        if account is not None and _is_able(account, op):
+            return "what it is called there is not known"
+        if place.address.conversation.startswith("sms/"):
+            return f"SMS has no way to {doing}"
+        return f"{account.provider if account else place.address.account} has no way to {doing}"
 
     def _templates(self, tx: Tx, origin: Origin, *, at: Address, now: float) -> dict[Address, str]:
         """How the rules of now show who wrote a message."""
@@ -399,8 +400,7 @@ class Changes:
         if account is None:
             return False
         capabilities = account.capabilities
-        able = {"edit": capabilities.edits, "delete": capabilities.deletes, "react": capabilities.reactions}[op]
-        if not able:
+        if not _is_able(account, op):
             return False
         ids = tx.messages.remote_ids_of(origin.id, place.address.account, place.address.conversation, part=1)
         return bool(ids) or (capabilities.receipt_ids and any(row.state in ("queued", "sending") for row in place.rows))
@@ -521,6 +521,11 @@ class Changes:
 def _plain(emoji: str) -> str:
     """The emoji without the mark that asks for a coloured picture: providers differ in it."""
     return emoji.replace("\ufe0f", "")
+
+
+def _is_able(account: Account, op: Op) -> bool:
+    capabilities = account.capabilities
+    return {"edit": capabilities.edits, "delete": capabilities.deletes, "react": capabilities.reactions}[op]
 
 
 def _reactions_after(before: tuple[str, ...], event: Reacted) -> tuple[str, ...]:

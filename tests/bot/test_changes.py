@@ -643,6 +643,16 @@ async def test_where_nothing_could_be_taken_back_the_message_is_not_forgotten(pl
     assert (await origin(plain)).text == "hello"
 
 
+async def test_a_command_says_where_a_message_has_no_name_of_its_own(able: Line) -> None:
+    for n in range(25):
+        await able.said(LOBBY, f"text {n}", id=f"x{n}", late_s=3600.0)
+    await able.engine.start()
+    await able.rests()
+    message = await origin(able, "x3", account="club")
+    under_way, cannot = await able.store.write(lambda tx: able.relay.changes.take_back(tx, message, now=able.clock()))
+    assert (under_way, cannot) == ([], [f"{ROOM}: what it is called there is not known"])
+
+
 async def test_a_command_gives_other_words_whatever_the_rules_say_of_edits(tmp_path: Path) -> None:
     async with line(tmp_path, **ABLE) as it:
         await it.route(f'{ROOM} -> {LOBBY} kinds=text template="<{{sender}}> {{text}}"', name="a")
@@ -671,6 +681,6 @@ async def test_a_command_puts_a_reaction_where_it_can_and_says_where_it_cannot(t
         under_way, cannot = three.relay.changes.put_reaction(tx, message, person, "👍", at=here, now=three.clock())
         return [str(address) for address in under_way], cannot
 
-    assert await three.store.write(unit) == ([LOBBY], ["desk:lobby: fake takes no reactions"])
+    assert await three.store.write(unit) == ([LOBBY], ["desk:lobby: fake has no way to react to a message"])
     await three.rests()
     assert (three.club.done, three.desk.texts) == (["react c1: 👍"], ["Pat: hello"])

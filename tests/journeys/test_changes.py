@@ -115,7 +115,7 @@ async def test_a_reaction_is_put_on_the_other_side_by_command(world: World) -> N
     await chat.ask("/route add support:sms/85255507001 -> here name=sms7001")
     await world.sms("nor here", sender="85255507001")
     sms = await chat.hears("nor here")
-    assert "SMS takes no reactions" in await chat.ask("/react 👍", reply_to=sms["message_id"])
+    assert "SMS has no way to react to a message" in await chat.ask("/react 👍", reply_to=sms["message_id"])
     await chat.ask("/route remove sms7001")
 
 
