@@ -13,7 +13,6 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 TEXT_MOST = 4000
 SIGNATURE = "x-echo-signature"
 """Header with the HMAC-SHA256 of the raw body in hex."""
-ORIGIN_MOST = 64
 EMOJI_MOST = 16
 
 Id: TypeAlias = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
