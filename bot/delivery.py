@@ -516,7 +516,7 @@ class _Dispatcher:
 
         def unit(tx: Tx) -> None:
             reason = places.waits(tx, id, now=now) if places and id is not None else "its topic is not opened"
-            self._settle_in(tx, lease, _waiting(lease, None, due_at=now), now=now)
+            self._settle_in(tx, lease, _waiting(lease, None if places else reason, due_at=now), now=now)
             if places and reason is not None:
                 # The owners heard of the topic: of what waits for it they need not hear one by one.
                 places.give_up(tx, _address(lease.rows[0]), reason=reason, now=now)

@@ -22,7 +22,7 @@ from bot.addresses import (
     split_telegram,
     telegram_address,
 )
-from bot.names import display_name
+from bot.names import defuse, display_name
 from bot.routing import Arrow, Router, Target, Topic, options_to_json
 from bot.shaping import quoted
 from bot.store import Tx
@@ -137,7 +137,7 @@ class Places:
         return replace(target, address=opening_address(chat, id), opens=False)
 
     def _title(self, tx: Tx, chat: Address, title: str, source: Address) -> str:
-        title = " ".join(title.split())
+        title = " ".join(defuse(title).split())
         if tx.topics.has_title(str(chat), title[:TITLE_MOST]) and str(source.conversation) not in title:
             title = f"{title[: TITLE_MOST // 2]} ({source.conversation})"
         return title[:TITLE_MOST]
@@ -148,7 +148,7 @@ class Places:
 
     def _put_opening(self, tx: Tx, id: int, chat: Address, card: str, *, now: float) -> int:
         lane = opening_address(chat, id)
-        new = self._relay.delivery(lane, Message(text=card), now=now, message_id=None, why=NEW_TOPIC)
+        new = self._relay.delivery(lane, Message(text=defuse(card)), now=now, message_id=None, why=NEW_TOPIC)
         # A second topic that stays empty is the lesser evil than a message that is not brought.
         return self._relay.put(tx, replace(new, op="open", on_ambiguous="resend"))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from bot.intake import Intake
 from bot.limits import Pace, TelegramPace
 from bot.places import REOPEN_AFTER_S, WAIT_S
 from bot.relay import Policy, Relay
-from bot.routing import RouteError, format_route, parse_route
+from bot.routing import Incoming, Kind, RouteError, format_route, parse_route
 from bot.rules import find_route, save_route
 from bot.store import Tx
 from bot.store.inbox import Arrived
@@ -455,3 +456,29 @@ async def test_two_places_are_not_joined_twice_in_the_same_way(stage: Stage) -> 
 async def test_lateness_and_every_kind_can_be_saved(stage: Stage, options: str) -> None:
     await stage.rule(f"club:lobby -> {FORUM} {options}")
     assert await stage.rules() == [f"club:lobby -> {FORUM} {options}"]
+
+
+async def test_what_a_conversation_is_called_pings_nobody_in_its_topic(stage: Stage) -> None:
+    await stage.rule(f"club:* -> new-topic({FORUM})")
+    await stage.says("hello", place="@everyone")
+    await stage.rests()
+    assert "@everyone" not in stage.telegram.texts(f"{FORUM}/17")[0]
+
+
+async def test_two_conversations_of_one_name_get_titles_that_tell_them_apart(stage: Stage) -> None:
+    await stage.rule(f"club:* -> new-topic({FORUM})")
+    for place in ("first", "second"):
+        await stage.says("hello", place=place)
+        await stage.rests()
+    assert [title for _, title in stage.telegram.topics] == ["Pat", "Pat (second)"]
+
+
+async def test_words_that_change_and_hours_that_end_do_not_keep_an_edit_from_a_topic(stage: Stage) -> None:
+    await stage.rule(f"club:* -> new-topic({FORUM}) match=/urgent/ name=desk")
+    await stage.says("urgent")
+    await stage.rests()
+    router = await stage.store.write(lambda tx: stage.relay.router(tx))
+    rule = router.rule_named("desk")
+    item = Incoming(parse_address("club:lobby"), Kind.EDITS, at=datetime.fromtimestamp(stage.clock(), UTC), text="calm")
+    assert rule is not None
+    assert router.carries_on(rule, item, to=parse_address(f"{FORUM}/17")) is not None

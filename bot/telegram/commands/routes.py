@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 from bot.addresses import Address
 from bot.relay import rule_of
-from bot.routing import Arrow, RouteError, RouteOptions, Rule, format_route, options_to_json, parse_route
-from bot.rules import add_route, explain_route, find_route
+from bot.routing import Arrow, Draft, RouteError, RouteOptions, Rule, format_route, parse_route
+from bot.rules import add_route, explain_route, find_route, save_route
 from bot.store import Tx
 from bot.telegram.access import Role
 from bot.telegram.commands.registry import Answer, Call, Reply, UsageError, registry
@@ -27,16 +27,9 @@ def link(call: Call, tx: Tx) -> Answer:
         raise UsageError("that is this very chat")
     if target in call.relay.router(tx).linked(call.here):
         return Reply(f"{call.here} and {target} are linked already.")
-    row = tx.routes.add(
-        name=None,
-        source=str(call.here),
-        arrow=Arrow.BOTH,
-        target=str(target),
-        options=options_to_json(RouteOptions()),
-        created_by=str(call.person),
-        now=call.now,
-    )
-    return Reply(f"Linked: {call.here} <-> {target} (route {row.name}). /unlink ends it.")
+    draft = Draft(source=call.here, arrow=Arrow.BOTH, target=target, options=RouteOptions())
+    rule = save_route(tx, draft, created_by=str(call.person), now=call.now)
+    return Reply(f"Linked: {call.here} <-> {target} (route {rule.name}). /unlink ends it.")
 
 
 @registry.add(
