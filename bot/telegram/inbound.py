@@ -246,6 +246,7 @@ def pictures_of(messages: Sequence[Message]) -> tuple[Picture, ...]:
     return tuple(
         Picture(message_id(each.chat_id, each.message_id), attachments_of(each), each.message_id == captioned)
         for each in messages
+        if each.message_id
     )
 
 
@@ -284,7 +285,7 @@ def _edited(update: Update, message: Message, *, bot: User) -> Meaning:
     at = message.edit_date or message.date
     return Change(
         Edited(key=event.key, at=at, conversation=event.conversation, id=event.id, message=event.message),
-        picture=pictures_of((message,))[0] if message.media_group_id else None,
+        picture=next(iter(pictures_of((message,))), None) if message.media_group_id else None,
     )
 
 
