@@ -66,12 +66,8 @@ def _twin(tx: Tx, draft: Draft) -> Rule | None:
     """The two-way rule that joins the same two places in the same way."""
     if draft.arrow is not Arrow.BOTH:
         return None
-    for row in tx.routes.all():
-        rule = rule_of(row)
-        same_ends = {rule.source, rule.target} == {draft.source, draft.target}
-        if rule.arrow is Arrow.BOTH and same_ends and rule.options == draft.options:
-            return rule
-    return None
+    rules = map(rule_of, tx.routes.between(str(draft.source), str(draft.target)))
+    return next((rule for rule in rules if rule.arrow is Arrow.BOTH and rule.options == draft.options), None)
 
 
 def explain_route(

@@ -71,14 +71,22 @@ class Routes:
 
     def all(self) -> Sequence[RouteRow]:
         """Every rule, in the order they were made."""
+        return self._read("1")
+
+    def _read(self, where: str, *values: object) -> list[RouteRow]:
         rows = self._db.execute(
-            "SELECT id, name, source, arrow, target, enabled, options, paused FROM routes ORDER BY id"
+            f"SELECT id, name, source, arrow, target, enabled, options, paused FROM routes WHERE {where} ORDER BY id",
+            values,
         )
         return [RouteRow(id, n, s, a, t, bool(e), o, p) for id, n, s, a, t, e, o, p in rows]
 
+    def between(self, one: str, other: str) -> Sequence[RouteRow]:
+        """The rules that join two places, whichever stands first."""
+        return self._read("(source = ? AND target = ?) OR (source = ? AND target = ?)", one, other, other, one)
+
     def get(self, id: int) -> RouteRow | None:
         """One rule by id."""
-        return next((row for row in self.all() if row.id == id), None)
+        return next(iter(self._read("id = ?", id)), None)
 
     def find(self, word: str) -> RouteRow | None:
         """One rule by name or id."""

@@ -80,7 +80,8 @@ def routes(call: Call, tx: Tx) -> Answer:
         "TARGET new-topic(telegram:-100…) opens a forum topic for each new conversation, and links it both ways.\n"
         "/route show NAME · /route remove NAME · /route enable NAME · /route disable NAME\n"
         "/route test ADDRESS text explains where a message would go, and sends nothing.\n"
-        "Keys: name= match=/regex/ not=/regex/ from= kinds= template= hours= priority= stop=yes late= long= on_ambiguous="
+        "Keys: name= match=/regex/ not=/regex/ from= kinds= template= hours= priority= stop=yes late= long="
+        " on_ambiguous="
     ),
     roles_of_words=(("test", Role.OPERATOR),),
 )
