@@ -22,7 +22,7 @@ _ACCOUNT = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _TELEGRAM = re.compile(r"(-?[1-9][0-9]{0,18})(?:/([0-9]{1,18}))?", re.ASCII)
 _GENERAL_TOPIC = 1
 _NEW_TOPIC = re.compile(r"new-topic\(([^()]+)\)", re.IGNORECASE)
-_OPENING = re.compile(r"-[0-9]+/new/([0-9]+)", re.ASCII)
+_OPENING = re.compile(r"-?[0-9]+/new/([0-9]+)", re.ASCII)
 
 
 class AddressError(ValueError):

@@ -261,7 +261,9 @@ class Places:
         linked = self._sources_of(tx, old)
         if row.message is None and row.subject is None and not linked:
             return "the topic was deleted"
-        chat_id, _ = split_telegram(old.conversation)
+        chat_id, topic = split_telegram(old.conversation)
+        if topic is None:
+            return "Telegram takes nothing there without a topic"
         chat = telegram_address(chat_id)
         title = self._old_title(tx, old, chat, linked)
         id = tx.topics.add(chat=str(chat), source="", title=title, now=now, instead_of=str(old))

@@ -11,6 +11,9 @@ from bot.addresses import (
     Address,
     AddressError,
     Pattern,
+    is_within,
+    opening_address,
+    opening_id,
     parse_account,
     parse_address,
     parse_pattern,
@@ -154,3 +157,24 @@ def test_telegram_chats_and_topics_go_both_ways(chat_id: int, topic: int | None,
 def test_the_general_topic_of_a_group_is_the_group() -> None:
     assert telegram_address(-100200, 1) == telegram_address(-100200)
     assert parse_address("telegram:-100200/1") == telegram_address(-100200)
+
+
+@pytest.mark.parametrize("chat", ["telegram:-100200", "telegram:4200"])
+def test_what_waits_for_a_topic_of_a_chat_has_an_address_of_its_own(chat: str) -> None:
+    waiting = opening_address(parse_address(chat), 7)
+    assert opening_id(waiting.conversation) == 7
+    assert is_within(waiting, parse_address(chat))
+    with pytest.raises(AddressError):
+        parse_address(str(waiting))
+
+
+@pytest.mark.parametrize("conversation", ["-100200", "-100200/17", "room/new/7", "-100200/new/x"])
+def test_nothing_is_opened_at_any_other_address(conversation: str) -> None:
+    assert opening_id(conversation) is None
+
+
+def test_a_chat_holds_its_topics_and_not_the_chats_that_begin_like_it() -> None:
+    chat = parse_address("telegram:-100200")
+    assert is_within(parse_address("telegram:-100200/17"), chat)
+    assert not is_within(parse_address("telegram:-1002001"), chat)
+    assert not is_within(parse_address("support:-100200/17"), chat)

@@ -482,3 +482,12 @@ async def test_words_that_change_and_hours_that_end_do_not_keep_an_edit_from_a_t
     item = Incoming(parse_address("club:lobby"), Kind.EDITS, at=datetime.fromtimestamp(stage.clock(), UTC), text="calm")
     assert rule is not None
     assert router.carries_on(rule, item, to=parse_address(f"{FORUM}/17")) is not None
+
+
+async def test_a_chat_without_topics_is_not_moved_into_one(stage: Stage) -> None:
+    await stage.rule(f"club:lobby <-> {FORUM}")
+    stage.telegram.errors["-100900"] = TopicGone("message thread not found")
+    await stage.says("hello")
+    await stage.rests()
+    assert stage.telegram.topics == []
+    assert await stage.rules() == [f"club:lobby <-> {FORUM}"]

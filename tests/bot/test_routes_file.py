@@ -15,6 +15,7 @@ ACCOUNTS = ("telegram", "support", "echo")
 LINES = (
     "support:* -> telegram:-100500/17",
     "telegram:-100500 <-> echo:lobby name=lobby",
+    "support:* -> new-topic(telegram:-100500) match=/first/ late=expire:2h",
     'support:sms/* ->> telegram:-100500 template="[{sender}] \\"{text}\\"" priority=3 stop=yes',
     'support:* -> echo:lobby match=/a\\/b \\d+ "x"/ hours=mon-fri 08:00-18:00 Europe/Paris',
 )
