@@ -12,6 +12,7 @@ from bot.addresses import Address
 from bot.files import Folder, OnDisk
 from bot.long import TextFiles, as_file
 from bot.relay import Policy, Relay
+from bot.rules import explain_route
 from bot.store import Tx
 from bot.store.messages import Copy
 from bot.store.outbox import Outcome
@@ -443,6 +444,16 @@ async def test_where_files_do_not_go_a_long_text_comes_in_parts_all_the_same(sto
         link(tx, HERE, options=ATTACH)
         says(tx, by, ann(), LONG)
         assert [(op, files) for op, _, _, files in changes(tx, after=0)] == [("send", 0), ("send", 0)]
+
+    await store.write(unit)
+
+
+async def test_a_test_of_the_route_tells_of_the_file(store: SqliteStore) -> None:
+    def unit(tx: Tx) -> None:
+        by = attaching()
+        link(tx, HERE, options=ATTACH)
+        told = explain_route(by.router(tx), by.accounts, HERE, LONG, at=AT)
+        assert told.endswith("in 2 parts: Ann: one two three four five six seven eight… (continued in the file)")
 
     await store.write(unit)
 
