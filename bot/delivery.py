@@ -49,8 +49,9 @@ from bridges.model import AccountName, Attachment, ConversationId, Message, Mess
 
 logger = logging.getLogger(__name__)
 
-LEASE_S = 600.0
-"""Longer than any send may take: nobody else claims meanwhile, a restart frees all leases at once."""
+LEASE_S = 1800.0
+"""Longer than any send may take, an album of large files on a slow line too: nobody else claims meanwhile, a restart
+frees all leases at once."""
 CLAIM_MOST = 128
 FILE_TRIES_MOST = 5
 FILE_WAIT_S = 600.0
@@ -546,7 +547,8 @@ class _Dispatcher:
                     self._settle_in(tx, lease, _waiting(lease, None, due_at=now), now=now)
                 case TopicGone():
                     reason = places.gone(tx, row, now=now) if places else str(error)
-                    said = reason is not None and row.message is not None and places is not None
+                    # The owners heard of a topic that cannot be opened anew, and need not hear of what waited for it.
+                    said = reason is not None and tx.topics.replacing(row.address) is not None
                     outcomes = _waiting(lease, None if said else reason, due_at=now + WAIT_S)
                     self._settle_in(tx, lease, outcomes, now=now)
                     if places and said and reason is not None:

@@ -491,3 +491,4 @@ async def test_a_chat_without_topics_is_not_moved_into_one(stage: Stage) -> None
     await stage.rests()
     assert stage.telegram.topics == []
     assert await stage.rules() == [f"club:lobby <-> {FORUM}"]
+    assert "without a topic" in stage.owner()[0]
