@@ -543,8 +543,8 @@ class _Dispatcher:
         def unit(tx: Tx) -> None:
             match error:
                 case ChatMoved(new=new):
-                    self._follow(tx, row, new)
-                    self._settle_in(tx, lease, _waiting(lease, None, due_at=now), now=now)
+                    reason = None if self._follow(tx, row, new) else str(error)
+                    self._settle_in(tx, lease, _waiting(lease, reason, due_at=now), now=now)
                 case TopicGone():
                     reason = places.gone(tx, row, now=now) if places else str(error)
                     # The owners heard of a topic that cannot be opened anew, and need not hear of what waited for it.
@@ -562,11 +562,13 @@ class _Dispatcher:
 
         await self._write(unit)
 
-    def _follow(self, tx: Tx, row: Delivery, new: ConversationId) -> None:
-        """Everything goes where the chat of a delivery is now."""
+    def _follow(self, tx: Tx, row: Delivery, new: ConversationId) -> bool:
+        """Everything goes where the chat of a delivery is now; False if it is there already."""
         old = Address(self.account.name, ConversationId(row.conversation.partition("/")[0]))
-        if self.engine._places is not None and old.conversation != new:
-            self.engine._places.upgraded(tx, old, Address(self.account.name, new), now=self.engine._clock())
+        if self.engine._places is None or old.conversation == new:
+            return False
+        self.engine._places.upgraded(tx, old, Address(self.account.name, new), now=self.engine._clock())
+        return True
 
     async def _say_instead(self, lease: Lease, words: str, error: BridgeError) -> None:
         """What cannot be done over there is said there."""

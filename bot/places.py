@@ -255,6 +255,9 @@ class Places:
         None if the delivery may wait for that; else why it is dead.
         """
         old = parse_address(row.address)
+        now_there = tx.outbox.get(row.id)
+        if now_there is not None and now_there.address != row.address:
+            return None  # it went along to the new topic while it was under way to the old one
         replacing = tx.topics.replacing(str(old))
         if replacing is not None:
             return self.waits(tx, replacing.id, now=now)

@@ -492,3 +492,12 @@ async def test_a_chat_without_topics_is_not_moved_into_one(stage: Stage) -> None
     assert stage.telegram.topics == []
     assert await stage.rules() == [f"club:lobby <-> {FORUM}"]
     assert "without a topic" in stage.owner()[0]
+
+
+async def test_a_chat_that_says_it_moved_to_where_it_is_gives_up(stage: Stage) -> None:
+    await stage.rule(f"club:lobby -> {GROUP}")
+    stage.telegram.errors["-55"] = ChatMoved("it moved", new=ConversationId("-55"))
+    await stage.says("hello")
+    await stage.rests()
+    assert [row.error for row in await stage.rows("dead")] == ["it moved"]
+    assert stage.telegram.tries == ["-55", str(OWNER)]
