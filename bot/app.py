@@ -31,7 +31,7 @@ from bot.polling import pollings
 from bot.relay import Policy, Relay
 from bot.retention import Retention
 from bot.settings import Settings, hook_url
-from bot.store import StoreError, StoreUnavailable, Tx
+from bot.store import Store, StoreError, StoreUnavailable, Tx
 from bot.store.sqlite import SqliteStore
 from bot.subscriptions import Renewals
 from bot.telegram.application import TelegramSide, make_bot
@@ -99,6 +99,12 @@ def policy_of(settings: Settings) -> Policy:
         telegram_on_ambiguous=settings.telegram.on_ambiguous,
         owners=tuple(settings.telegram.owners),
     )
+
+
+def lender_of(settings: Settings, *, store: Store, files: Files) -> Lender:
+    """What makes links to files, as the settings say."""
+    web = settings.web
+    return Lender(store=store, files=files, public_url=web.public_url, keep_s=float(web.files_keep))
 
 
 class App:
@@ -195,12 +201,7 @@ class App:
         self.files = Files(
             {**self.accounts, TEXTS: TextFiles(store, folder=self.folder)}, most=settings.delivery.file_bytes
         )
-        lender = Lender(
-            store=store,
-            files=self.files,
-            public_url=settings.web.public_url,
-            keep_s=float(settings.web.files_keep),
-        )
+        lender = lender_of(settings, store=store, files=self.files)
         self.relay = Relay(accounts=self.accounts, policy=policy_of(settings), lender=lender)
         feedback = Feedback(self.relay)
         self.metrics = Metrics(store=store, accounts=self.accounts)

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from bot.cli.common import Problem, opened, run_async, settings_of
+from bot.files import Files
 from bot.intake import Intake, hook_of
 from bot.relay import Relay
 from bot.settings import Settings
@@ -38,7 +39,7 @@ def replay(context: click.Context, account: str, file: Path) -> None:
 
 
 async def _replay(settings: Settings, item: Arrived) -> list[str]:
-    from bot.app import all_accounts, policy_of, provider_accounts
+    from bot.app import all_accounts, lender_of, policy_of, provider_accounts
 
     provider = provider_accounts(settings).get(item.account)
     if provider is None:
@@ -53,7 +54,8 @@ async def _replay(settings: Settings, item: Arrived) -> list[str]:
     accounts = all_accounts(settings)
     outcomes: list[str] = []
     async with opened(settings) as store:
-        relay = Relay(accounts=accounts, policy=policy_of(settings))
+        lender = lender_of(settings, store=store, files=Files(accounts, most=settings.delivery.file_bytes))
+        relay = Relay(accounts=accounts, policy=policy_of(settings), lender=lender)
         intake = Intake(store=store, accounts=accounts, relay=relay, clock=time.time)
 
         def unit(tx: Tx) -> None:
