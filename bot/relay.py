@@ -311,7 +311,9 @@ class Relay:
         """
         # Bare text stays bare: only what is relayed under its author's name quotes what it answers.
         quote = None if reply_to is None or template is None else self._to_quote(tx, address, reply_to, now=now)
-        bare = message.model_copy(update={"reply_to": None})
+        if quote is not None and message.quote:
+            quote = quote.model_copy(update={"text": message.quote})
+        bare = message.model_copy(update={"reply_to": None, "quote": ""})
         room = STAMP_ROOM if late == "stamp" else 0
         parts = self.parts_for(tx, address, bare, template=template, answers=quote, room=room, long=long, now=now)
         if self._names(address, message, template=template):

@@ -129,6 +129,8 @@ class Message(Model):
     poll: Poll | None = None
     sender: Person | None = None
     reply_to: MessageId | None = None
+    quote: str = Field(default="", repr=False)
+    """The words that were picked out of what is answered; empty: all of it is meant."""
     buttons: tuple[Button, ...] = ()
 
 

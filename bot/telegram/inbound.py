@@ -355,13 +355,18 @@ def received(update: Update, messages: Sequence[Message]) -> Received | None:
         who = forwarded(origin)
         content = headed(content, f"{who}:" if content.text else who)
     parent = _parent(first)
+    picked = first.quote if parent is not None and first.quote is not None and first.quote.is_manual else None
     return Received(
         key=f"update/{update.update_id}",
         at=first.date,
         conversation=_place(first),
         id=_id(first),
         message=content.model_copy(
-            update={"sender": sender_of(first), "reply_to": None if parent is None else _id(parent)}
+            update={
+                "sender": sender_of(first),
+                "reply_to": None if parent is None else _id(parent),
+                "quote": "" if picked is None else clean(picked.text),
+            }
         ),
     )
 

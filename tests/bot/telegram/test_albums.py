@@ -302,6 +302,14 @@ async def test_what_was_said_before_the_bot_came_is_quoted_by_its_answer(scene: 
     assert said.text == "> Bo: green or black?\nAnn: green"
 
 
+async def test_words_that_were_picked_out_of_what_is_answered_are_what_is_quoted(scene: Scene) -> None:
+    await scene.route(OPS)
+    question = int(scene.telegram.say(BO, OPS, "green tea or black tea?")["message_id"])
+    scene.telegram.say(ANN, OPS, "that one", reply_to=question, quote="black tea")
+    await scene.decided(2)
+    assert [said.text for said in await scene.payloads()][1] == "> Bo: black tea\nAnn: that one"
+
+
 async def test_a_post_that_comes_to_the_discussion_group_too_is_relayed_once(scene: Scene) -> None:
     scene.telegram.link_discussion(NEWS, TALK)
     await scene.route(NEWS)

@@ -481,6 +481,14 @@ def test_what_is_answered_is_told_along_but_not_where_this_bot_wrote_it() -> Non
     assert (ours.event.message.reply_to, ours.answered) == ("-100500/4", None)
 
 
+def test_the_words_that_somebody_picked_out_are_the_quotation_and_those_that_telegram_did_are_not() -> None:
+    parent = message(text="green or black?", **{"message_id": 4, "from": BO})
+    quote = {"text": "black", "position": 9}
+    picked = meant_by("message", message(text="ok", reply_to_message=parent, quote={**quote, "is_manual": True}))
+    added = meant_by("message", message(text="ok", reply_to_message=parent, quote=quote))
+    assert (picked.event.message.quote, added.event.message.quote) == ("black", "")
+
+
 def test_a_message_that_has_no_number_yet_is_nobodys_parent() -> None:
     meant = meant_by("message", message(text="tea", message_id=0))
     assert meant.event.id is None
