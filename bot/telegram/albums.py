@@ -11,7 +11,7 @@ from bot.addresses import TELEGRAM
 from bot.store import Tx
 from bot.store.messages import Picture as Kept
 from bot.telegram.inbound import Picture
-from bridges.model import Attachment, Edited, MessageId, Received
+from bridges.model import Attachment, Edited, Message, MessageId, Received
 
 _ATTACHMENTS: TypeAdapter[tuple[Attachment, ...]] = TypeAdapter(tuple[Attachment, ...])
 
@@ -57,6 +57,17 @@ def album_edited(tx: Tx, event: Edited, picture: Picture) -> Edited | None:
         changed |= {"text": found.origin.text, "spans": ()}
     message = event.message.model_copy(update=changed)
     return event.model_copy(update={"id": MessageId(found.origin.remote_id or event.id), "message": message})
+
+
+def whole_album(tx: Tx, id: MessageId, message: Message) -> Message:
+    """A message that has this id in its chat, with all of the album that it is part of; otherwise as it is."""
+    found = tx.messages.locate(TELEGRAM, id)
+    kept = [] if found is None else tx.messages.pictures(found.origin.id)
+    if found is None or not kept:
+        return message
+    files = tuple(file for each in kept for file in _ATTACHMENTS.validate_json(each.attachments))
+    words = {} if message.text else {"text": found.origin.text}
+    return message.model_copy(update={"attachments": files, **words})
 
 
 def _is_album(tx: Tx, message: int) -> bool:

@@ -6,8 +6,10 @@ from bot.changes import digest_of
 from bot.store import Tx
 from bot.store.outbox import PRIORITY_REPLY
 from bot.telegram.access import Role
+from bot.telegram.albums import whole_album
 from bot.telegram.commands.registry import Answer, Call, UsageError, registry
 from bot.telegram.kinds import content_of, spans_of
+from bot.telegram.outbound import message_id
 from bridges.model import Message, Span
 from bridges.responses import clean
 
@@ -29,7 +31,7 @@ def send(call: Call, tx: Tx) -> Answer:
         raise UsageError("an address is needed, and the text after it")
     target = call.relay.parse_target(tx, word, here=call.here)
     text = text.strip()
-    message = written(call, text) if text or call.attachments else _answered_message(call)
+    message = written(call, text) if text or call.attachments else _answered_message(call, tx)
     if target == call.here:
         raise UsageError("that is this very chat")
     id = call.keep(tx)
@@ -53,14 +55,14 @@ def written(call: Call, text: str) -> Message:
     return Message(text=clean(text), spans=_spans_at_end(call, text), attachments=call.attachments)
 
 
-def _answered_message(call: Call) -> Message:
+def _answered_message(call: Call, tx: Tx) -> Message:
     answered = call.answered
     if answered is None:
         raise UsageError("there is no text to send: write it after the address, or reply to the message to send")
     message = content_of(answered)
     if message is None:
         raise UsageError("nobody said anything in the message you reply to")
-    return message
+    return whole_album(tx, message_id(answered.chat_id, answered.message_id), message)
 
 
 def _spans_at_end(call: Call, text: str) -> tuple[Span, ...]:

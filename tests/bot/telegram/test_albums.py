@@ -221,6 +221,16 @@ async def test_a_command_in_the_caption_of_an_album_runs_once_with_all_of_it(sce
     assert found is not None and found.origin.remote_id == f"{OPS}/{first}"
 
 
+async def test_a_send_in_answer_to_one_picture_sends_the_album(scene: Scene) -> None:
+    _, second = scene.album("a", "b", caption="a day out")
+    await scene.accepted(2)
+    await scene.decided(2)
+    scene.telegram.say(ANN, OPS, "/send club:lobby", reply_to=second)
+    await scene.decided(3)
+    (said,) = await scene.payloads()
+    assert (said.text, len(said.attachments)) == ("a day out", 2)
+
+
 async def edits(scene: Scene) -> list[Message]:
     rows = [row for row in await scene.rows() if row.op in ("edit", "note")]
     return [Message.model_validate_json(row.payload) for row in sorted(rows, key=lambda row: row.id)]
