@@ -5,9 +5,13 @@ Another provider needs its class here and a place in ``ACCOUNTS``, nothing else.
 
 from __future__ import annotations
 
+import re
+import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import httpx
 
@@ -16,11 +20,14 @@ from bot.playground.account import Account, Place, Speak, arrival, latest, refus
 from bot.playground.bodies import Json, text_of
 from bot.playground.example import AMBER, GREEN, RED, ROSE, TEAL, VIOLET, Topic
 from bot.playground.tour import Tour
+from bot.playground.uploads import Upload
 from bridges.cinnox.sandbox import CinnoxSandbox
 from bridges.echo.sandbox import EchoSandbox
+from bridges.errors import Inexpressible
 from bridges.netsapiens.sandbox import NetSapiensSandbox
+from bridges.openim import wire
 from bridges.openim.sandbox import OpenIMSandbox
-from bridges.openim.wire import QUOTE
+from bridges.returning_ai.bridge import shortcode
 from bridges.returning_ai.sandbox import ReturningAiSandbox
 from bridges.sandboxes import Change
 
@@ -122,6 +129,7 @@ class NetSapiens(Account):
 
     name, provider, title = "pbx", "netsapiens", "NetSapiens"
     subscribes = True
+    can = ("picture",)
     sandbox: NetSapiensSandbox
 
     def __init__(self, secret: Secret, *, client: httpx.AsyncClient, clock: Clock) -> None:
@@ -159,16 +167,39 @@ class NetSapiens(Account):
         return self._extension(number) if kind == "chat" and number in self.sandbox.extensions[1:] else None
 
     async def speak(self, place: Place, person: str, text: str, *, reply_to: str, id: str) -> str:
-        if place.id.startswith("sms/"):
-            await self.sandbox.text(person, self.sandbox.numbers[0].number, text)
-        else:
-            await self.sandbox.chat(person, self.sandbox.extensions[0], text)
-        return ""
+        return await self._send(place, person, text)
+
+    async def show_picture(self, place: Place, person: str, upload: Upload, text: str) -> tuple[str, str]:
+        id = await self._send(place, person, text, media=upload.data, media_type=upload.media_type)
+        return id, id
+
+    async def _send(self, place: Place, person: str, text: str, **media: Any) -> str:
+        """The id of what is sent: the sandbox tells it before it posts anything."""
+        told: list[str] = []
+        stop = self.sandbox.subscribe_listener(
+            lambda change: told.append(str(change["id"])) if change["kind"] == "inbound" else None
+        )
+        try:
+            if place.id.startswith("sms/"):
+                await self.sandbox.text(person, self.sandbox.numbers[0].number, text, **media)
+            else:
+                await self.sandbox.chat(person, self.sandbox.extensions[0], text, **media)
+        finally:
+            stop()
+        return told[0]
+
+    def file(self, id: str) -> bytes | None:
+        return self.sandbox.media(id)
 
     def arrived(self) -> Iterator[tuple[str, Json]]:
         for message in latest(self.sandbox.accepted):
             kind = "sms" if message.from_number else "chat"
-            more = {"person": message.from_number or message.user, "file": message.media_type}
+            more: Json = {"id": message.id, "person": message.from_number or message.user}
+            if message.media_type:
+                kind, _, ending = message.media_type.partition("/")
+                is_picture = kind == "image"
+                kind = "picture" if is_picture else kind
+                more["file"] = self.file_view(kind, ending, message.id, is_picture=is_picture)
             conversation = f"{kind}/{','.join(message.destinations)}"
             yield conversation, arrival(message.number, message.text, message.at.timestamp(), **more)
 
@@ -178,6 +209,7 @@ class OpenIM(Account):
 
     name, provider, title = "im", "openim", "OpenIM"
     replies = True
+    can = ("take_back", "picture")
     sandbox: OpenIMSandbox
 
     def __init__(self, secret: Secret, *, client: httpx.AsyncClient, clock: Clock) -> None:
@@ -188,12 +220,18 @@ class OpenIM(Account):
         sandbox.groups = {group.id: group for group in groups}
         topic = Topic("ops", "OpenIM Ops room", RED, "name=ops")
         hint = f"Nothing was said here. Joined with the lounge of {ReturningAi.title}, both ways, without Telegram."
+        alone = "Nothing was said here. Whoever writes alone gets a topic of their own in the Support desk, both ways."
         places = (
             Place(f"group/{example.IM_OPS}", "Ops room", people, topic=topic),
             Place(f"group/{example.IM_LOUNGE}", "Lounge", people, hint=hint),
-            Place("user/alice", "alice alone", people[:1]),
+            *(Place(f"user/{person}", f"{person} alone", (person,), hint=alone) for person in people),
         )
         super().__init__(sandbox, places, clock=clock)
+        self._base_url = ""
+
+    def settings(self, base_url: str, *, hook_secret: str) -> Json:
+        self._base_url = base_url
+        return super().settings(base_url, hook_secret=hook_secret)
 
     def keys(self) -> Json:
         return {"admin_user": self.sandbox.admin, "secret": self.sandbox.secret}
@@ -202,21 +240,63 @@ class OpenIM(Account):
         self.sandbox.hook_url = url
 
     async def speak(self, place: Place, person: str, text: str, *, reply_to: str, id: str) -> str:
-        there = place.id if place.id.startswith("group/") else f"user/{self.sandbox.admin}"
+        there = self._there(place)
         if not reply_to:
             return await self.sandbox.say(person, there, text)
         if all(message.client_id != reply_to for message in self.sandbox.stored):
             raise LookupError(f"there is no message {reply_to[:80]}")
         content = {"text": text, "quoteMessage": {"clientMsgID": reply_to}}
-        return await self.sandbox.say_element(person, there, QUOTE, content)
+        return await self.sandbox.say_element(person, there, wire.QUOTE, content)
+
+    def _there(self, place: Place) -> str:
+        """Where people write to: to a group, or to the account."""
+        return place.id if place.id.startswith("group/") else f"user/{self.sandbox.admin}"
+
+    async def show_picture(self, place: Place, person: str, upload: Upload, text: str) -> tuple[str, str]:
+        if text:
+            raise LookupError(f"a picture has no words at {self.title}: send them by themselves")
+        # Names are addresses on the server: each is given once, and has nothing in it that an address has not.
+        name = f"{secrets.token_hex(4)}-{re.sub(r'[^A-Za-z0-9.]', '-', upload.name)}"
+        how: Json = {"name": name, "media_type": upload.media_type, "base_url": self._base_url}
+        return await self.sandbox.say_picture(person, self._there(place), upload.data, **how), name
+
+    async def revoke(self, place: Place, person: str, id: str) -> None:
+        await self.sandbox.take_back(person, id)
+
+    def file(self, id: str) -> bytes | None:
+        kept = self.sandbox.objects.get(id)
+        return None if kept is None else kept[0]
 
     def arrived(self) -> Iterator[tuple[str, Json]]:
         revoked = {message.client_id for message in self.sandbox.stored if message.revoked}
         for message in latest(self.sandbox.accepted):
+            more: Json
             user = self.sandbox.users.get(message.sender)
             person = message.nickname or (user.nickname if user is not None else message.sender)
             more = {"id": message.id, "person": person, "gone": message.id in revoked}
-            yield message.conversation, arrival(message.number, message.text, message.send_time / 1000, **more)
+            text, file = message.text, self._file_in(message.content_type, message.content)
+            if file is not None:
+                text, more["file"] = "", file
+            yield message.conversation, arrival(message.number, text, message.send_time / 1000, **more)
+
+    def _file_in(self, content_type: int, content: Mapping[str, Any]) -> Json | None:
+        """The file of an element, if it is one."""
+        url, name = "", str(content.get("fileName", ""))
+        match content_type:
+            case wire.PICTURE:
+                kind, url = "picture", str(content["sourcePicture"]["url"])
+            case wire.VIDEO:
+                kind, url = "video", str(content["videoUrl"])
+            case wire.VOICE | wire.FILE:
+                kind, url = "voice" if content_type == wire.VOICE else "file", str(content["sourceUrl"])
+            case _:
+                return None
+        id = unquote(urlsplit(url).path.removeprefix(wire.OBJECTS))
+        return self.file_view(kind, name or id.rpartition("/")[2], id, is_picture=kind == "picture")
+
+
+_UPLOADED = re.compile(r"/uploads/([0-9a-f]{24})\b")
+"""An image that was uploaded: its address stands in the text."""
 
 
 class ReturningAi(Account):
@@ -224,6 +304,7 @@ class ReturningAi(Account):
 
     name, provider, title = "club", "returning_ai", "Returning.AI"
     replies = True
+    can = ("react",)
     sandbox: ReturningAiSandbox
 
     def __init__(self, secret: Secret, *, client: httpx.AsyncClient, clock: Clock) -> None:
@@ -251,24 +332,34 @@ class ReturningAi(Account):
         return await self.sandbox.say(person, channel, text, topic=topic, reply_to=reply_to)
 
     def arrived(self) -> Iterator[tuple[str, Json]]:
-        names, marks = {member.user_id: member.username for member in self.sandbox.members}, self._marks()
+        names = {member.user_id: member.username for member in self.sandbox.members}
         for message in latest(self.sandbox.accepted):
-            more = {"id": message.id, "person": names[message.user_id], "reply_to": message.reply_to or None}
-            more["marks"] = marks.get(message.id, [])
+            more: Json = {"id": message.id, "person": names[message.user_id], "reply_to": message.reply_to or None}
+            if (shown := _UPLOADED.search(message.text)) and shown[1] in self.sandbox.images:
+                more["file"] = self.file_view("picture", "", shown[1], is_picture=True)
             conversation = f"{message.channel}/{message.topic}" if message.topic else message.channel
             yield conversation, arrival(message.number, message.text, message.at.timestamp(), **more)
 
-    def spoken(self) -> Iterator[tuple[str, Json]]:
-        marks = self._marks()
-        for conversation, entry in super().spoken():
-            yield conversation, {**entry, "marks": marks.get(entry["id"], [])}
+    async def mark(self, place: Place, person: str, id: str, emoji: str) -> None:
+        try:
+            code = shortcode(emoji)
+        except Inexpressible as error:
+            raise LookupError(str(error)) from error
+        mine = {member.user_id for member in self.sandbox.members if member.username == person}
+        given = any(
+            each.message == id and each.user_id in mine and each.emoji == code for each in self.sandbox.reactions
+        )
+        await (self.sandbox.unreact if given else self.sandbox.react)(person, id, code)
 
-    def _marks(self) -> dict[str, list[str]]:
-        """Reactions by the message that they were put on."""
+    def reactions(self) -> Mapping[str, list[str]]:
         marks: dict[str, list[str]] = {}
         for reaction in self.sandbox.reactions:
             marks.setdefault(reaction.message, []).append(reaction.emoji)
         return marks
+
+    def file(self, id: str) -> bytes | None:
+        kept = self.sandbox.images.get(id)
+        return None if kept is None else kept[0]
 
 
 class Echo(Account):
@@ -276,6 +367,7 @@ class Echo(Account):
 
     name, provider, title = "echo", "echo", "Echo"
     replies = True
+    can = ("react", "change", "take_back")
     sandbox: EchoSandbox
 
     def __init__(self, secret: Secret, *, client: httpx.AsyncClient, clock: Clock) -> None:
@@ -298,14 +390,32 @@ class Echo(Account):
     async def speak(self, place: Place, person: str, text: str, *, reply_to: str, id: str) -> str:
         return await self.sandbox.say(place.id, person, text, reply_to=reply_to or None)
 
+    async def reword(self, place: Place, person: str, id: str, text: str) -> None:
+        await self.sandbox.change(place.id, id, text)
+
+    async def revoke(self, place: Place, person: str, id: str) -> None:
+        await self.sandbox.take_back(place.id, id)
+
+    async def mark(self, place: Place, person: str, id: str, emoji: str) -> None:
+        """A person has one reaction on a message."""
+        given = self.marks.setdefault(id, {})
+        if given.pop(person, "") != emoji:
+            given[person] = emoji
+        await self.sandbox.react(place.id, id, person, *filter(None, (given.get(person),)))
+
+    def reactions(self) -> Mapping[str, list[str]]:
+        marks = {id: list(given.values()) for id, given in self.marks.items()}
+        for id, emoji in self.sandbox.reactions.items():
+            marks.setdefault(id, []).append(emoji)
+        return marks
+
     def arrived(self) -> Iterator[tuple[str, Json]]:
         state: Json = self.sandbox.state()
         now = {message["id"]: message["text"] for messages in state["conversations"].values() for message in messages}
         for message in latest(self.sandbox.accepted):
-            if message.id in now:
-                text = now[message.id]
-                more = {"id": message.id, "reply_to": message.reply_to, "edited": text != message.text}
-                yield message.conversation, arrival(message.number, text, message.at.timestamp(), **more)
+            text, gone = now.get(message.id, message.text), message.id not in now
+            more = {"id": message.id, "reply_to": message.reply_to, "edited": text != message.text, "gone": gone}
+            yield message.conversation, arrival(message.number, text, message.at.timestamp(), **more)
 
     def more(self, entries: Mapping[str, list[Json]]) -> Json:
         return {"conversations": dict(entries)}

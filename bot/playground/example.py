@@ -72,6 +72,8 @@ def further_routes(topics: Mapping[str, int]) -> tuple[str, ...]:
         # Known numbers have topics of their own; stop keeps them out of the one for everybody else.
         f"support:* -> {new_numbers} name=new-numbers",
         f"pbx:sms/* -> {new_numbers} name=new-callers",
+        # Whoever writes to the messenger's account alone gets a topic of their own, at their first word.
+        f"im:user/* -> new-topic(telegram:{DESK}) name=alone",
         f"telegram:{COMMUNITY} -> support:{ROOMS[0]} name=community",
         f"im:group/{IM_LOUNGE} <-> club:{CLUB_LOUNGE} name=lounge",
     )

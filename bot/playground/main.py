@@ -35,8 +35,9 @@ from bot.playground.live import Hub
 from bot.playground.process import BotProcess, Log, spawn
 from bot.playground.side import DOWN, Side
 from bot.playground.tour import WAITING, Tour
+from bot.playground.uploads import Uploads
 from bot.playground.views import chats_of, message_view, telegram_view
-from bot.playground.web import make_app
+from bot.playground.web import actions_of, make_app
 from bot.routing import parse_route
 from bot.rules import save_route
 from bot.store import StoreError
@@ -86,6 +87,7 @@ class Playground:
         self.webhooks = webhook_client()
         self.accounts = make_accounts(folder.secret, client=self.webhooks, clock=clock)
         self.sides: dict[str, Side] = {}
+        self.uploads = Uploads()
         self.tour = Tour()
         self.rows: list[Delivery] = []
         self.balance: Json = {}
@@ -204,6 +206,7 @@ class Playground:
         for name, snapshot in kept["accounts"].items():
             self.accounts[name].restore(snapshot, ahead=ahead)
             self.accounts[name].said = said_of(kept["said"], account=name)
+            self.accounts[name].marks = kept.get("marks", {}).get(name, {})
         self.tour.done = list(kept["tour"])
 
     def _open_topics(self) -> None:
@@ -220,6 +223,7 @@ class Playground:
             "telegram": self.emulator.snapshot(),
             "accounts": {name: account.sandbox.snapshot() for name, account in self.accounts.items()},
             "said": {name: account.said for name, account in self.accounts.items()},
+            "marks": {name: account.marks for name, account in self.accounts.items()},
             "tour": self.tour.done,
         }
         # In ASCII: a lone surrogate that somebody wrote could not be encoded otherwise.
@@ -355,6 +359,14 @@ class Playground:
         finally:
             self._account_changed()
 
+    def file(self, side: str, id: str) -> bytes | None:
+        """The bytes of a file that is shown in Telegram or at an account."""
+        if side == TELEGRAM:
+            kept = self.emulator.files.get(id)
+            return None if kept is None else kept.data
+        account = self.accounts.get(side)
+        return None if account is None else account.file(id)
+
     def start_tour_over(self) -> None:
         """Take the ticks away."""
         self.tour.start_over()
@@ -486,6 +498,7 @@ class Playground:
                     "title": account.title,
                     "base_url": self.sides[name].server.url,
                     "hook_url": self.hook_url(name),
+                    "can": list(account.can),
                     **account.keys(),
                     "conversations": [account.place_view(place) for place in account.places],
                 }
@@ -496,6 +509,7 @@ class Playground:
                 "config": str(self.folder / CONFIG),
                 "command": [sys.executable, "-m", "bot", "--config", str(self.folder / CONFIG)],
             },
+            "actions": [f"POST /playground/{name}" for name in ("upload", *actions_of(self))],
             "folder": str(self.folder.path),
         }
 

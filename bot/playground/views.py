@@ -12,6 +12,8 @@ Json = dict[str, Any]
 MESSAGES_MOST = 300
 QUOTE_MOST = 120
 _FILES = ("photo", "video", "animation", "audio", "voice", "video_note", "sticker", "document")
+_OTHER = ("venue", "location", "contact", "poll")
+_PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 _SERVICE = {
     "supergroup_chat_created": "The group was created",
     "group_chat_created": "The group was created",
@@ -78,8 +80,10 @@ def message_view(message: Message) -> Json:
         "edited": bool(message.edit_date),
         "from": _sender(message),
         "text": message.text,
+        "what": message.text or _what(content),
         "entities": content.get("entities") or content.get("caption_entities") or [],
-        "reactions": [str(kind.get("emoji", "★")) for kinds in message.reactions.values() for kind in kinds],
+        "reactions": [emoji for _, emoji in _reactions(message)],
+        "reacted": [[actor, emoji] for actor, emoji in _reactions(message)],
         "buttons": [
             [{"text": button["text"], "data": button.get("callback_data"), "url": button.get("url")} for button in row]
             for row in (message.reply_markup or {}).get("inline_keyboard", [])
@@ -87,11 +91,11 @@ def message_view(message: Message) -> Json:
     }
     if message.is_service:
         shown["service"] = _service(content)
-    for kind in _FILES:
-        if kind in content:
-            name = content[kind].get("file_name", "") if isinstance(content[kind], dict) else ""
-            shown["file"] = {"kind": kind.replace("_", " "), "name": name}
-            break
+    if (kind := next((kind for kind in _FILES if kind in content), "")) != "":
+        shown["file"] = _file(kind, content[kind])
+    shown |= {name: content[name] for name in _OTHER if name in content}
+    if message.media_group_id:
+        shown["album"] = message.media_group_id
     if message.forward_origin:
         shown["forwarded"] = True
     answered = message.reply_to
@@ -99,9 +103,30 @@ def message_view(message: Message) -> Json:
         shown["reply_to"] = {
             "id": answered.id,
             "name": _sender(answered)["name"],
-            "text": str((message.quote or {}).get("text", answered.text))[:QUOTE_MOST],
+            "text": str((message.quote or {}).get("text") or answered.text or _what(answered.content))[:QUOTE_MOST],
         }
     return shown
+
+
+def _reactions(message: Message) -> list[tuple[int, str]]:
+    """Who put which reaction on a message."""
+    return [(actor, str(kind.get("emoji", "★"))) for actor, kinds in message.reactions.items() for kind in kinds]
+
+
+def _file(kind: str, content: Any) -> Json:
+    """A file; of a photo its largest size."""
+    about: Json = content[-1] if isinstance(content, list) else content
+    is_picture = kind == "photo" or str(about.get("mime_type", "")) in _PICTURES
+    if kind == "sticker":
+        is_picture = not (about.get("is_animated") or about.get("is_video"))
+    shown = {"kind": kind.replace("_", " "), "name": about.get("file_name", ""), "size": about.get("file_size", 0)}
+    shown |= {"url": f"/playground/file/telegram/{about['file_id']}", "is_picture": is_picture}
+    return {**shown, **{name: about[name] for name in ("width", "height", "emoji", "duration") if name in about}}
+
+
+def _what(content: Json) -> str:
+    """A word for a message without words."""
+    return next((kind.replace("_", " ") for kind in (*_FILES, *_OTHER) if kind in content), "a message")
 
 
 def _sender(message: Message) -> Json:

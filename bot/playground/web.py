@@ -8,13 +8,24 @@ GET  /playground/events             the same, live: event ``state`` first, then 
 POST /playground/say                {"account", "text", "conversation"?, "person"?, "reply_to"?, "id"?}: somebody speaks
                                     at a provider; ``/playground/info`` has conversations and people, the first of them
                                     unless named; ``id``: of an SMS to CINNOX that did not arrive, to send it again
+POST /playground/upload?name=NAME   the bytes of a file, 20 MB at most; answers {"file": its id here, "name", "type",
+                                    "size"}; it is kept until it is sent
+POST /playground/picture            {"account", "file", "conversation"?, "person"?, "text"?}: somebody sends a picture
+                                    at a provider
+POST /playground/change             {"account", "id", "text"}: somebody there rewords what they wrote
+POST /playground/take_back          {"account", "id"}: somebody there takes back what they wrote
+POST /playground/react              {"account", "id", "emoji", "person"?}: a reaction there; once more takes it away
+                                    (each where people there can: "can" of the account)
+POST /playground/send_files         {"user", "chat", "files": [ids], "text"?, "thread"?, "reply_to"?}: a person in
+                                    Telegram sends files, several that go together as an album
+GET  /playground/file/SIDE/ID       a file that is shown: pictures to look at, anything else to keep
 POST /playground/sms                {"from", "text", "to"?, "id"?}: the same for CINNOX, from any phone
 POST /playground/echo               {"person", "text", "conversation"?, "reply_to"?}: the same for Echo
 POST /playground/press              {"user", "chat", "message", "data"}: a button; waits for the bot's answer
 POST /playground/switch             {"name", "mode", "delay_s"?, "retry_after_s"?, "remaining"?: so many requests}
 POST /playground/bot                {"do": "kill" or "restart"}
 POST /playground/tour               {}: takes the ticks away
-*    /playground/telegram/…         the emulator's control: POST say, edit, react, user, group …; GET state, messages …
+*    /playground/telegram/…         the emulator's control: POST say, edit, react, content …; GET state, messages …
 GET  /healthz /readyz /metrics      passed through to the bot, as is POST /hooks/…
 
 Errors are ``{"error": text}``: 400 what was wrong, 409 not just now, 502 the bot was not reached. It is for the person
@@ -26,7 +37,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -39,10 +51,11 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bot.playground.account import Speak
-from bot.playground.bodies import Wrong, number_of, text_of
+from bot.playground.account import Account, Speak
+from bot.playground.bodies import Wrong, number_of, only, text_of
 from bot.playground.emulator.server import control_app
 from bot.playground.emulator.world import WorldError
+from bot.playground.uploads import FILE_MOST, TOO_LARGE, Upload, picture_type
 from bot.store import StoreError
 from bridges.faults import check_parameters
 
@@ -55,6 +68,7 @@ Act = Callable[["Playground", Json], Awaitable[Json]]
 PAGE = Path(__file__).with_name("page")
 FILES = {"/": "index.html", "/app.js": "app.js", "/style.css": "style.css", "/icon.svg": "icon.svg"}
 BODY_MOST = 256 << 10
+UPLOAD = "/playground/upload"
 HOOK_MOST = 1 << 20
 """What the bot takes. It cuts off whoever sends more, so that its own answer could not be passed on."""
 PRESS_WITHIN_S = 10.0
@@ -115,10 +129,12 @@ class Guard:
         if why:
             await _error(why, status=403)(scope, receive, send)
             return
-        most = HOOK_MOST if scope["path"].startswith("/hooks/") else BODY_MOST
+        path = scope["path"]
+        most = HOOK_MOST if path.startswith("/hooks/") else FILE_MOST if path == UPLOAD else BODY_MOST
         body = await _body(receive, most=most) if scope["method"] not in ("GET", "HEAD") else None
         if body is not None and len(body) > most:
-            answer = _error(f"the body is over {most} bytes", status=413, headers={"Connection": "close"})
+            why = TOO_LARGE if path == UPLOAD else f"the body is over {most} bytes"
+            answer = _error(why, status=413, headers={"Connection": "close"})
             await answer(scope, receive, send)
             return
 
@@ -172,11 +188,85 @@ def _error(message: str, *, status: int = 400, headers: Mapping[str, str] | None
 
 async def _say(playground: Playground, body: Json) -> Json:
     """Somebody speaks at a provider."""
+    return await playground.speak(_account(playground, body).say, body)
+
+
+def _account(playground: Playground, body: Json) -> Account:
     name = text_of(body, "account")
     account = playground.accounts.get(name)
     if account is None:
         raise Wrong(f"there is no account {name[:80]!r}; there are {', '.join(playground.accounts)}")
-    return await playground.speak(account.say, body)
+    return account
+
+
+async def _picture(playground: Playground, body: Json) -> Json:
+    """Somebody sends a picture at a provider."""
+    account, id = _account(playground, body), text_of(body, "file")
+    upload = playground.uploads.get(id)
+    done = await playground.speak(lambda body: account.show(body, upload), body)
+    playground.uploads.forget(id)
+    return done
+
+
+async def _change(playground: Playground, body: Json) -> Json:
+    """Somebody at a provider rewords what they wrote."""
+    return await playground.speak(_account(playground, body).change, body)
+
+
+async def _take_back(playground: Playground, body: Json) -> Json:
+    """Somebody at a provider takes back what they wrote."""
+    return await playground.speak(_account(playground, body).take_back, body)
+
+
+async def _react(playground: Playground, body: Json) -> Json:
+    """Somebody at a provider puts a reaction on a message, or takes it away."""
+    return await playground.speak(_account(playground, body).react, body)
+
+
+ALBUM_MOST = 10
+_TOGETHER = {"photo": "pictures", "video": "pictures", "document": "documents", "audio": "audio"}
+"""What Telegram shows in one album (https://core.telegram.org/bots/api#sendmediagroup, 2026-11)."""
+
+
+async def _send_files(playground: Playground, body: Json) -> Json:
+    """A person in Telegram sends files."""
+    only(body, ("user", "chat", "files", "text", "thread", "reply_to"))
+    user, chat, ids = number_of(body, "user"), number_of(body, "chat"), body.get("files")
+    if not isinstance(ids, list) or not all(isinstance(id, str) for id in ids) or not 1 <= len(ids) <= ALBUM_MOST:
+        raise Wrong(f"'files' must be a list of 1 to {ALBUM_MOST} ids of uploaded files")
+    uploads = [playground.uploads.get(id) for id in ids]
+    caption = text_of(body, "text") if body.get("text") is not None else ""
+    more = {name: number_of(body, key) for key, name in _WHERE.items() if body.get(key) is not None}
+    sent: list[int] = []
+    try:
+        for album in _albums(uploads):
+            items = [(upload.telegram_kind, upload.data, upload.name) for upload in album]
+            if len(items) > 1:
+                messages = playground.emulator.send_album(user, chat, items, caption, **more)
+            else:
+                kind, data, name = items[0]
+                about: Json = {"file_name": name, "mime_type": album[0].media_type, "caption": caption, **more}
+                messages = [playground.emulator.send_media(user, chat, kind, data, **about)]
+            sent += [message["message_id"] for message in messages]
+            caption = ""
+    except WorldError as error:
+        raise Wrong(str(error)) from error
+    for id in ids:
+        playground.uploads.forget(id)
+    return {"messages": sent}
+
+
+_WHERE = {"thread": "thread_id", "reply_to": "reply_to"}
+
+
+def _albums(uploads: Iterable[Upload]) -> Iterator[list[Upload]]:
+    """Files that follow one another and can stand in one album, each time."""
+    for _, group in groupby(enumerate(uploads), key=lambda one: _album_of(*one)):
+        yield [upload for _, upload in group]
+
+
+def _album_of(number: int, upload: Upload) -> str:
+    return _TOGETHER.get(upload.telegram_kind, f"alone {number}")
 
 
 async def _press(playground: Playground, body: Json) -> Json:
@@ -233,7 +323,8 @@ async def _tour(playground: Playground, body: Json) -> Json:
 
 
 ACTIONS: dict[str, Act] = {
-    "say": _say, "press": _press, "switch": _switch, "bot": _bot, "tour": _tour,
+    "say": _say, "picture": _picture, "change": _change, "take_back": _take_back, "react": _react,
+    "send_files": _send_files, "press": _press, "switch": _switch, "bot": _bot, "tour": _tour,
 }  # fmt: skip
 """``POST /playground/<name>`` with a JSON object; accounts have further ones of their own."""
 
@@ -293,6 +384,23 @@ def make_app(playground: Playground) -> ASGIApp:
         except Wrong as error:
             return _error(str(error), status=error.status)
 
+    async def upload(request: Request) -> Response:
+        try:
+            id, kept = playground.uploads.put(request.query_params.get("name", ""), await request.body())
+        except Wrong as error:
+            return _error(str(error), status=error.status)
+        return _answer({"file": id, "name": kept.name, "type": kept.media_type, "size": len(kept.data)})
+
+    async def shown(request: Request) -> Response:
+        """A file of somebody's: it may be anything, so it never gets a say on this page."""
+        data = playground.file(request.path_params["side"], request.path_params["id"])
+        if data is None:
+            return _error("there is no such file, or it was not kept", status=404)
+        headers = {"Content-Security-Policy": "default-src 'none'; sandbox"}
+        if not (media_type := picture_type(data)):
+            media_type, headers["Content-Disposition"] = "application/octet-stream", "attachment"
+        return Response(data, media_type=media_type, headers=headers)
+
     async def through(request: Request) -> Response:
         """To the bot and back, byte for byte."""
         headers = [(name, value) for name, value in request.headers.raw if name.decode() not in _NOT_PASSED]
@@ -320,6 +428,8 @@ def make_app(playground: Playground) -> ASGIApp:
             Route("/playground/state/{section}", section, methods=["GET"]),
             Route("/playground/events", events, methods=["GET"]),
             Mount("/playground/telegram", control_app(playground.emulator)),
+            Route(UPLOAD, upload, methods=["POST"]),
+            Route("/playground/file/{side}/{id:path}", shown, methods=["GET"]),
             Route("/playground/{action}", act, methods=["POST"]),
             *(Route(path, through, methods=["GET"]) for path in ("/healthz", "/readyz", "/metrics")),
             Route("/hooks/{rest:path}", through, methods=["POST"]),

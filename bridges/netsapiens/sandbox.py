@@ -58,6 +58,7 @@ class Accepted:
     media_type: str
     media_size: int
     at: datetime
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,11 @@ class NetSapiensSandbox:
     def subscriptions(self) -> dict[str, dict[str, Any]]:
         """Subscriptions that have not ended, by their ids."""
         return {kept["id"]: kept for kept in self._subscriptions.live()}
+
+    def media(self, id: str) -> bytes | None:
+        """The file of a message, while it is kept."""
+        kept = self._store.files.get(id)
+        return None if kept is None else kept[1]
 
     def subscribe_listener(self, listener: Listener) -> Callable[[], None]:
         """Call ``listener`` on every change from now on; returns what ends it."""
@@ -548,6 +554,7 @@ class NetSapiensSandbox:
                 media_type=order.media_type,
                 media_size=len(order.media),
                 at=self._clock(),
+                id=message.id,
             )
         )
         self._feed.tell("message", session=session.id, **_shown(message))

@@ -137,11 +137,27 @@ class OpenIMSandbox(World):
         """Somebody writes to ``group/<id>`` or ``user/<id>``; returns the message's id. Raises ``LookupError``."""
         return await self.say_element(user, place, wire.TEXT, {"content": text})
 
-    async def say_picture(self, user: str, place: str, data: bytes, *, name: str = "p1.png", base_url: str) -> str:
+    async def say_picture(
+        self,
+        user: str,
+        place: str,
+        data: bytes,
+        *,
+        name: str = "p1.png",
+        media_type: str = "image/png",
+        base_url: str,
+    ) -> str:
         """Somebody sends a picture, which is found below ``base_url`` as the server's own address."""
-        self._keep_object(name, data, "image/png")
+        self._keep_object(name, data, media_type)
         url = f"{base_url}{wire.OBJECTS}{name}"
-        picture = {"uuid": name, "type": "png", "size": len(data), "width": 8, "height": 6, "url": url}
+        picture = {
+            "uuid": name,
+            "type": media_type.rpartition("/")[2],
+            "size": len(data),
+            "width": 8,
+            "height": 6,
+            "url": url,
+        }
         shown = {"sourcePicture": picture, "bigPicture": picture, "snapshotPicture": picture}
         return await self.say_element(user, place, wire.PICTURE, {"sourcePath": "", **shown})
 

@@ -186,9 +186,10 @@ def _take(body: Json, **names: str) -> Json:
     return {name: body[key] for key, name in names.items() if body.get(key) is not None}
 
 
-_SAY = {"thread": "thread_id", "bot": "bot_id"} | {
-    name: name for name in ("reply_to", "entities", "quote", "forward_from", "sender_chat")
+_SEND = {"thread": "thread_id", "bot": "bot_id"} | {
+    name: name for name in ("reply_to", "quote", "forward_from", "sender_chat")
 }
+_SAY = {**_SEND, "entities": "entities"}
 
 
 def _actions() -> dict[str, _Action]:
@@ -226,6 +227,7 @@ def _actions() -> dict[str, _Action]:
         ),
         "start": lambda e, b: e.start(b["user"], b.get("payload", ""), **_take(b, bot="bot_id")),
         "say": lambda e, b: e.say(b["user"], b["chat"], b["text"], **_take(b, **_SAY)),
+        "content": lambda e, b: e.send_content(b["user"], b["chat"], b["content"], **_take(b, **_SEND)),
         "edit": lambda e, b: e.edit(b["user"], b["chat"], b["message"], b["text"], b.get("entities")),
         "delete": lambda e, b: e.delete(b["user"], b["chat"], b["message"]),
         "react": lambda e, b: e.react(b["user"], b["chat"], b["message"], b.get("emoji")),

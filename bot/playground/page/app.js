@@ -18,7 +18,7 @@ function el(tag, properties, ...children) {
 }
 
 const state = { telegram: null, accounts: {}, deliveries: { rows: [], balance: {} }, bot: {}, switches: {}, tour: { steps: [] }, log: { lines: [] }, example: null };
-const view = { person: 0, chat: 0, thread: null, replyTo: null, unread: new Set(), account: "", places: {}, speakers: {}, answering: null, heard: new Map() };
+const view = { person: 0, chat: 0, thread: null, replyTo: null, editing: null, picking: "", files: [], unread: new Set(), account: "", places: {}, speakers: {}, answering: null, changing: null, picture: null, heard: new Map() };
 const messages = new Map(); // chat id → Map(message id → message)
 
 const MODES = [
@@ -34,10 +34,20 @@ const STATES = { queued: "waiting", sending: "sending", sent: "sent", held: "hel
 
 // ---------------------------------------------------------------------------------------------------- talking to it
 
-async function post(path, body) {
+const FILE_MOST = 20 * 2 ** 20;
+const REACTIONS = ["👍", "❤", "🔥", "🎉", "😁", "😢", "👎"];
+
+const post = (path, body) => request(path, { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+
+async function upload(file) {
+  if (file.size > FILE_MOST) throw new Error(`${file.name} is over 20 MB, the most that can be sent here.`);
+  return (await request(`/playground/upload?name=${encodeURIComponent(file.name)}`, { body: file })).file;
+}
+
+async function request(path, what) {
   let answer;
   try {
-    answer = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+    answer = await fetch(path, { method: "POST", ...what });
   } catch {
     throw new Error("The playground does not answer. Is it still running?");
   }
@@ -99,6 +109,7 @@ function go(chat, thread) {
   view.chat = chat;
   view.thread = thread;
   setReply(null);
+  setFiles([]);
   view.unread.delete(placeKey(chat, thread));
   renderChats();
   renderMessages();
@@ -152,36 +163,108 @@ function renderChats() {
   );
 }
 
+// ------------------------------------------------------------------------------------------- what a message can hold
+
+function attachment(file) {
+  if (!file) return null;
+  const about = [file.kind, file.emoji, file.name, file.duration && `${file.duration} s`, file.size && bytes(file.size)].filter(Boolean).join(" · ");
+  if (!file.is_picture) return el("a", { class: "file", href: file.url, download: file.name || file.kind }, `📎 ${about}`);
+  const image = el("img", { class: "picture", src: file.url, alt: about, title: about });
+  const link = el("a", { class: "shown", href: file.url, target: "_blank", rel: "noopener noreferrer" }, image);
+  image.addEventListener("error", () => link.replaceChildren(`📎 ${about}`));
+  image.addEventListener("load", () => {
+    const list = link.closest(".messages");
+    if (list && list.scrollHeight - list.scrollTop - list.clientHeight < image.height + 80) list.scrollTop = list.scrollHeight;
+  });
+  return link;
+}
+
+function bytes(size) {
+  if (size < 1000) return `${size} bytes`;
+  return size < 1e6 ? `${Math.round(size / 1e3)} kB` : `${(size / 1e6).toFixed(1)} MB`;
+}
+
+// Places, contacts and polls, in words.
+function facts({ venue, location, contact, poll }) {
+  if (poll) return el("div", { class: "fact" }, el("b", {}, `📊 ${poll.question}`), ...(poll.options || []).map((option) => el("span", {}, `○ ${option.text}`)));
+  if (contact) return el("div", { class: "fact" }, el("b", {}, `👤 ${[contact.first_name, contact.last_name].filter(Boolean).join(" ")}`), el("span", {}, contact.phone_number));
+  const where = (venue && venue.location) || location;
+  if (!where) return null;
+  const [lat, lon] = [Number(where.latitude), Number(where.longitude)];
+  const map = `https://www.openstreetmap.org/?mlat=${lat}&mlon=${lon}#map=16/${lat}/${lon}`;
+  return el(
+    "div",
+    { class: "fact" },
+    venue ? el("b", {}, venue.title) : null,
+    venue ? el("span", {}, venue.address) : null,
+    el("span", {}, `📍 ${lat}, ${lon} `, el("a", { href: map, target: "_blank", rel: "noopener noreferrer" }, "on a map")),
+  );
+}
+
+// What one can do with a message; with the emoji to choose from where that was asked for.
+function acts(key, work) {
+  const button = ([name, label, run, title]) => el("button", { type: "button", "data-key": `${name} ${key}`, onclick: run, title }, label);
+  return el("div", { class: "acts" }, ...work.filter(Boolean).map(button));
+}
+
+function strip(key, react) {
+  if (view.picking !== key) return null;
+  const choose = (emoji) => {
+    pick("");
+    react(emoji);
+  };
+  return el("div", { class: "strip", role: "group", "aria-label": "React with" }, ...REACTIONS.map((emoji) => el("button", { type: "button", onclick: () => choose(emoji) }, emoji)));
+}
+
+function pick(key) {
+  view.picking = view.picking === key ? "" : key;
+  renderMessages({ stay: true });
+  renderAccount();
+}
+
 const belongs = (message) => message.chat === view.chat && (message.thread || null) === view.thread;
 
-function renderMessages() {
+function renderMessages({ stay } = {}) {
   const list = $("messages");
+  const top = list.scrollTop;
   const found = [...(messages.get(view.chat) || new Map()).values()].filter(belongs);
   list.replaceChildren(...found.map(bubble));
   if (!found.some((message) => !message.service)) {
     const hint = view.chat === view.person ? `${personName(view.person)} has not written to the bot yet. Try /start` : "Nothing was said here yet.";
     list.append(el("p", { class: "empty" }, hint));
   }
-  list.scrollTop = list.scrollHeight;
+  list.scrollTop = stay ? top : list.scrollHeight;
 }
 
 function bubble(message) {
   if (message.service) return el("p", { class: "service", id: `m${message.id}` }, message.service);
   const mine = message.from.id === view.person;
+  const key = `${message.chat}/${message.id}`;
   const start = () => setReply(message);
   const clicked = (event) => {
-    if (!event.target.closest("a, button") && !String(getSelection())) start();
+    if (!message.gone && !event.target.closest("a, button") && !String(getSelection())) start();
   };
+  const react = (emoji) => {
+    const given = (message.reacted || []).some(([actor, one]) => actor === view.person && one === emoji);
+    attempt(() => post("/playground/telegram/react", { user: view.person, chat: view.chat, message: message.id, emoji: given ? null : emoji }));
+  };
+  const work = [
+    ["reply", "Reply", start],
+    ["react", "React", () => pick(key)],
+    mine && ["edit", "Edit", () => setEdit(message)],
+    mine && ["back", "Take back", () => edit(message, "."), "Edits it to a single dot: Telegram tells no bot that a message was deleted"],
+  ];
   return el(
     "article",
-    { class: `bubble ${mine ? "mine" : ""} ${message.from.bot ? "by-bot" : ""}`, id: `m${message.id}`, onclick: clicked },
+    { class: `bubble ${mine ? "mine" : ""} ${message.from.bot ? "by-bot" : ""} ${message.gone ? "gone" : ""} ${message.album ? "album" : ""}`, id: `m${message.id}`, onclick: clicked },
     mine ? null : el("div", { class: "from" }, message.from.name, message.from.bot ? el("small", {}, " bot") : null),
     message.forwarded ? el("div", { class: "meta" }, "forwarded") : null,
     message.reply_to
       ? el("div", { class: "quote" }, el("b", {}, message.reply_to.name), el("span", {}, message.reply_to.text))
       : null,
-    message.file ? el("div", { class: "file" }, `📎 ${message.file.kind}`, message.file.name ? ` ${message.file.name}` : "") : null,
-    el("div", { class: "text", dir: "auto" }, ...rich(message.text, message.entities)),
+    attachment(message.file),
+    facts(message),
+    message.text ? el("div", { class: "text", dir: "auto" }, ...rich(message.text, message.entities)) : null,
     el(
       "div",
       { class: "foot" },
@@ -189,9 +272,10 @@ function bubble(message) {
         const word = MARKS[emoji] ? el("small", {}, ` ${MARKS[emoji]}`) : null;
         return el("span", { class: "reaction" }, count > 1 ? `${emoji} ${count}` : emoji, word);
       }),
-      el("button", { type: "button", class: "reply", onclick: start, "aria-label": `Reply to ${message.from.name}: ${message.text.slice(0, 40)}` }, "Reply"),
-      el("time", {}, `${message.edited ? "edited " : ""}${clock(message.date)}`),
+      el("time", {}, `${message.gone ? "deleted " : message.edited ? "edited " : ""}${clock(message.date)}`),
     ),
+    message.gone ? null : acts(key, work),
+    message.gone ? null : strip(key, react),
     ...message.buttons.map((row) =>
       el("div", { class: "keys" }, ...row.map((button) => el("button", { type: "button", onclick: () => press(message, button) }, button.text))),
     ),
@@ -261,35 +345,126 @@ function upsert(message) {
   if (atEnd || message.from.id === view.person) list.scrollTop = list.scrollHeight;
 }
 
+// What is deleted stays to be seen until the page is loaded again: it was there.
 function remove({ chat, id }) {
-  messages.get(chat)?.delete(id);
-  if (chat === view.chat) $(`m${id}`)?.remove();
+  const message = messages.get(chat)?.get(id);
+  if (!message) return;
+  if (message.service) messages.get(chat).delete(id);
+  else message.gone = true;
+  if (chat !== view.chat) return;
+  const there = $(`m${id}`);
+  if (message.service) there?.remove();
+  else there?.replaceWith(bubble(message));
 }
 
 function setReply(message) {
+  if (view.editing) {
+    view.editing = null;
+    draft("");
+  }
   view.replyTo = message;
   $("replying").hidden = !message;
   if (!message) return;
-  $("replying-name").textContent = message.from.name;
-  $("replying-text").textContent = message.text.slice(0, 80);
+  about("replying", "Replying to", message.from.name, message.what);
   $("write").focus();
 }
+
+function setEdit(message) {
+  setReply(null);
+  view.editing = message;
+  $("replying").hidden = false;
+  about("replying", "Editing", "", message.what);
+  draft(message.text);
+}
+
+function about(bar, how, name, text) {
+  $(`${bar}-how`).textContent = how;
+  $(`${bar}-name`).textContent = name;
+  $(`${bar}-text`).textContent = text.slice(0, 80);
+}
+
+const edit = (message, text) => attempt(() => post("/playground/telegram/edit", { user: view.person, chat: message.chat, message: message.id, text }));
 
 function grow() {
   const box = $("write");
   box.rows = Math.min(5, box.value.split("\n").length);
 }
 
-async function say() {
-  const text = $("write").value;
-  if (!text.trim()) return;
-  const body = { user: view.person, chat: view.chat, text };
+function setFiles(files) {
+  view.files = [...files];
+  $("files").value = "";
+  $("picked").hidden = !view.files.length;
+  $("picked-names").textContent = view.files.map((file) => file.name).join(", ");
+  setKinds(false);
+  if (view.files.length) $("write").focus();
+}
+
+function setKinds(shown) {
+  $("kinds").hidden = !shown;
+  $("attach").setAttribute("aria-expanded", String(shown));
+}
+
+// Places, contacts and polls as Telegram's apps would make them.
+const SAMPLES = {
+  location: () => ({ location: { latitude: 51.50335, longitude: -0.11966 } }),
+  contact: () => ({ contact: { phone_number: "+15550100142", first_name: "Robin", last_name: "Reed" } }),
+  poll: () => ({
+    poll: {
+      id: String(Date.now()),
+      question: "When shall we meet?",
+      options: ["Today", "Tomorrow", "Never"].map((text) => ({ text, voter_count: 0 })),
+      total_voter_count: 0,
+      is_closed: false,
+      is_anonymous: true,
+      type: "regular",
+      allows_multiple_answers: false,
+    },
+  }),
+};
+
+// Where the next message of this person goes.
+function whither() {
+  const body = { user: view.person, chat: view.chat };
   if (view.thread) body.thread = view.thread;
   if (view.replyTo) body.reply_to = view.replyTo.id;
-  const done = await attempt(() => post("/playground/telegram/say", body));
+  return body;
+}
+
+async function sendSample(kind) {
+  setKinds(false);
+  if (await attempt(() => post("/playground/telegram/content", { ...whither(), content: SAMPLES[kind]() }))) setReply(null);
+}
+
+async function sendFiles(text) {
+  const body = whither();
+  if (text.trim()) body.text = text;
+  body.files = [];
+  for (const file of view.files) body.files.push(await upload(file));
+  return post("/playground/send_files", body);
+}
+
+async function busy(button, work) {
+  if ($(button).disabled) return undefined;
+  $(button).disabled = true;
+  try {
+    return await attempt(work);
+  } finally {
+    $(button).disabled = false;
+  }
+}
+
+async function say() {
+  const text = $("write").value;
+  if (!text.trim() && (view.editing || !view.files.length)) return;
+  if (view.editing) {
+    if (await edit(view.editing, text)) setReply(null);
+    return;
+  }
+  const done = await (view.files.length ? busy("write-send", () => sendFiles(text)) : attempt(() => post("/playground/telegram/say", { ...whither(), text })));
   if (!done) return;
   $("write").value = "";
   grow();
+  setFiles([]);
   setReply(null);
   suggest();
 }
@@ -395,6 +570,7 @@ function open(name, id) {
   view.account = name;
   if (id !== undefined) view.places[name] = id;
   answer(null);
+  setPicture(null);
   renderAccounts();
   $("entries").scrollTop = $("entries").scrollHeight;
 }
@@ -458,7 +634,7 @@ function renderAccount() {
   const list = $("entries");
   const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 60;
   const byId = new Map(current.entries.filter((one) => one.id).map((one) => [one.id, one]));
-  redraw(list, [current.address, current.hint, current.entries], () =>
+  redraw(list, [current.address, current.hint, current.entries, view.picking], () =>
     current.entries.length ? current.entries.map((one) => entry(one, byId.get(one.reply_to))) : [el("p", { class: "empty" }, current.hint)],
   );
   if (atEnd) list.scrollTop = list.scrollHeight;
@@ -472,24 +648,39 @@ function entry(one, answered) {
   const taken = one.status >= 200 && one.status < 300;
   const lost = one.status ? `Patchbay answered ${one.status}` : "did not reach Patchbay";
   const again = () => speak({ conversation: place().id, person: one.person, text: one.text, id: one.id });
+  const { replies, repeats, can } = account();
+  const key = `${view.account}/${one.id}`;
+  const there = one.id && !one.gone;
+  const act = (path, more) => attempt(() => post(`/playground/${path}`, { account: view.account, id: one.id, ...more }));
+  const work = [
+    replies && ["reply", "Reply", () => answer(one)],
+    can.includes("react") && ["react", "React", () => pick(key)],
+    one.out && can.includes("change") && ["edit", "Edit", () => setChange(one)],
+    one.out && can.includes("take_back") && ["back", "Take back", () => act("take_back")],
+  ];
   return el(
     "article",
     { class: `bubble ${one.out ? "mine" : "by-bot"} ${one.out && !taken ? "failed" : ""} ${one.gone ? "gone" : ""}` },
     el("div", { class: "from" }, who, one.number ? el("small", { title: "In the order of acceptance" }, ` #${one.number}`) : null),
     one.reply_to ? el("div", { class: "quote" }, answered ? el("b", {}, answered.person || "Patchbay") : null, el("span", {}, answered ? answered.text.slice(0, 120) : "an earlier message")) : null,
-    one.file ? el("div", { class: "file" }, `📎 ${one.file}`) : null,
-    one.text ? el("div", { class: "text", dir: "auto" }, one.text) : null,
+    attachment(one.file),
+    one.text ? el("div", { class: "text", dir: "auto" }, ...linked(one.text)) : null,
     el(
       "div",
       { class: "foot" },
       ...counted(one.marks || []).map(([mark, count]) => el("span", { class: "reaction" }, count > 1 ? `${mark} ${count}` : mark)),
-      one.out && !taken ? (account().repeats ? el("button", { type: "button", class: "again", onclick: again }, `${lost}: again`) : el("span", { class: "bad" }, lost)) : null,
-      account().replies && one.id && !one.gone
-        ? el("button", { type: "button", class: "reply", "data-key": `reply ${one.id}`, "aria-label": `Reply to: ${one.text.slice(0, 40)}`, onclick: () => answer(one) }, "Reply")
-        : null,
+      one.out && !taken ? (repeats ? el("button", { type: "button", class: "again", onclick: again }, `${lost}: again`) : el("span", { class: "bad" }, lost)) : null,
       el("time", { title: one.out && taken ? `Patchbay answered ${one.status}` : undefined }, `${one.gone ? "deleted " : one.edited ? "edited " : ""}${one.out && taken ? "✓ " : ""}${clock(one.at)}`),
     ),
+    there && work.some(Boolean) ? acts(key, work) : null,
+    there ? strip(key, (emoji) => act("react", { emoji, person: speaker() })) : null,
   );
+}
+
+// Addresses in plain text can be followed; a mark behind one is not part of it.
+function linked(text) {
+  const pieces = text.split(/(https?:\/\/[^\s<>"]*[^\s<>".,;:!?)\]])/);
+  return pieces.map((piece, index) => (index % 2 ? el("a", { href: piece, target: "_blank", rel: "noopener noreferrer" }, piece) : piece));
 }
 
 function renderSpeakers(current) {
@@ -497,6 +688,7 @@ function renderSpeakers(current) {
   $("speak-line").hidden = silent;
   $("read-only").hidden = !silent;
   $("read-only").textContent = silent ? "One can only read here: nobody speaks in this place." : "";
+  $("attach-there").hidden = !account().can.includes("picture");
   $("speaker").hidden = silent || current.anybody || current.people.length < 2;
   $("speaker-name").hidden = !current.anybody;
   const key = `${current.address} ${current.people.join()}`;
@@ -515,27 +707,62 @@ function speaker() {
 }
 
 function answer(one) {
+  if (view.changing) {
+    view.changing = null;
+    $("speak").value = "";
+  }
   view.answering = one;
   $("answering").hidden = !one;
   if (!one) return;
-  $("answering-name").textContent = one.person || "Patchbay";
-  $("answering-text").textContent = one.text.slice(0, 80);
+  about("answering", "Replying to", one.person || "Patchbay", one.text || one.file?.kind || "");
   $("speak").focus();
 }
 
+function setChange(one) {
+  answer(null);
+  setPicture(null);
+  view.changing = one;
+  $("answering").hidden = false;
+  about("answering", "Editing", "", one.text);
+  $("speak").value = one.text;
+  $("speak").focus();
+}
+
+function setPicture(file) {
+  view.picture = file;
+  $("picture-there").value = "";
+  $("shown-there").hidden = !file;
+  $("shown-there-name").textContent = file ? file.name : "";
+  if (file) $("speak").focus();
+}
+
 async function speak(said) {
-  const done = await attempt(() => post("/playground/say", { account: view.account, ...said }));
+  return told(() => post("/playground/say", { account: view.account, ...said }));
+}
+
+async function told(work) {
+  const done = await attempt(work);
   if (done && !done.delivered) toast(`Patchbay answered ${done.status}.`, "bad");
   return Boolean(done);
 }
 
 async function speakHere() {
   const text = $("speak").value;
-  if (!text.trim()) return;
-  const said = { conversation: place().id, person: speaker(), text };
-  if (view.answering) said.reply_to = view.answering.id;
-  if (!(await speak(said))) return;
+  const { changing, picture, answering } = view;
+  if (!text.trim() && (changing || !picture)) return;
+  const said = { conversation: place().id, person: speaker() };
+  if (text.trim()) said.text = text;
+  if (answering) said.reply_to = answering.id;
+  const name = view.account;
+  const show = async () => {
+    const file = await upload(picture);
+    delete said.reply_to;
+    return post("/playground/picture", { account: name, ...said, file });
+  };
+  const work = changing ? () => post("/playground/change", { account: name, id: changing.id, text }) : picture ? show : () => post("/playground/say", { account: name, ...said });
+  if (!(await busy("speak-send", async () => ({ ok: await told(work) })))?.ok) return;
   $("speak").value = "";
+  setPicture(null);
   answer(null);
 }
 
@@ -635,6 +862,8 @@ async function renderJoin() {
         const place = account.conversations.find((one) => one.people.length);
         return line(`Speak in ${account.title}`, `POST /playground/say {"account": "${name}", "conversation": "${place.id}", "person": "${place.people[0]}", "text": "hello"}`);
       }),
+      line("Send a file as Ann", `POST /playground/upload?name=a.png with its bytes, then POST /playground/send_files {"user": ${info.telegram.owner}, "chat": ${info.telegram.owner}, "files": ["u1"]}`),
+      ...Object.entries(info.accounts).filter(([, account]) => account.can.length).map(([name, account]) => line(`Also in ${account.title}`, account.can.map((act) => `POST /playground/${act} {"account": "${name}", …}`).join(", "))),
       line("Make it fail", `POST /playground/switch {"name": "${state.example.tour.account}", "mode": "down"}`),
       line("See it all", "GET /playground/state, live: /playground/events"),
     ),
@@ -791,8 +1020,12 @@ function show(tab) {
 
 function takeTelegram(telegram) {
   state.telegram = telegram;
-  messages.clear();
-  for (const [chat, list] of Object.entries(telegram.messages)) messages.set(Number(chat), new Map(list.map((message) => [message.id, message])));
+  for (const [id, list] of Object.entries(telegram.messages)) {
+    const chat = Number(id);
+    const found = new Map(list.map((message) => [message.id, message]));
+    const gone = [...(messages.get(chat) || new Map()).values()].filter((message) => message.gone && !found.has(message.id));
+    messages.set(chat, new Map([...gone, ...found.values()].sort((a, b) => a.id - b.id).map((message) => [message.id, message])));
+  }
   if (!telegram.people.some((person) => person.id === view.person)) {
     view.person = state.example.owner;
     view.chat = view.person;
@@ -843,6 +1076,7 @@ function listen() {
   on("state", (all) => {
     document.body.classList.remove("away");
     state.example = all.example;
+    messages.clear();
     for (const name of ["telegram", "switches", "accounts", "bot", "deliveries", "tour", "log"]) TAKE[name](all[name]);
     // Only now has everything its size.
     for (const list of ["messages", "entries"]) $(list).scrollTop = $(list).scrollHeight;
@@ -879,6 +1113,19 @@ function start() {
   });
   $("write").addEventListener("blur", () => ($("suggestions").hidden = true));
   $("replying-cancel").addEventListener("click", () => setReply(null));
+  $("attach").addEventListener("click", () => setKinds($("kinds").hidden));
+  $("kind-files").addEventListener("click", () => $("files").click());
+  for (const kind of document.querySelectorAll("[data-kind]")) kind.addEventListener("click", () => sendSample(kind.dataset.kind));
+  $("files").addEventListener("change", () => setFiles($("files").files));
+  $("picked-cancel").addEventListener("click", () => setFiles([]));
+  $("write").addEventListener("paste", (event) => {
+    if (!event.clipboardData.files.length) return;
+    event.preventDefault();
+    setFiles(event.clipboardData.files);
+  });
+  $("attach-there").addEventListener("click", () => $("picture-there").click());
+  $("picture-there").addEventListener("change", () => setPicture($("picture-there").files[0] || null));
+  $("shown-there-cancel").addEventListener("click", () => setPicture(null));
   $("bot-kill").addEventListener("click", () => attempt(() => post("/playground/bot", { do: "kill" })));
   $("bot-restart").addEventListener("click", () => attempt(() => post("/playground/bot", { do: "restart" })));
   for (const button of document.querySelectorAll(".tabs button")) button.addEventListener("click", () => show(button.dataset.show));
