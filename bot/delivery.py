@@ -360,8 +360,11 @@ class _Dispatcher:
         rows = list(takewhile(lambda row: _joins(row, head) and _is_plain(row), behind))
         if len(rows) <= late.SCREENFUL:
             return None
-        _, fitting = self._digest([_waited(tx, row) for row in rows])
-        return tx.outbox.widen(lease, rows[:fitting]) if fitting else None
+        message, fitting = self._digest([_waited(tx, row) for row in rows])
+        if not fitting:
+            return None
+        loops.remember(tx, Message(), [message], now=now)
+        return tx.outbox.widen(lease, rows[:fitting])
 
     def _digest(self, waited: Sequence[late.Waited]) -> tuple[Message, int]:
         capabilities = self.account.capabilities

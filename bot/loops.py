@@ -29,7 +29,7 @@ PAIRS_MOST = 1000
 SPENT = f"loop: programs may say {BUDGET} things in {BUDGET_S:.0f} s from here to there, and have"
 
 _INVISIBLE = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff]")
-_AFTER = re.compile(r"(?:: |> |\] |:?\n)")
+_AFTER = re.compile(r"(?:: |> |\] |\) |:?\n)")
 _NAME = re.compile(r"([^:\n]{1,128}): ")
 
 

@@ -36,6 +36,7 @@ async def it(tmp_path: Path) -> AsyncIterator[Line]:
         "userA:\nPat: hello there",
         "userA: Pat:  hello \n there ",
         "userA: Pat: hello\u2060 there",
+        "userA: (late by 3 h) Pat: hello there",
     ],
 )
 async def test_words_that_come_back_under_another_name_are_an_echo(it: Line, text: str) -> None:
@@ -91,6 +92,15 @@ async def test_what_was_told_of_an_edit_comes_back_as_an_echo_too(it: Line) -> N
     await it.said(ROOM, "hello")
     await it.store.write(lambda tx: it.edits(tx, ROOM, "hello you", id="m1"))
     assert await it.said("desk:lobby", "userA: ✏️ Pat edited “hello”:\nhello you", id="m2") == "echoes"
+
+
+async def test_a_digest_that_comes_back_is_an_echo(it: Line) -> None:
+    for n in range(25):
+        await it.said("club:lobby", f"hello {n}", id=f"m{n}", late_s=3600.0)
+    await it.engine.start()
+    await it.rests()
+    (digest,) = it.room
+    assert await it.said("desk:lobby", f"userA: {digest}", id="x1", name="userA") == "echoes"
 
 
 async def test_four_names_that_were_all_relayed_before_go_in_a_circle(it: Line) -> None:
