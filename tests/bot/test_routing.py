@@ -868,3 +868,31 @@ def test_a_rule_before_that_stops_does_not_stop_what_becomes_of_a_message() -> N
 
 def test_what_becomes_of_a_message_follows_it_into_its_topic() -> None:
     assert carried(DESK, incoming(kind=Kind.EDITS), to=f"{FORUM}/17")
+
+
+# --- many places -----------------------------------------------------------------------------------------
+
+
+def test_places_joined_in_pairs_each_have_a_message_once_and_nothing_goes_on_from_there() -> None:
+    made = router(f"{ROOM} <-> {CHAT}", f"{CHAT} <-> {OTHER}", f"{OTHER} <-> {ROOM}")
+    for here in (ROOM, CHAT, OTHER):
+        assert sorted(went_to(made.resolve(incoming(here)))) == sorted({ROOM, CHAT, OTHER} - {here})
+
+
+def test_a_place_between_two_others_does_not_join_them() -> None:
+    made = router(f"{ROOM} <-> {CHAT}", f"{CHAT} <-> {OTHER}")
+    assert went_to(made.resolve(incoming())) == [CHAT]
+    assert went_to(made.resolve(incoming(CHAT))) == [ROOM, OTHER]
+
+
+def test_a_rule_for_replies_lets_only_replies_back() -> None:
+    made = router(f"support:* ->> {CHAT}")
+    assert went_to(made.resolve(incoming(CHAT))) == []
+    found = made.reply_rule(parse_address(ROOM), parse_address(CHAT))
+    assert found is not None and found.id == 1
+    assert made.linked(parse_address(CHAT)) == []
+
+
+def test_no_reply_goes_back_from_a_muted_chat_by_a_rule() -> None:
+    made = Router([rule(1, f"support:* ->> {CHAT}")], muted=[parse_address(CHAT)])
+    assert made.reply_rule(parse_address(ROOM), parse_address(CHAT)) is None
