@@ -312,6 +312,7 @@ MISTAKES = {
     "zone that is a folder": ("telegram", 'default_timezone = "Europe"', "telegram.default_timezone: must be an IANA"),
     "api url without scheme": ("telegram", 'api_base_url = "x.org"', "telegram.api_base_url: must be a URL"),
     "poll timeout": ("telegram", "poll_timeout = 51", "telegram.poll_timeout: must be 50 or less (given: 51)"),
+    "album wait": ("telegram", "album_wait = 31", "telegram.album_wait: must be 30 or less (given: 31)"),
     "empty path": ("store", 'path = ""', "store.path: must be the path of a file"),
     "path that is a number": ("store", "path = 1", "store.path: must be a string"),
     "keep too short": ("store", 'keep = "59m"', 'store.keep: must be "1h" or more (given: "59m")'),
