@@ -258,6 +258,19 @@ async def test_three_conversations_joined_in_pairs_have_each_message_once(world:
         assert heard == [f"Bo: from chat {other}" for other in range(3) if other != n]
 
 
+async def test_by_a_rule_for_replies_only_replies_go_back_whoever_writes_them(world: World) -> None:
+    ops, number = world.group(), next(_numbers)
+    await ops.ask(f"/route add support:sms/{number} ->> here name=replies")
+    await world.sms("a question", sender=number)
+    question = await ops.hears("a question")
+    before = len(world.pushed("room-43"))
+    ops.say("just talk", by=BO)
+    await ops.marked(ops.say("a reply", by=BO, reply_to=question["message_id"]), SENT)
+    assert [text for text in world.pushed("room-43")[before:] if "talk" in text] == []
+    assert "a reply" in world.pushed("room-43")[-1]
+    await ops.ask("/route remove replies")
+
+
 @pytest.mark.parametrize("way", ["here -> {chat}", "{chat}/1 -> {chat}", "{chat} -> new-topic(here)"])
 async def test_a_route_to_itself_is_refused_however_it_is_written(world: World, way: str) -> None:
     ops = world.group()
