@@ -688,7 +688,9 @@ class _Dispatcher:
             if attachment.ref in links:
                 return f"{note} {links[attachment.ref]}"
         reason = reason_of(error) if isinstance(error, Refused) else "it could not be fetched"
-        return f"{note[:-1]}: {reason}]"
+        # An address that we would not ask ourselves is not handed on either.
+        link = "" if isinstance(error, NotFetched) else attachment.link
+        return f"{note[:-1]}: {reason}]{link and ' '}{link}"
 
     async def _sent(self, lease: Lease, receipt: Receipt, *, out: Outgoing) -> None:
         shares = len(lease.rows)

@@ -61,7 +61,7 @@ _IMPLEMENTED: Sequence[tuple[str, str]] = (
     ("can be polled", "poll"),
     ("unknown outcomes confirmed", "confirm"),
     ("one message to many in one request", "broadcast"),
-    ("files that come in can be sent on", "fetch"),
+    ("files that come in can be sent on", "file_origins"),
     ("conversations listed", "conversations"),
     ("look-ups and changes (`patchbay account`)", "operations"),
 )

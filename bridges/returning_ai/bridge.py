@@ -19,8 +19,10 @@ from bridges.api import (
     Hook,
     Listed,
     Operation,
+    Origin,
     Outgoing,
     Polled,
+    origin_of,
 )
 from bridges.errors import BridgeError, Garbled, Inexpressible, Refused, Unauthorized, Unavailable
 from bridges.files import form_request
@@ -84,6 +86,11 @@ class ReturningAiBridge:
     def auth(self) -> httpx.Auth:
         """The API key as a bearer token; if it expires, only a person can make another."""
         return self._auth
+
+    @property
+    def file_origins(self) -> frozenset[Origin]:
+        """See :class:`bridges.api.KeepsFiles`; other addresses of files are those of their storage, which is public."""
+        return frozenset({origin_of(httpx.URL(self._settings.base_url))})
 
     # What was learnt
 

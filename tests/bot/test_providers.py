@@ -163,6 +163,16 @@ async def test_a_file_that_is_not_to_be_had_is_named_in_the_text_with_the_reason
     assert "10.0.0.1" not in out.message.text
 
 
+async def test_a_file_that_its_provider_does_not_give_to_us_is_told_with_the_address_for_people(
+    side: Side, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files(side, Refused("HTTP 403"), monkeypatch)
+    shown = picture().model_copy(update={"link": "https://files.example/cat.png"})
+    await side.sends(Message(text="look", attachments=(shown,)))
+    said = "look\n[image: cat.png, 4 B: it is not to be had] https://files.example/cat.png"
+    assert side.bridge.sent[0].message.text == said
+
+
 async def test_what_is_to_be_said_of_a_file_follows_where_the_words_fill_the_message(
     side: Side, monkeypatch: pytest.MonkeyPatch
 ) -> None:
