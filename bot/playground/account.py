@@ -242,7 +242,7 @@ class Account:
 
         async def speak() -> None:
             said["id"], file = await self.show_picture(place, person, upload, text)
-            said["file"] = self.file_view("picture", upload.name, file, is_picture=True)
+            said["files"] = [self.file_view("picture", upload.name, file, is_picture=True)]
 
         return await self._say(said, speak)
 
@@ -346,7 +346,7 @@ class Account:
         """Conversation and entry of what people said, the oldest first."""
         for said in self.said[-ENTRIES_MOST:]:
             entry = {name: said[name] for name in ("id", "text", "reply_to", "at", "status")}
-            entry |= {name: said[name] for name in ("file", "edited", "gone") if name in said}
+            entry |= {name: said[name] for name in ("files", "edited", "gone") if name in said}
             yield said["conversation"], {**entry, "person": said["person"], "out": True}
 
     def view(self, hook_url: str) -> Json:

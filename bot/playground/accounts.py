@@ -196,10 +196,9 @@ class NetSapiens(Account):
             kind = "sms" if message.from_number else "chat"
             more: Json = {"id": message.id, "person": message.from_number or message.user}
             if message.media_type:
-                kind, _, ending = message.media_type.partition("/")
-                is_picture = kind == "image"
-                kind = "picture" if is_picture else kind
-                more["file"] = self.file_view(kind, ending, message.id, is_picture=is_picture)
+                what, _, ending = message.media_type.partition("/")
+                what, is_picture = ("picture", True) if what == "image" else (what, False)
+                more["files"] = [self.file_view(what, ending, message.id, is_picture=is_picture)]
             conversation = f"{kind}/{','.join(message.destinations)}"
             yield conversation, arrival(message.number, message.text, message.at.timestamp(), **more)
 
@@ -276,7 +275,7 @@ class OpenIM(Account):
             more = {"id": message.id, "person": person, "gone": message.id in revoked}
             text, file = message.text, self._file_in(message.content_type, message.content)
             if file is not None:
-                text, more["file"] = "", file
+                text, more["files"] = "", [file]
             yield message.conversation, arrival(message.number, text, message.send_time / 1000, **more)
 
     def _file_in(self, content_type: int, content: Mapping[str, Any]) -> Json | None:
@@ -335,8 +334,8 @@ class ReturningAi(Account):
         names = {member.user_id: member.username for member in self.sandbox.members}
         for message in latest(self.sandbox.accepted):
             more: Json = {"id": message.id, "person": names[message.user_id], "reply_to": message.reply_to or None}
-            if (shown := _UPLOADED.search(message.text)) and shown[1] in self.sandbox.images:
-                more["file"] = self.file_view("picture", "", shown[1], is_picture=True)
+            images = [id for id in _UPLOADED.findall(message.text) if id in self.sandbox.images]
+            more["files"] = [self.file_view("picture", "", id, is_picture=True) for id in images]
             conversation = f"{message.channel}/{message.topic}" if message.topic else message.channel
             yield conversation, arrival(message.number, message.text, message.at.timestamp(), **more)
 

@@ -452,6 +452,7 @@ class Playground:
                 "account": row.account,
                 "address": row.address,
                 "state": row.state,
+                "op": row.op,
                 "attempts": row.attempts,
                 "error": row.error,
                 "created_at": row.created_at,

@@ -23,7 +23,7 @@ from starlette.types import Receive, Scope, Send
 from bot.addresses import parse_address
 from bot.playground import example
 from bot.playground.account import Account, webhook_client, worst
-from bot.playground.accounts import Cinnox, OpenIM, ReturningAi, make_accounts, route_lines, topics_of
+from bot.playground.accounts import Cinnox, Echo, NetSapiens, OpenIM, ReturningAi, make_accounts, route_lines, topics_of
 from bot.playground.bodies import Wrong
 from bot.playground.emulator import Emulator
 from bot.playground.folder import LOG, MARKER, PORTS, WORLD, Folder, FolderError
@@ -33,13 +33,15 @@ from bot.playground.main import Playground, said_of
 from bot.playground.process import LOG_BYTES_MOST, Log, environment
 from bot.playground.side import Side
 from bot.playground.tour import STEPS, Tour
+from bot.playground.uploads import FILE_MOST, KEPT_MOST, PHOTO_MOST, Upload, Uploads, plain_name
 from bot.playground.views import message_view, telegram_view
 from bot.playground.web import ACTIONS, FILES, PAGE, refusal
 from bot.routing import Incoming, Kind, Router, parse_route
 from bridges.api import Edits, Outgoing
 from bridges.driver import drive
 from bridges.faults import Faults, Mode
-from bridges.model import ConversationId, Message
+from bridges.files import Bytes
+from bridges.model import Attachment, ConversationId, Message
 from bridges.registry import PROVIDERS
 
 # --- who may come in
@@ -133,6 +135,108 @@ async def test_a_switch_takes_what_is_within_bounds(switchable: SwitchOnly) -> N
     body = {"name": "echo", "mode": "429", "retry_after_s": 3600, "remaining": 1_000_000, "delay_s": 60}
     done = await ACTIONS["switch"](cast(Playground, switchable), body)
     assert done == {"mode": "too_many", "delay_s": 60.0, "retry_after_s": 3600, "remaining": 1_000_000, "hits": 0}
+
+
+# --- files that are picked
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(16)
+JPEG = b"\xff\xd8\xff\xe0" + bytes(16)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "media_type", "kind"),
+    [
+        ("a.png", PNG, "image/png", "photo"),
+        ("a.txt", JPEG, "image/jpeg", "photo"),
+        ("large.png", PNG + bytes(PHOTO_MOST), "image/png", "document"),
+        ("a.gif", b"GIF89a" + bytes(8), "image/gif", "document"),
+        ("a.webp", b"RIFF\0\0\0\0WEBPVP8 ", "image/webp", "sticker"),
+        ("a.mp4", b"....ftyp", "video/mp4", "video"),
+        ("a.ogg", b"OggS", "audio/ogg", "voice"),
+        ("a.mp3", b"ID3", "audio/mpeg", "audio"),
+        ("a.pdf", b"%PDF", "application/pdf", "document"),
+        ("a.png", b"<script>", "application/octet-stream", "document"),
+        ("a.svg", b"<svg/>", "application/octet-stream", "document"),
+        ("", b"?", "application/octet-stream", "document"),
+    ],
+)
+def test_what_a_picked_file_is_is_told_by_its_first_bytes(name: str, data: bytes, media_type: str, kind: str) -> None:
+    _, upload = Uploads().put(name, data)
+    assert (upload.media_type, upload.telegram_kind) == (media_type, kind)
+
+
+@pytest.mark.parametrize(("size", "status", "words"), [(0, 400, "empty"), (FILE_MOST + 1, 413, "over 20 MB")])
+def test_an_empty_file_and_one_that_is_too_large_are_refused(size: int, status: int, words: str) -> None:
+    with pytest.raises(Wrong, match=words) as wrong:
+        Uploads().put("a.bin", bytes(size))
+    assert wrong.value.status == status
+
+
+def test_of_files_that_are_not_sent_the_oldest_are_forgotten() -> None:
+    uploads = Uploads()
+    ids = [uploads.put(f"{number}", bytes(FILE_MOST))[0] for number in range(KEPT_MOST // FILE_MOST + 1)]
+    with pytest.raises(Wrong, match="upload it again"):
+        uploads.get(ids[0])
+    assert uploads.get(ids[-1]).name == plain_name("3")
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [("../../etc/passwd", "passwd"), ("C:\\a\\b.txt", "b.txt"), ("a\nb\u202ec", "abc"), (" / ", "file")],
+)
+def test_of_a_files_name_only_the_last_part_that_can_be_seen_is_kept(given: str, name: str) -> None:
+    assert plain_name(given) == name
+
+
+class SendOnly:
+    """Of a playground only Telegram and what was picked."""
+
+    def __init__(self) -> None:
+        self.uploads, self.emulator = Uploads(), Emulator()
+        example.make_world(self.emulator)
+
+    def pick(self, *files: tuple[str, bytes]) -> list[str]:
+        return [self.uploads.put(name, data)[0] for name, data in files]
+
+    async def send(self, files: list[str], **more: object) -> list[Any]:
+        body = {"user": example.ANN, "chat": example.COMMUNITY, "files": files, **more}
+        done = await ACTIONS["send_files"](cast(Playground, self), body)
+        return [self.emulator.chats[example.COMMUNITY].messages[id] for id in done["messages"]]
+
+
+async def test_files_that_go_together_make_an_album_with_the_words_at_its_first() -> None:
+    side = SendOnly()
+    picked = [("a.png", PNG), ("b.mp4", b"."), ("c.pdf", b"."), ("d.pdf", b"."), ("e.ogg", b"."), ("f.ogg", b".")]
+    sent = await side.send(side.pick(*picked), text="all of it")
+    kinds = [message_view(message)["file"]["kind"] for message in sent]
+    assert kinds == ["photo", "video", "document", "document", "voice", "voice"]
+    albums = [message.media_group_id for message in sent]
+    assert albums[0] == albums[1] != albums[2] == albums[3] and albums[4:] == ["", ""]
+    assert [message.text for message in sent] == ["all of it", "", "", "", "", ""]
+
+
+async def test_a_file_is_sent_once_and_then_forgotten() -> None:
+    side = SendOnly()
+    picked = side.pick(("a.png", PNG))
+    await side.send(picked)
+    with pytest.raises(Wrong, match="upload it again"):
+        await side.send(picked)
+
+
+@pytest.mark.parametrize(
+    ("files", "words"), [([], "1 to 10"), (["u1"] * 11, "1 to 10"), ([1], "ids of uploaded files"), (["u9"], "'u9'")]
+)
+async def test_a_wrong_list_of_files_is_told(files: list[Any], words: str) -> None:
+    with pytest.raises(Wrong, match=words):
+        await SendOnly().send(files)
+
+
+async def test_what_telegram_does_not_let_a_person_do_is_told_and_the_file_stays_picked() -> None:
+    side = SendOnly()
+    picked = side.pick(("a.png", PNG))
+    with pytest.raises(Wrong, match="no message 99"):
+        await side.send(picked, reply_to=99)
+    assert side.uploads.get(picked[0])
 
 
 # --- the page itself
@@ -385,15 +489,165 @@ async def test_half_of_a_character_is_refused_and_not_shown(
     assert not any(place["entries"] for place in accounts[name].view("")["places"])
 
 
-async def test_reactions_are_shown_on_the_message_that_they_were_put_on(
+def entries_of(account: Account, number: int = 0) -> list[Any]:
+    entries: list[Any] = account.view("")["places"][number]["entries"]
+    return entries
+
+
+@pytest.mark.parametrize(("name", "mark"), [("club", ":thumbsup:"), ("echo", "👍")])
+async def test_a_reaction_is_shown_and_the_same_once_more_takes_it_away(
+    accounts: dict[str, Account], listener: tuple[Listener, LoopbackServer], name: str, mark: str
+) -> None:
+    (bot, server), account = listener, accounts[name]
+    account.post_to(f"{server.url}/hooks")
+    said = await account.say({"account": name, "text": "shall we"})
+    about = {"account": name, "id": said["id"], "emoji": "👍"}
+    assert (await account.react(about))["delivered"]
+    assert [entry["marks"] for entry in entries_of(account)] == [[mark]]
+    await account.react(about)
+    assert [entry["marks"] for entry in entries_of(account)] == [[]]
+    assert bot.heard == 3
+
+
+async def test_a_reaction_that_the_bot_put_on_is_shown_beside_those_of_people(
     accounts: dict[str, Account], listener: tuple[Listener, LoopbackServer]
 ) -> None:
-    (_, server), account = listener, accounts["club"]
-    assert isinstance(account, ReturningAi)
+    (_, server), account = listener, accounts["echo"]
+    assert isinstance(account, Echo)
     account.post_to(f"{server.url}/hooks")
-    said = await account.say({"account": "club", "text": "shall we"})
-    await account.sandbox.react("Finn", said["id"], ":thumbsup:")
-    assert [entry["marks"] for entry in account.view("")["places"][0]["entries"]] == [[":thumbsup:"]]
+    said = await account.say({"account": "echo", "text": "shall we"})
+    await account.react({"account": "echo", "id": said["id"], "emoji": "🔥", "person": "Eve"})
+    account.sandbox.reactions[said["id"]] = "👍"
+    assert [entry["marks"] for entry in entries_of(account)] == [["🔥", "👍"]]
+
+
+async def test_what_people_reword_and_take_back_is_shown_as_it_stands_now(
+    accounts: dict[str, Account], listener: tuple[Listener, LoopbackServer]
+) -> None:
+    (bot, server), account = listener, accounts["echo"]
+    account.post_to(f"{server.url}/hooks")
+    first, second = [await account.say({"account": "echo", "text": text}) for text in ("one", "two")]
+    await account.change({"account": "echo", "id": first["id"], "text": "one and a half"})
+    assert (await account.take_back({"account": "echo", "id": second["id"]}))["delivered"]
+    assert [(entry["text"], entry.get("edited"), entry.get("gone")) for entry in entries_of(account)] == [
+        ("one and a half", True, None),
+        ("two", None, True),
+    ]
+    assert bot.heard == 4
+    with pytest.raises(Wrong, match="was taken back"):
+        await account.change({"account": "echo", "id": second["id"], "text": "again"})
+
+
+async def test_a_change_that_the_bot_did_not_hear_of_is_told_so(
+    accounts: dict[str, Account], listener: tuple[Listener, LoopbackServer]
+) -> None:
+    (_, server), account = listener, accounts["im"]
+    account.post_to(f"{server.url}/hooks")
+    said = await account.say({"account": "im", "text": "one"})
+    await server.down()
+    with pytest.raises(Wrong, match="does not know it") as wrong:
+        await account.take_back({"account": "im", "id": said["id"]})
+    assert wrong.value.status == 502
+
+
+@pytest.mark.parametrize(
+    ("name", "act", "more", "words"),
+    [
+        ("pbx", "change", {"text": "x"}, "nobody can change a message at NetSapiens"),
+        ("club", "take_back", {}, "nobody can take a message back at Returning.AI"),
+        ("support", "react", {"emoji": "👍"}, "nobody can react to a message at CINNOX"),
+        ("echo", "change", {"text": "x"}, "nobody at Echo wrote a message 'm99'"),
+        ("echo", "react", {"emoji": "👍"}, "Echo has no message 'm99'"),
+        ("echo", "react", {}, "'emoji' is missing"),
+        ("im", "take_back", {"why": "x"}, "there is no field 'why'"),
+    ],
+)
+async def test_what_people_cannot_do_there_is_refused_in_words(
+    accounts: dict[str, Account], name: str, act: str, more: dict[str, str], words: str
+) -> None:
+    with pytest.raises(Wrong, match=re.escape(words)):
+        await getattr(accounts[name], act)({"account": name, "id": "m99", **more})
+
+
+PICTURE = Upload("my cat?.png", "image/png", PNG)
+
+
+async def test_a_picture_at_openim_is_shown_with_its_bytes(
+    accounts: dict[str, Account], listener: tuple[Listener, LoopbackServer]
+) -> None:
+    (_, server), account = listener, accounts["im"]
+    account.post_to(f"{server.url}/hooks")
+    account.settings("http://127.0.0.1:1", hook_secret="hook-secret-0123456789")
+    assert (await account.show({"account": "im", "file": "u1"}, PICTURE))["delivered"]
+    (entry,) = entries_of(account)
+    (file,) = entry["files"]
+    assert (file["kind"], file["name"], file["is_picture"]) == ("picture", "my cat?.png", True)
+    assert account.file(file["url"].removeprefix("/playground/file/im/")) == PNG
+
+
+@pytest.mark.parametrize("place", [f"sms/{example.CALLER}", f"chat/{example.EXTENSION}"])
+async def test_a_picture_at_netsapiens_is_shown_with_its_words_and_bytes(
+    accounts: dict[str, Account], listener: tuple[Listener, LoopbackServer], place: str
+) -> None:
+    (_, server), account = listener, accounts["pbx"]
+    assert isinstance(account, NetSapiens)
+    account.sandbox.subscribe(f"{server.url}/hooks")
+    body = {"account": "pbx", "conversation": place, "file": "u1", "text": "look"}
+    assert (await account.show(body, PICTURE))["delivered"]
+    (entry,) = next(one["entries"] for one in account.view("")["places"] if one["id"] == place)
+    (file,) = entry["files"]
+    assert entry["text"] == "look"
+    assert account.file(file["url"].removeprefix("/playground/file/pbx/")) == PNG
+    assert account.file("m-of-nobody") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "upload", "more", "words"),
+    [
+        ("echo", PICTURE, {}, "people cannot send a picture at Echo"),
+        ("im", PICTURE, {"text": "look"}, "a picture has no words at OpenIM"),
+        ("im", Upload("a.pdf", "application/pdf", b"%PDF"), {}, "a.pdf is no picture"),
+    ],
+)
+async def test_a_picture_that_cannot_be_sent_is_refused_and_not_shown(
+    accounts: dict[str, Account], name: str, upload: Upload, more: dict[str, str], words: str
+) -> None:
+    with pytest.raises(Wrong, match=re.escape(words)):
+        await accounts[name].show({"account": name, "file": "u1", **more}, upload)
+    assert not any(place["entries"] for place in accounts[name].view("")["places"])
+
+
+async def test_pictures_that_the_bot_uploaded_are_shown_with_the_message_that_names_them(
+    accounts: dict[str, Account],
+) -> None:
+    account = accounts["club"]
+    assert isinstance(account, ReturningAi)
+    async with LoopbackServer(account.sandbox.app) as club, httpx.AsyncClient() as client:
+        table = account.settings(club.url, hook_secret="hook-secret-0123456789")
+        bridge = PROVIDERS["returning_ai"](PROVIDERS["returning_ai"].Settings.model_validate(table))
+        picture = Attachment(kind="image", ref="x", name="a.png", media_type="image/png")
+        out = Outgoing(
+            key="key-1",
+            conversation=ConversationId(account.places[0].id),
+            message=Message(text="look", attachments=(picture,)),
+            files=(Bytes(PNG),),
+        )
+        await drive(bridge.deliver(out), send=client.send, auth=bridge.auth)
+    (entry,) = entries_of(account)
+    (file,) = entry["files"]
+    assert account.file(file["url"].removeprefix("/playground/file/club/")) == PNG
+
+
+async def test_what_the_bot_deleted_at_echo_is_shown_as_gone(accounts: dict[str, Account]) -> None:
+    account = accounts["echo"]
+    async with LoopbackServer(account.sandbox.app) as echo, httpx.AsyncClient() as client:
+        table = account.settings(echo.url, hook_secret="hook-secret-0123456789")
+        bridge = PROVIDERS["echo"](PROVIDERS["echo"].Settings.model_validate(table))
+        out = Outgoing(key="key-1", conversation=ConversationId(example.LOBBY), message=Message(text="a slip"))
+        receipt = await drive(bridge.deliver(out), send=client.send, auth=bridge.auth)
+        assert isinstance(bridge, Edits)
+        await drive(bridge.delete(out.conversation, receipt.ids[0]), send=client.send, auth=bridge.auth)
+    assert [(entry["text"], entry["gone"]) for entry in entries_of(account)] == [("a slip", True)]
 
 
 async def test_a_message_that_was_taken_back_is_shown_as_gone(
@@ -471,6 +725,52 @@ def test_a_message_is_shown_with_quote_marks_and_buttons_and_hostile_names_stay_
     assert shown["reply_to"]["text"] == "<b>hi</b>"
     assert shown["reactions"] == ["👌"]
     assert shown["buttons"] == [[{"text": "Go", "data": "go", "url": None}]]
+
+
+PLACE = {"latitude": 51.5, "longitude": -0.12}
+POLL = {"question": "When?", "options": [{"text": "now"}]}
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "word"),
+    [
+        ({"location": PLACE}, "location", "location"),
+        ({"venue": {"location": PLACE, "title": "Pier", "address": "1 Quay"}, "location": PLACE}, "venue", "venue"),
+        ({"contact": {"phone_number": "+1", "first_name": "Robin"}}, "contact", "contact"),
+        ({"poll": POLL}, "poll", "poll"),
+    ],
+)
+def test_places_contacts_and_polls_are_shown_as_they_are(content: Any, name: str, word: str) -> None:
+    emulator = Emulator()
+    example.make_world(emulator)
+    sent: Any = emulator.send_content(example.ANN, example.COMMUNITY, content)
+    answer: Any = emulator.say(example.BO, example.COMMUNITY, "ok", reply_to=sent["message_id"])
+    messages = emulator.chats[example.COMMUNITY].messages
+    assert message_view(messages[sent["message_id"]])[name] == content[name]
+    assert message_view(messages[answer["message_id"]])["reply_to"]["text"] == word
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "is_picture"),
+    [("photo", "a.png", True), ("sticker", "", True), ("document", "a.gif", True), ("video", "a.mp4", False)],
+)
+def test_a_file_is_shown_with_the_address_of_its_bytes(kind: str, name: str, is_picture: bool) -> None:
+    emulator = Emulator()
+    example.make_world(emulator)
+    sent: Any = emulator.send_media(example.ANN, example.COMMUNITY, kind, PNG, file_name=name)
+    shown = message_view(emulator.chats[example.COMMUNITY].messages[sent["message_id"]])["file"]
+    assert (shown["kind"], shown["size"], shown["is_picture"]) == (kind, len(PNG), is_picture)
+    kept = emulator.files.get(shown["url"].removeprefix("/playground/file/telegram/"))
+    assert kept is not None and kept.data == PNG
+
+
+def test_who_reacted_is_shown_so_that_the_same_once_more_takes_it_away() -> None:
+    emulator = Emulator()
+    example.make_world(emulator)
+    sent: Any = emulator.say(example.ANN, example.COMMUNITY, "shall we")
+    emulator.react(example.BO, example.COMMUNITY, sent["message_id"], "🔥")
+    shown = message_view(emulator.chats[example.COMMUNITY].messages[sent["message_id"]])
+    assert (shown["reactions"], shown["reacted"]) == (["🔥"], [[example.BO, "🔥"]])
 
 
 def test_the_view_of_telegram_holds_no_token() -> None:

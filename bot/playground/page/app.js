@@ -32,6 +32,8 @@ const MODES = [
 ];
 const STATES = { queued: "waiting", sending: "sending", sent: "sent", held: "held", dead: "failed", expired: "expired", discarded: "dropped", cancelled: "cancelled" };
 
+const OPS = { edit: "edit", delete: "deletion", react: "reaction", open: "new topic" };
+
 // ---------------------------------------------------------------------------------------------------- talking to it
 
 const FILE_MOST = 20 * 2 ** 20;
@@ -165,19 +167,33 @@ function renderChats() {
 
 // ------------------------------------------------------------------------------------------- what a message can hold
 
-function attachment(file) {
+const PICTURE_HEIGHT = 220; // as in style.css
+
+// What shows a picture, by message and address: drawn anew it would be fetched anew, and flicker.
+const pictures = new Map();
+
+function attachment(file, key) {
   if (!file) return null;
-  const about = [file.kind, file.emoji, file.name, file.duration && `${file.duration} s`, file.size && bytes(file.size)].filter(Boolean).join(" · ");
-  if (!file.is_picture) return el("a", { class: "file", href: file.url, download: file.name || file.kind }, `📎 ${about}`);
-  const image = el("img", { class: "picture", src: file.url, alt: about, title: about });
+  const words = [file.kind, file.emoji, file.name, file.duration && `${file.duration} s`, file.size && bytes(file.size)].filter(Boolean).join(" · ");
+  if (!file.is_picture) return el("a", { class: "file", href: file.url, download: file.name || file.kind }, `📎 ${words}`);
+  const of = `${key} ${file.url}`;
+  if (!pictures.has(of)) pictures.set(of, picture(file, words));
+  return pictures.get(of);
+}
+
+function picture(file, words) {
+  const image = el("img", { class: "picture", src: file.url, alt: words, title: words });
   const link = el("a", { class: "shown", href: file.url, target: "_blank", rel: "noopener noreferrer" }, image);
-  image.addEventListener("error", () => link.replaceChildren(`📎 ${about}`));
+  image.addEventListener("error", () => link.replaceChildren(`📎 ${words}`));
   image.addEventListener("load", () => {
     const list = link.closest(".messages");
-    if (list && list.scrollHeight - list.scrollTop - list.clientHeight < image.height + 80) list.scrollTop = list.scrollHeight;
+    if (list && leftAtEnd.get(list) !== false) list.scrollTop = list.scrollHeight;
   });
   return link;
 }
+
+// Whether a list was last left at its end, where it is to stay when a picture makes it longer.
+const leftAtEnd = new WeakMap();
 
 function bytes(size) {
   if (size < 1000) return `${size} bytes`;
@@ -217,23 +233,25 @@ function strip(key, react) {
 }
 
 function pick(key) {
-  view.picking = view.picking === key ? "" : key;
-  renderMessages({ stay: true });
+  const before = view.picking;
+  view.picking = before === key ? "" : key;
+  for (const message of (messages.get(view.chat) || new Map()).values())
+    if ([before, key].includes(`${message.chat}/${message.id}`)) $(`m${message.id}`)?.replaceWith(bubble(message));
   renderAccount();
+  document.querySelector(".strip")?.scrollIntoView({ block: "nearest" });
 }
 
 const belongs = (message) => message.chat === view.chat && (message.thread || null) === view.thread;
 
-function renderMessages({ stay } = {}) {
+function renderMessages() {
   const list = $("messages");
-  const top = list.scrollTop;
   const found = [...(messages.get(view.chat) || new Map()).values()].filter(belongs);
   list.replaceChildren(...found.map(bubble));
   if (!found.some((message) => !message.service)) {
     const hint = view.chat === view.person ? `${personName(view.person)} has not written to the bot yet. Try /start` : "Nothing was said here yet.";
     list.append(el("p", { class: "empty" }, hint));
   }
-  list.scrollTop = stay ? top : list.scrollHeight;
+  list.scrollTop = list.scrollHeight;
 }
 
 function bubble(message) {
@@ -251,8 +269,8 @@ function bubble(message) {
   const work = [
     ["reply", "Reply", start],
     ["react", "React", () => pick(key)],
-    mine && ["edit", "Edit", () => setEdit(message)],
-    mine && ["back", "Take back", () => edit(message, "."), "Edits it to a single dot: Telegram tells no bot that a message was deleted"],
+    mine && hasWords(message) && ["edit", "Edit", () => setEdit(message)],
+    mine && hasWords(message) && ["back", "Take back", () => edit(message, "."), "Edits it to a single dot: Telegram tells no bot that a message was deleted"],
   ];
   return el(
     "article",
@@ -262,7 +280,7 @@ function bubble(message) {
     message.reply_to
       ? el("div", { class: "quote" }, el("b", {}, message.reply_to.name), el("span", {}, message.reply_to.text))
       : null,
-    attachment(message.file),
+    attachment(message.file, key),
     facts(message),
     message.text ? el("div", { class: "text", dir: "auto" }, ...rich(message.text, message.entities)) : null,
     el(
@@ -383,6 +401,9 @@ function about(bar, how, name, text) {
   $(`${bar}-text`).textContent = text.slice(0, 80);
 }
 
+// Whether it has a text or can have a caption: nothing else can be edited.
+const hasWords = (message) => Boolean(message.text) || ["photo", "video", "animation", "audio", "voice", "document"].includes(message.file?.kind);
+
 const edit = (message, text) => attempt(() => post("/playground/telegram/edit", { user: view.person, chat: message.chat, message: message.id, text }));
 
 function grow() {
@@ -412,12 +433,14 @@ const SAMPLES = {
     poll: {
       id: String(Date.now()),
       question: "When shall we meet?",
-      options: ["Today", "Tomorrow", "Never"].map((text) => ({ text, voter_count: 0 })),
+      options: ["Today", "Tomorrow", "Never"].map((text, number) => ({ persistent_id: String(number), text, voter_count: 0 })),
       total_voter_count: 0,
       is_closed: false,
       is_anonymous: true,
       type: "regular",
       allows_multiple_answers: false,
+      allows_revoting: false,
+      members_only: false,
     },
   }),
 };
@@ -663,7 +686,7 @@ function entry(one, answered) {
     { class: `bubble ${one.out ? "mine" : "by-bot"} ${one.out && !taken ? "failed" : ""} ${one.gone ? "gone" : ""}` },
     el("div", { class: "from" }, who, one.number ? el("small", { title: "In the order of acceptance" }, ` #${one.number}`) : null),
     one.reply_to ? el("div", { class: "quote" }, answered ? el("b", {}, answered.person || "Patchbay") : null, el("span", {}, answered ? answered.text.slice(0, 120) : "an earlier message")) : null,
-    attachment(one.file),
+    ...(one.files || []).map((file) => attachment(file, key)),
     one.text ? el("div", { class: "text", dir: "auto" }, ...linked(one.text)) : null,
     el(
       "div",
@@ -714,7 +737,7 @@ function answer(one) {
   view.answering = one;
   $("answering").hidden = !one;
   if (!one) return;
-  about("answering", "Replying to", one.person || "Patchbay", one.text || one.file?.kind || "");
+  about("answering", "Replying to", one.person || "Patchbay", one.text || one.files?.[0]?.kind || "");
   $("speak").focus();
 }
 
@@ -802,7 +825,7 @@ function renderDeliveries() {
         el("td", {}, el("code", {}, row.address)),
         el("td", {}, el("span", { class: "state" }, STATES[row.state] || row.state)),
         el("td", { class: "id" }, String(row.attempts)),
-        el("td", { class: "text", title: row.text }, row.parts > 1 ? `(${row.part}/${row.parts}) ${row.text}` : row.text),
+        el("td", { class: "text", title: row.text }, OPS[row.op] ? el("small", {}, `${OPS[row.op]} `) : null, row.parts > 1 ? `(${row.part}/${row.parts}) ${row.text}` : row.text),
         el("td", { class: "why", title: row.error || "" }, next(row)),
       ),
     ),
@@ -1077,6 +1100,7 @@ function listen() {
     document.body.classList.remove("away");
     state.example = all.example;
     messages.clear();
+    pictures.clear();
     for (const name of ["telegram", "switches", "accounts", "bot", "deliveries", "tour", "log"]) TAKE[name](all[name]);
     // Only now has everything its size.
     for (const list of ["messages", "entries"]) $(list).scrollTop = $(list).scrollHeight;
@@ -1104,6 +1128,8 @@ function start() {
   onSubmit("write-form", say);
   onSubmit("speak-form", speakHere);
   $("speak-form").addEventListener("keydown", (event) => event.key === "Escape" && answer(null));
+  for (const list of ["messages", "entries"])
+    $(list).addEventListener("scroll", ({ target }) => leftAtEnd.set(target, target.scrollHeight - target.scrollTop - target.clientHeight < PICTURE_HEIGHT + 60));
   $("answering-cancel").addEventListener("click", () => answer(null));
   for (const id of ["speaker", "speaker-name"]) $(id).addEventListener("change", () => (view.speakers[place().address] = speaker()));
   $("write").addEventListener("keydown", onWriteKey);
