@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import random
+import re
 import secrets
 import socket
 from collections.abc import Iterable
@@ -28,6 +29,9 @@ OURS = (
     LOCK,
 )
 """Every file that a playground may make, by name: nothing else is ever removed."""
+FILES = f"{DATABASE}.files"
+"""The folder in which the bot keeps files while it sends them."""
+_FILE_NAME = re.compile(r"[0-9a-f]{32}")
 PORTS = range(18000, 28000)
 """Below the ports that systems give to outgoing connections, so that one that goes down can come back."""
 
@@ -97,6 +101,13 @@ class Folder:
         for name in OURS:
             if name != LOCK:
                 (self.path / name).unlink(missing_ok=True)
+        files = self.path / FILES
+        if files.is_dir() and not files.is_symlink():
+            for file in files.iterdir():
+                if _FILE_NAME.fullmatch(file.name):
+                    file.unlink()
+            with contextlib.suppress(OSError):
+                files.rmdir()
 
     def close(self) -> None:
         """Let another playground use it."""

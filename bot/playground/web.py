@@ -323,8 +323,8 @@ async def _tour(playground: Playground, body: Json) -> Json:
 
 
 ACTIONS: dict[str, Act] = {
-    "say": _say, "picture": _picture, "change": _change, "take_back": _take_back, "react": _react,
-    "send_files": _send_files, "press": _press, "switch": _switch, "bot": _bot, "tour": _tour,
+    "say": _say, "press": _press, "switch": _switch, "bot": _bot, "tour": _tour, "send_files": _send_files,
+    "picture": _picture, "change": _change, "take_back": _take_back, "react": _react,
 }  # fmt: skip
 """``POST /playground/<name>`` with a JSON object; accounts have further ones of their own."""
 

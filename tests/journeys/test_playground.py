@@ -49,7 +49,7 @@ WITHIN_S = 30.0
 PROVIDERS = {account.name: account.provider for account in (Cinnox, NetSapiens, OpenIM, ReturningAi, Echo)}
 ROUTES = {
     *("sms", "new-numbers", "echo", "community"),
-    *("caller", "new-callers", "extension", "ops", "general", "lounge"),
+    *("caller", "new-callers", "extension", "ops", "general", "lounge", "alone"),
 }
 FINAL = {"sent", "held", "dead", "expired", "discarded", "cancelled"}
 
@@ -124,6 +124,11 @@ class Running:
     def say(self, text: str, *, user: int = ANN, chat: int = ANN, **more: object) -> int:
         return int(self.post("telegram/say", user=user, chat=chat, text=text, **more)["result"]["message_id"])
 
+    def upload(self, name: str, data: bytes) -> str:
+        answer = self.http.post("/playground/upload", params={"name": name}, content=data)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["file"])
+
     def switch(self, name: str, mode: str, **more: object) -> Json:
         return self.post("switch", name=name, mode=mode, **more)
 
@@ -156,6 +161,11 @@ class Running:
 
     def room(self, name: str) -> list[str]:
         return [message["text"] for message in self.state("accounts")["support"]["rooms"][name]]
+
+    def topics(self) -> list[int]:
+        """Those of the desk that are there now."""
+        (desk,) = (chat for chat in self.state("telegram")["chats"] if chat["id"] == DESK)
+        return [topic["id"] for topic in desk["topics"]]
 
     def topic(self, name: str) -> int:
         return int(self.state("example")["topics"][name])
@@ -237,6 +247,8 @@ def test_info_names_what_another_program_needs(pg: Running) -> None:
         assert account["hook_url"].startswith(f"{info['bot']['url']}/hooks/{name}/")
         assert all(place["address"] == f"{name}:{place['id']}" for place in account["conversations"])
         assert any(place["people"] for place in account["conversations"])
+    for name in ("say", "upload", "send_files", "picture", "change", "take_back", "react"):
+        assert f"POST /playground/{name}" in info["actions"]
 
 
 def test_the_command_line_that_info_names_works_beside_it(pg: Running) -> None:
@@ -436,6 +448,174 @@ def test_what_is_said_while_the_bot_is_away_is_told_so_and_shown_as_not_reached(
     eventually(pg.ready, what="the bot being ready again")
 
 
+# --- every kind of message, both ways
+
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108020000009077"
+    "53de0000000c4944415408d763f8cfc000000301010018dd8db00000000049454e44ae426082"
+)
+
+
+def files_of(entry: Json) -> list[Json]:
+    return list(entry.get("files", []))
+
+
+def test_pictures_of_ann_arrive_at_a_provider_and_can_be_looked_at(pg: Running) -> None:
+    picked = [pg.upload(name, PNG) for name in ("a.png", "b.png")]
+    topic, place = pg.topic("ops"), f"group/{IM_OPS}"
+    sent = pg.post("send_files", user=ANN, chat=DESK, thread=topic, files=picked, text="two of a kind")["messages"]
+    shown = [one for one in pg.messages(DESK, topic) if one["id"] in sent]
+    assert len({one["album"] for one in shown}) == 1
+    assert [pg.http.get(one["file"]["url"]).content for one in shown] == [PNG, PNG]
+    arrived = eventually(
+        lambda: [file for one in pg.place("im", place) if not one["out"] for file in files_of(one)][1:] and 1,
+        what="the pictures",
+    )
+    assert arrived
+    urls = [file["url"] for one in pg.place("im", place) if not one["out"] for file in files_of(one)]
+    assert [pg.http.get(url).content for url in urls] == [PNG, PNG]
+    assert pg.arrived("two of a kind", "im", place)
+
+
+@pytest.mark.parametrize(
+    ("account", "place", "topic", "text"),
+    [("im", f"group/{IM_OPS}", "ops", None), ("pbx", f"sms/{CALLER}", "caller", "look at this")],
+)
+def test_a_picture_from_a_provider_comes_into_its_topic(
+    pg: Running, account: str, place: str, topic: str, text: str | None
+) -> None:
+    body = {"account": account, "conversation": place, "file": pg.upload("cat.png", PNG)}
+    assert pg.post("picture", **body, **({"text": text} if text else {}))["delivered"]
+    thread = pg.topic(topic)
+    shown = eventually(
+        lambda: [one for one in pg.messages(DESK, thread) if one["from"]["bot"] and one.get("file")], what="the picture"
+    )[-1]
+    assert shown["file"]["kind"] == "photo" and (text or "") in shown["text"]
+    assert pg.http.get(shown["file"]["url"]).content == PNG
+    said = [one for one in pg.place(account, place) if one["out"] and files_of(one)][-1]
+    assert pg.http.get(files_of(said)[0]["url"]).content == PNG
+
+
+def test_what_ann_edits_and_takes_back_is_edited_and_taken_back_over_there(pg: Running) -> None:
+    here = {"chat": DESK, "thread": pg.topic("echo")}
+    number = pg.say("half past", **here)
+    eventually(lambda: pg.arrived("half past", "echo", LOBBY), what="the words")
+    change = {"user": ANN, "chat": DESK, "message": number}
+    pg.post("telegram/edit", **change, text="half past four")
+    (entry,) = eventually(lambda: pg.arrived("half past four", "echo", LOBBY), what="the edit")
+    assert entry["edited"]
+    pg.post("telegram/edit", **change, text=".")
+    eventually(
+        lambda: [one for one in pg.place("echo", LOBBY) if one["id"] == entry["id"] and one["gone"]], what="gone"
+    )
+
+
+def test_what_people_over_there_edit_and_take_back_is_edited_and_gone_in_telegram(pg: Running) -> None:
+    topic = pg.topic("echo")
+    said = {"account": "echo", "id": pg.post("say", account="echo", text="at nine")["id"]}
+    shown = eventually(lambda: pg.written("at nine", DESK, topic), what="the words")
+    pg.post("change", **said, text="at ten")
+    eventually(lambda: (pg.written("at ten", DESK, topic) or {}).get("edited"), what="the edit")
+    pg.post("take_back", **said)
+    eventually(lambda: shown["id"] not in {one["id"] for one in pg.messages(DESK, topic)}, what="the end of it")
+
+
+def test_what_a_member_takes_back_at_openim_is_gone_in_telegram(pg: Running) -> None:
+    topic = pg.topic("ops")
+    said = pg.post("say", account="im", conversation=f"group/{IM_OPS}", text="a slip of the tongue")
+    eventually(lambda: pg.written("a slip of the tongue", DESK, topic), what="the words")
+    pg.post("take_back", account="im", id=said["id"])
+    eventually(lambda: pg.written("a slip of the tongue", DESK, topic) is None, what="the end of it")
+
+
+@pytest.mark.parametrize(("account", "topic"), [("echo", "echo"), ("club", "general")])
+def test_a_reaction_over_there_is_put_on_the_copy_in_telegram(pg: Running, account: str, topic: str) -> None:
+    thread = pg.topic(topic)
+    said = pg.post("say", account=account, text=f"react to me at {account}")
+    eventually(lambda: pg.written(said_there := f"at {account}", DESK, thread) and said_there, what="the words")
+    pg.post("react", account=account, id=said["id"], emoji="👍")
+    eventually(lambda: "👍" in (pg.written(f"at {account}", DESK, thread) or {})["reactions"], what="the reaction")
+
+
+@pytest.mark.parametrize(("account", "topic", "mark"), [("echo", "echo", "🔥"), ("club", "general", ":fire:")])
+def test_a_reaction_in_telegram_is_put_on_the_original_over_there(
+    pg: Running, account: str, topic: str, mark: str
+) -> None:
+    said = pg.post("say", account=account, text=f"burning at {account}")
+    shown = eventually(lambda: pg.written(f"burning at {account}", DESK, pg.topic(topic)), what="the words")
+    pg.post("telegram/react", user=ANN, chat=DESK, message=shown["id"], emoji="🔥")
+
+    def marks() -> list[str]:
+        return next(one["marks"] for one in pg.place(account, said["conversation"]) if one["id"] == said["id"])
+
+    eventually(lambda: mark in marks(), what="the reaction")
+
+
+def test_a_place_a_contact_and_a_poll_arrive_in_words(pg: Running) -> None:
+    contents = {
+        "51.50335": {"location": {"latitude": 51.50335, "longitude": -0.11966}},
+        "Robin": {"contact": {"phone_number": "+15550100142", "first_name": "Robin"}},
+        "When shall we meet?": {"poll": POLL},
+    }
+    for content in contents.values():
+        pg.post("telegram/content", user=ANN, chat=DESK, thread=pg.topic("general"), content=content)
+    for word in contents:
+        eventually(lambda: [one for one in pg.place("club", CLUB_GENERAL) if word in one["text"]], what=word)  # noqa: B023
+
+
+POLL = {
+    "id": "1",
+    "question": "When shall we meet?",
+    "options": [{"persistent_id": "0", "text": "Today", "voter_count": 0}],
+    "total_voter_count": 0,
+    "is_closed": False,
+    "is_anonymous": True,
+    "type": "regular",
+    "allows_multiple_answers": False,
+    "allows_revoting": False,
+    "members_only": False,
+}
+
+
+def test_who_writes_alone_gets_a_topic_of_their_own_and_is_answered_there(pg: Running) -> None:
+    known = set(pg.topics())
+    pg.post("say", account="im", conversation="user/bob", text="may I ask something")
+    topic = eventually(lambda: next(iter(set(pg.topics()) - known), None), what="the topic")
+    eventually(lambda: pg.written("may I ask something", DESK, topic), what="the words")
+    pg.say("by all means", chat=DESK, thread=topic)
+    eventually(lambda: pg.arrived("by all means", "im", "user/bob"), what="the answer")
+
+
+def test_a_file_that_holds_a_page_is_given_out_to_keep_and_not_to_run(pg: Running) -> None:
+    picked = pg.upload("a.html", b"<script>alert(1)</script>")
+    (sent,) = pg.post("send_files", user=BO, chat=COMMUNITY, files=[picked])["messages"]
+    file = next(one["file"] for one in pg.messages(COMMUNITY) if one["id"] == sent)
+    answer = pg.http.get(file["url"])
+    assert answer.content == b"<script>alert(1)</script>"
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.headers["content-disposition"] == "attachment"
+    assert "sandbox" in answer.headers["content-security-policy"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["telegram/nothing", "im/nothing", "echo/m1", "moon/1"])
+def test_a_file_that_there_is_not_is_not_found(pg: Running, path: str) -> None:
+    assert pg.http.get(f"/playground/file/{path}").status_code == 404
+
+
+def test_a_file_of_20_mb_is_taken_and_a_larger_one_refused_in_words(pg: Running) -> None:
+    most = 20 << 20
+    assert pg.http.post("/playground/upload", params={"name": "a.bin"}, content=bytes(most)).json()["size"] == most
+    answer = pg.http.post("/playground/upload", params={"name": "a.bin"}, content=bytes(most + 1))
+    assert (answer.status_code, answer.json()["error"]) == (
+        413,
+        "the file is over 20 MB, the most that can be sent here",
+    )
+
+
+# --- the bot and its people
+
+
 def test_bo_has_no_role_and_is_told_so(pg: Running) -> None:
     pg.say("/send support:room-42 let me in", user=BO, chat=COMMUNITY)
     eventually(lambda: pg.written("operator", COMMUNITY), what="the refusal")
@@ -586,6 +766,14 @@ def test_an_sms_while_the_bot_is_away_can_be_sent_again_and_comes_once(pg: Runni
         ("say", b'{"account": "pbx", "text": "x", "conversation": "sms/Ann"}', 400, "has no conversation 'sms/Ann'"),
         ("say", b'{"account": "pbx", "text": "x", "conversation": "chat/9"}', 400, "has no conversation 'chat/9'"),
         ("say", b'{"account": "support", "text": "x", "conversation": "room-42"}', 400, "nobody can speak in room-42"),
+        ("picture", b'{"account": "im", "file": "u999"}', 409, "upload it again"),
+        ("picture", b'{"account": "im"}', 400, "'file' is missing"),
+        ("change", b'{"account": "im", "id": "x", "text": "y"}', 400, "nobody can change a message at OpenIM"),
+        ("take_back", b'{"account": "echo", "id": "m0"}', 409, "nobody at Echo wrote a message 'm0'"),
+        ("react", b'{"account": "club", "id": "x", "emoji": "y"}', 409, "has no message 'x'"),
+        ("send_files", b'{"user": 1001, "chat": 1001, "files": []}', 400, "a list of 1 to 10 ids"),
+        ("send_files", b'{"user": 1001, "chat": 1001, "files": ["u999"]}', 409, "upload it again"),
+        ("upload", b"", 400, "the file is empty"),
         ("press", b'{"user": 1001, "chat": 1001, "message": 1, "data": "x"}', 400, "has no button"),
         ("switch", b'{"name": "moon", "mode": "ok"}', 404, "telegram, support, pbx"),
         ("switch", b'{"name": "echo", "mode": "sulk"}', 400, "modes are down, ok"),
@@ -674,7 +862,11 @@ def test_a_second_start_goes_on_where_the_first_stopped(tmp_path: Path) -> None:
         first.post("sms", **{"from": KNOWN_NUMBER}, text="first sms")
         topic = first.topic("sms")
         sms = eventually(lambda: first.written("first sms", DESK, topic), what="the SMS")
-        told = tell_everywhere(first, "before the stop")
+        tell_everywhere(first, "before the stop")
+        marked = first.post("say", account="echo", text="to be marked")["id"]
+        first.post("react", account="echo", id=marked, emoji="🔥")
+        first.post("change", account="echo", id=marked, text="marked and changed")
+        told = said_in_places(first)
         info, pid = first.http.get("/playground/info").json(), first.bot()["pid"]
         assert first.end() == 0
         assert not exists(pid)
@@ -783,4 +975,5 @@ def test_it_runs_from_any_directory_with_an_empty_home_and_writes_only_there(tmp
         assert running.http.get("/healthz").status_code == 200
     assert [path.name for path in here.iterdir()] == ["data"] and not list(home.iterdir())
     assert stat.S_IMODE((here / "data" / "playground").stat().st_mode) == 0o700
-    assert {stat.S_IMODE(path.stat().st_mode) for path in (here / "data" / "playground").iterdir()} == {0o600}
+    made = {path: stat.S_IMODE(path.stat().st_mode) for path in (here / "data" / "playground").iterdir()}
+    assert {path.name: mode for path, mode in made.items() if mode != (0o700 if path.is_dir() else 0o600)} == {}

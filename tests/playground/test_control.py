@@ -38,6 +38,9 @@ async def test_a_person_plays_every_side_over_http(
     assert said["message_thread_id"] == thread
     await done(control, "edit", user=2001, chat=-1001000000077, message=said["message_id"], text="/ho")
     await done(control, "react", user=ANN, chat=-1001000000077, message=said["message_id"], emoji="👍")
+    place = {"location": {"latitude": 51.5, "longitude": -0.12}}
+    shared = await done(control, "content", user=2001, chat=-1001000000077, content=place, thread=thread)
+    assert (shared["location"], shared["message_thread_id"]) == (place["location"], thread)
     await done(control, "start", user=2001, payload="abc")
     keyboard = {"inline_keyboard": [[{"text": "Go", "callback_data": "go"}]]}
     card: Any = await raw.call("sendMessage", chat_id=2001, text="card", reply_markup=keyboard)

@@ -26,6 +26,7 @@ from bot.playground.account import Account, webhook_client, worst
 from bot.playground.accounts import Cinnox, Echo, NetSapiens, OpenIM, ReturningAi, make_accounts, route_lines, topics_of
 from bot.playground.bodies import Wrong
 from bot.playground.emulator import Emulator
+from bot.playground.folder import FILES as FILES_FOLDER
 from bot.playground.folder import LOG, MARKER, PORTS, WORLD, Folder, FolderError
 from bot.playground.hosting import LoopbackServer
 from bot.playground.live import WAITING_MOST, Hub
@@ -332,10 +333,13 @@ def test_starting_over_removes_what_it_made_and_nothing_else(tmp_path: Path) -> 
     token = first.secret("telegram")
     first.write(WORLD, "{}")
     (first / "notes.txt").write_text("mine")
+    (first / FILES_FOLDER).mkdir()
+    (first / FILES_FOLDER / ("0a" * 16)).write_text("left by the bot")
     first.close()
     second = Folder.open(tmp_path / "p", fresh=True)
     assert second.secret("telegram") != token
     assert not (second / WORLD).exists()
+    assert not (second / FILES_FOLDER).exists()
     assert (second / "notes.txt").read_text() == "mine"
     second.close()
 
