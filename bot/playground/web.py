@@ -396,7 +396,10 @@ def make_app(playground: Playground) -> ASGIApp:
         data = playground.file(request.path_params["side"], request.path_params["id"])
         if data is None:
             return _error("there is no such file, or it was not kept", status=404)
-        headers = {"Content-Security-Policy": "default-src 'none'; sandbox"}
+        headers = {
+            "Content-Security-Policy": "default-src 'none'; sandbox",
+            "Cross-Origin-Resource-Policy": "same-origin",
+        }
         if not (media_type := picture_type(data)):
             media_type, headers["Content-Disposition"] = "application/octet-stream", "attachment"
         return Response(data, media_type=media_type, headers=headers)

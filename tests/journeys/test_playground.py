@@ -467,13 +467,13 @@ def test_pictures_of_ann_arrive_at_a_provider_and_can_be_looked_at(pg: Running) 
     shown = [one for one in pg.messages(DESK, topic) if one["id"] in sent]
     assert len({one["album"] for one in shown}) == 1
     assert [pg.http.get(one["file"]["url"]).content for one in shown] == [PNG, PNG]
-    arrived = eventually(
-        lambda: [file for one in pg.place("im", place) if not one["out"] for file in files_of(one)][1:] and 1,
-        what="the pictures",
-    )
-    assert arrived
-    urls = [file["url"] for one in pg.place("im", place) if not one["out"] for file in files_of(one)]
-    assert [pg.http.get(url).content for url in urls] == [PNG, PNG]
+
+    def arrived() -> list[str]:
+        entries = [one for one in pg.place("im", place) if not one["out"]]
+        return [file["url"] for one in entries for file in files_of(one)]
+
+    eventually(lambda: len(arrived()) == len(picked), what="the pictures")
+    assert [pg.http.get(url).content for url in arrived()] == [PNG, PNG]
     assert pg.arrived("two of a kind", "im", place)
 
 
@@ -531,10 +531,11 @@ def test_what_a_member_takes_back_at_openim_is_gone_in_telegram(pg: Running) -> 
 @pytest.mark.parametrize(("account", "topic"), [("echo", "echo"), ("club", "general")])
 def test_a_reaction_over_there_is_put_on_the_copy_in_telegram(pg: Running, account: str, topic: str) -> None:
     thread = pg.topic(topic)
-    said = pg.post("say", account=account, text=f"react to me at {account}")
-    eventually(lambda: pg.written(said_there := f"at {account}", DESK, thread) and said_there, what="the words")
+    text = f"react to me at {account}"
+    said = pg.post("say", account=account, text=text)
+    eventually(lambda: pg.written(text, DESK, thread), what="the words")
     pg.post("react", account=account, id=said["id"], emoji="👍")
-    eventually(lambda: "👍" in (pg.written(f"at {account}", DESK, thread) or {})["reactions"], what="the reaction")
+    eventually(lambda: "👍" in (pg.written(text, DESK, thread) or {})["reactions"], what="the reaction")
 
 
 @pytest.mark.parametrize(("account", "topic", "mark"), [("echo", "echo", "🔥"), ("club", "general", ":fire:")])
@@ -559,8 +560,12 @@ def test_a_place_a_contact_and_a_poll_arrive_in_words(pg: Running) -> None:
     }
     for content in contents.values():
         pg.post("telegram/content", user=ANN, chat=DESK, thread=pg.topic("general"), content=content)
-    for word in contents:
-        eventually(lambda: [one for one in pg.place("club", CLUB_GENERAL) if word in one["text"]], what=word)  # noqa: B023
+
+    def missing() -> list[str]:
+        texts = [one["text"] for one in pg.place("club", CLUB_GENERAL)]
+        return [word for word in contents if not any(word in text for text in texts)]
+
+    eventually(lambda: not missing(), what="all three")
 
 
 POLL = {
@@ -596,6 +601,7 @@ def test_a_file_that_holds_a_page_is_given_out_to_keep_and_not_to_run(pg: Runnin
     assert answer.headers["content-disposition"] == "attachment"
     assert "sandbox" in answer.headers["content-security-policy"]
     assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin"
 
 
 @pytest.mark.parametrize("path", ["telegram/nothing", "im/nothing", "echo/m1", "moon/1"])
