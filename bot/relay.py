@@ -147,7 +147,7 @@ class Relay:
         spent = resolution.targets and not kept.targets
         message_id = self.keep(tx, address, event, why=loops.SPENT if spent else explain(resolution))
         resolution = kept
-        if not resolution.targets:
+        if not resolution.targets and not resolution.resting:
             if resolution.is_filtered or spent:
                 return "filtered"
             self._tell_unrouted(tx, address, now=now)
@@ -259,14 +259,14 @@ class Relay:
         """Put a delivery into the outbox for each target that the rules gave."""
         answered = self.answered(tx, event.message, account=source)
         message = _owned(event.message, source)
-        for target in resolution.targets:
+        for target in (*resolution.targets, *resolution.resting):
             account = self._accounts.get(target.address.account)
             if account is None:
                 continue
             if target.opens:
                 here = Address(AccountName(source), event.conversation.id)
                 target = self.places.topic_for(tx, target, event, source=here, now=now)
-            self.send(
+            ids = self.send(
                 tx,
                 target.address,
                 message,
@@ -280,6 +280,10 @@ class Relay:
                 late=str(target.late) if target.late.policy != "deliver" else "",
                 long=target.rule.options.long,
             )
+            if target in resolution.resting:
+                tx.outbox.bury(ids, reason=f"the route rests: {target.rule.paused}", now=now)
+                if source == TELEGRAM:
+                    tx.marks.want(message_id, "failed", now=now)
 
     def answered(self, tx: Tx, message: Message, *, account: str) -> int | None:
         """The message (ours) that this one answers, wherever it was written first."""

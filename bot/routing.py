@@ -144,6 +144,8 @@ class Resolution:
     """The first rule that turned the item away, if nothing took it; None there too: no rule at all."""
     muted: bool = False
     """Nothing is relayed from there, whatever the rules say."""
+    resting: tuple[Target, ...] = ()
+    """Where it would go if the rules there did not rest: kept as given up, until somebody sends it again."""
 
     @property
     def is_filtered(self) -> bool:
@@ -241,7 +243,10 @@ class Router:
         for way in ways:
             self._consider(way, item, so_far)
         return Resolution(
-            tuple(so_far.targets.values()), tuple(so_far.steps), None if so_far.targets else so_far.filtered_by
+            tuple(so_far.targets.values()),
+            tuple(so_far.steps),
+            None if so_far.targets else so_far.filtered_by,
+            resting=tuple(target for address, target in so_far.resting.items() if address not in so_far.targets),
         )
 
     def _consider(self, way: _Way, item: Incoming, so_far: _Pass) -> None:
@@ -249,14 +254,16 @@ class Router:
         rule, target = way.rule, way.target
         if not rule.enabled:
             verdict, why = Verdict.DISABLED, "disabled"
-        elif rule.paused:
-            verdict, why = Verdict.PAUSED, f"paused: {rule.paused}"
-            so_far.filtered_by = so_far.filtered_by or rule
         elif so_far.stopped_by is not None and rule not in so_far.spared:
             verdict, why = Verdict.STOPPED, f"stopped by {so_far.stopped_by}"
         elif (words := way.filtered(item)) is not None:
             verdict, why = Verdict.FILTERED, words
             so_far.filtered_by = so_far.filtered_by or rule
+        elif rule.paused:
+            verdict, why = Verdict.PAUSED, f"paused: {rule.paused}"
+            so_far.filtered_by = so_far.filtered_by or rule
+            if way.forum is None:
+                so_far.resting[target.address] = target
         else:
             verdict, why = Verdict.MATCHED, "matched"
             if way.forum is not None:
@@ -339,6 +346,7 @@ class _Pass:
 
     targets: dict[Address, Target] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
+    resting: dict[Address, Target] = field(default_factory=dict)
     stopped_by: Rule | None = None
     filtered_by: Rule | None = None
     spared: list[Rule] = field(default_factory=list)

@@ -509,6 +509,20 @@ class Outbox:
                 self._free(account, place, due_at=now)
         return dead
 
+    def bury(self, ids: Sequence[int], *, reason: str, now: float) -> None:
+        """These, just put in, are dead from the beginning: kept, until somebody sends them again."""
+        self._db.executemany(
+            "UPDATE outbox SET state = 'dead', error = ?, settled_at = ? WHERE id = ?",
+            [(reason, now, id) for id in ids],
+        )
+        row = self.get(ids[0])
+        assert row is not None
+        lane = self._db.execute(
+            "SELECT owner FROM lanes WHERE account = ? AND conversation = ?", (row.account, row.conversation)
+        ).fetchone()
+        if lane is not None and lane[0] is None:
+            self._free(row.account, row.conversation, due_at=now)
+
     def opening(self, account: str, conversation: str) -> Delivery | None:
         """The delivery that opens the topic for which messages wait there."""
         row = self._db.execute(

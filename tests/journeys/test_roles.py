@@ -120,7 +120,7 @@ async def test_a_command_in_a_caption_is_run(world: World) -> None:
         ANN, ops.id, "document", b"bytes", file_name="a.txt", caption="/send support:room-42 in a caption"
     )
     await ops.marked(photo["message_id"], SENT)
-    assert world.pushed()[-1] == "in a caption\n[file: a.txt, 5 B]"
+    assert world.pushed()[-1].startswith(f"in a caption\n[file: a.txt, 5 B] {world.url}/files/")
 
 
 async def test_an_anonymous_admin_is_told_in_words_that_it_cannot_be_known_who_they_are(world: World) -> None:

@@ -141,7 +141,7 @@ OFTEN: dict[str, tuple[int, Callable[[Tx], object]]] = {
     "who has a name": (1_000, lambda tx: tx.faces.claim("big:c17", "n17", "p17", now=1e6)),
     "prune names of nobody": (1_000, lambda tx: tx.faces.prune(before=-1.0, limit=100)),
     "a text again": (1_000, lambda tx: tx.texts.keep("t17", now=17.0)),
-    "prune texts of nothing": (1_000, lambda tx: tx.texts.prune(before=-1.0, limit=100)),
+    "prune long texts of nothing": (1_000, lambda tx: tx.texts.prune(before=-1.0, limit=100)),
     "prune outbox": (50_000, lambda tx: tx.outbox.prune(before=1e6, limit=100)),
     "prune outbox of nothing": (1_000, lambda tx: tx.outbox.prune(before=-1.0, limit=100)),
     "prune inbox": (50_000, lambda tx: tx.inbox.prune(before=1e6, now=1e6 + 30 * DAY, limit=100)),
