@@ -396,7 +396,7 @@ def _along(
     if location is not None and capabilities.locations:
         along.append(Message(location=location))
         location = None
-    if contact is not None and capabilities.contacts:
+    if contact is not None and contact.phone and capabilities.contacts:  # a card is nothing without a number
         along.append(Message(contact=contact))
         contact = None
     return along, [*lines, *_words_of(location, contact, message.poll)]

@@ -10,6 +10,7 @@ import click
 from bot.cli import cli
 from bot.telegram.commands.reference import with_table
 from bot.telegram.commands.registry import registry
+from tests.journeys import kinds
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -17,6 +18,10 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def test_the_readme_has_the_commands_of_the_registry() -> None:
     assert with_table(README) == README, "run: python -m bot.telegram.commands.reference --write"
+
+
+def test_the_readme_says_of_each_kind_what_the_stories_saw() -> None:
+    assert kinds.with_table(README) == README, "run: python -m tests.journeys.kinds --write"
 
 
 def test_every_command_fits_into_telegrams_menu() -> None:

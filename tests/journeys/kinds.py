@@ -314,6 +314,29 @@ async def _picture(stage: Stage) -> None:
     await stage.im.say_picture("alice", f"group/{GROUP_ID}", PNG, base_url=stage.world.servers["im"].url)
 
 
+def _stored(content_type: int, data: bytes, name: str, media_type: str, fields: Mapping[str, Any], *, url: str) -> Tell:
+    """A member of OpenIM sends a file that the server keeps; ``url`` is the field with its address."""
+
+    async def tell(stage: Stage) -> None:
+        stage.im.objects[name] = (data, media_type)
+        address = f"{stage.world.servers['im'].url}{openim.OBJECTS}{name}"
+        await stage.element(content_type, {"uuid": name, url: address, **fields})
+
+    return tell
+
+
+async def _quotes(stage: Stage) -> None:
+    number = stage.chat.say("a question")
+    await stage.chat.marked(number, SENT)
+    quoted = {"clientMsgID": stage.im.accepted[-1].id, "contentType": openim.TEXT}
+    await stage.element(openim.QUOTE, {"text": "an answer", "quoteMessage": quoted})
+    await stage.chat.hears("an answer")
+
+
+async def _leaves(stage: Stage) -> None:
+    await stage.im.leave("bob", GROUP_ID)
+
+
 async def _revoked(stage: Stage) -> None:
     id = await stage.says("to be taken back") or ""
     await stage.chat.hears("to be taken back")
@@ -336,14 +359,36 @@ COMMON: Mapping[str, Tell] = {
     "a ping": _says_there("@everyone look"),
     "long text": _long_there(),
 }
-_FILE = {"uuid": "f1", "fileName": "plan.pdf", "fileSize": 14, "sourceUrl": "https://files.example/plan.pdf"}
 FROM: Mapping[str, Mapping[str, Tell]] = {
     "cinnox": COMMON,
     "netsapiens": {**COMMON, "photo": _mms},
     "openim": {
         **COMMON,
         "photo": _picture,
+        "video": _stored(
+            openim.VIDEO,
+            MP4,
+            "clip.mp4",
+            "video/mp4",
+            {"videoType": "mp4", "videoSize": 18, "duration": 3},
+            url="videoUrl",
+        ),
+        "voice": _stored(
+            openim.VOICE,
+            OGG,
+            "v.ogg",
+            "audio/ogg",
+            {"soundType": "ogg", "dataSize": 10, "duration": 2},
+            url="sourceUrl",
+        ),
+        "document": _stored(
+            openim.FILE, PDF, "plan.pdf", "application/pdf", {"fileName": "plan.pdf", "fileSize": 14}, url="sourceUrl"
+        ),
+        "sticker": _element(openim.FACE, {"index": 1, "data": "smile"}),
+        "reply": _quotes,
         "deletion": _revoked,
+        "contact": _element(openim.CARD, {"userID": "carol", "nickname": "Carol", "faceURL": "", "ex": ""}),
+        "joins and leaves": _leaves,
         "location": _element(openim.LOCATION, {"description": "London", "longitude": -0.12776, "latitude": 51.50735}),
     },
     "returning_ai": {**COMMON, "reply": _answers_there, "reaction": _reacts_there},
@@ -372,7 +417,7 @@ def _shown(seen: Seen) -> object:
 
 def _called(call: ApiCall) -> object:
     params = {name: value for name, value in call.params.items() if name not in ("chat_id", "link_preview_options")}
-    files = [[about.get("file_name", ""), about.get("size")] for about in call.files.values()]
+    files = [[about.get("name", ""), about.get("size")] for about in call.files.values()]
     return {"method": call.method, "params": _walk(params), **({"files": files} if files else {})}
 
 
@@ -431,7 +476,9 @@ def how(kind: str, arrived: Sequence[Json]) -> str:
         return "in words"
     if re.search(r"\[(image|video|audio|voice|file|sticker)[:\]]", text):
         return "note"
-    if kind in ("location", "contact", "poll", "sticker", "a newer kind") and not re.search(r"send(Loc|Ven|Con)", text):
+    if kind == "sticker":
+        return "yes" if re.search(r'"data"|sourcePicture|"files"', text) else "in words"
+    if kind in ("location", "contact", "poll", "a newer kind") and not re.search(r"send(Loc|Ven|Con)", text):
         return "in words"
     if kind == "reply" and "> " in text:
         return "quoted"
@@ -458,16 +505,15 @@ def table() -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    """Write the table into the README, or print it."""
-    if "--write" not in sys.argv:
-        print(table())
-        return
-    text = README.read_text(encoding="utf-8")
+def with_table(text: str) -> str:
+    """The text with the table between the marks made anew."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    README.write_text(f"{before}{BEGIN}\n{table()}\n{END}{after}", encoding="utf-8")
+    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
 
 
 if __name__ == "__main__":
-    main()
+    if "--write" in sys.argv:
+        README.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")
+    else:
+        sys.stdout.write(f"{table()}\n")
