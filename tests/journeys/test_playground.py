@@ -508,6 +508,7 @@ def test_what_ann_edits_and_takes_back_is_edited_and_taken_back_over_there(pg: R
     eventually(
         lambda: [one for one in pg.place("echo", LOBBY) if one["id"] == entry["id"] and one["gone"]], what="gone"
     )
+    assert {"send", "edit", "delete"} <= {row["op"] for row in pg.state("deliveries")["rows"]}
 
 
 def test_what_people_over_there_edit_and_take_back_is_edited_and_gone_in_telegram(pg: Running) -> None:

@@ -391,13 +391,13 @@ function setEdit(message) {
   setReply(null);
   view.editing = message;
   $("replying").hidden = false;
-  about("replying", "Editing", "", message.what);
+  about("replying", "Editing:", "", message.what);
   draft(message.text);
 }
 
 function about(bar, how, name, text) {
   $(`${bar}-how`).textContent = how;
-  $(`${bar}-name`).textContent = name;
+  $(`${bar}-name`).textContent = name && `${name}:`;
   $(`${bar}-text`).textContent = text.slice(0, 80);
 }
 
@@ -746,7 +746,7 @@ function setChange(one) {
   setPicture(null);
   view.changing = one;
   $("answering").hidden = false;
-  about("answering", "Editing", "", one.text);
+  about("answering", "Editing:", "", one.text);
   $("speak").value = one.text;
   $("speak").focus();
 }
