@@ -11,7 +11,7 @@ run: $(VENV)/.run-ready
 	@$(BIN)/python -m bot playground --port $(PORT)
 
 test: $(VENV)/.test-ready
-	@$(BIN)/python -m pytest -n 2
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.test-ready
 	@$(BIN)/ruff check .
