@@ -13,6 +13,8 @@ ROOT = Path(__file__).parent.parent
 
 PURE = ("routing", "routes_line", "shaping", "text", "names", "late", "retry", "recurrence", "limits", "addresses")
 """Modules of ``bot`` without I/O, clock or randomness."""
+DELIVERING = ("delivery", "outgoings", "overdue", "changing", "displaced", "settling")
+"""Modules of ``bot`` that bring what the outbox holds to its accounts."""
 IMPURE = ("asyncio", "random", "secrets", "socket", "sqlite3", "subprocess", "threading", "time", "uuid")
 CORE = ("bridges.model", "bridges.errors")
 SEAM = (*CORE, "bridges.api", "bridges.decoding", "bridges.files", "bridges.responses", "bridges.signing")
@@ -73,7 +75,7 @@ NO_IMPURE: dict[str, tuple[str, ...]] = {
     **{f"bridges.{name}.{file}": IMPURE for name in PROVIDERS for file in ("bridge", "wire")},
     **{f"bridges.{name}.sandbox": ("asyncio", "sqlite3", "subprocess", "threading") for name in PROVIDERS},
     "bot.intake": ("sqlite3",),
-    "bot.delivery": ("sqlite3",),
+    **{f"bot.{name}": ("sqlite3",) for name in DELIVERING},
 }
 
 

@@ -1,0 +1,207 @@
+"""A row of the outbox as it is given to its account: with its files, what it answers and what its place is called."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from bot.accounts import Account
+from bot.files import Files, NotFetched, reason_of
+from bot.lending import Lends
+from bot.shaping import attachment_note, size_text
+from bot.store import Store, Tx
+from bot.store.outbox import Delivery, NewDelivery
+from bot.text import measure
+from bridges.api import Answered, File, Outgoing
+from bridges.errors import Refused, Unavailable
+from bridges.model import Attachment, ConversationId, Message, MessageId, Person, PersonId
+
+logger = logging.getLogger(__name__)
+
+FILE_TRIES_MOST = 5
+FILE_WAIT_S = 600.0
+"""How long a message waits for a file that cannot be had just now; then it goes without."""
+WAITED_MOST = 10_000
+
+
+class TooLargeThere(NotFetched):
+    """A file that is here, and larger than may be sent over there."""
+
+
+class Outgoings:
+    """Makes what one account sends. ``installation``: tells which one this is, once that was read."""
+
+    def __init__(
+        self,
+        account: Account,
+        *,
+        store: Store,
+        files: Files,
+        lender: Lends | None,
+        clock: Callable[[], float],
+        installation: Callable[[], str],
+    ) -> None:
+        self._account = account
+        self._store = store
+        self._files = files
+        self._lender = lender
+        self._clock = clock
+        self._installation = installation
+        self._waited: OrderedDict[int, tuple[int, float]] = OrderedDict()
+        """How often and since when deliveries have waited for a file."""
+        self._unsaid: dict[int, str] = {}
+        """What is to be said of a delivery's files after it."""
+
+    async def of(self, row: Delivery, *, asked: bool = False) -> Outgoing:
+        """A row as it is given to the account. ``asked``: only to ask what became of it, so that its files are named
+        as they were and their bytes left out where they are not to be had any more."""
+        message = Message.model_validate_json(row.payload)
+        about = _About()
+        files: tuple[File, ...] = ()
+        # A look into the database for each message would cost more than all the rest here.
+        if row.reply_to is not None or self._account.capabilities.handles:
+            about = await self._store.read(lambda tx: _about(tx, row))
+        if row.reply_to is not None:
+            message = message.model_copy(update={"reply_to": about.answered.id if about.answered else None})
+        if message.attachments and self._account.capabilities.attachments == "bytes":
+            whole = message
+            message, files = await self._with_files(row, message)
+            if asked and message.attachments != whole.attachments:
+                message, files = whole, ()
+        return Outgoing(
+            key=f"{self._installation()}-{row.id}",
+            conversation=ConversationId(row.conversation),
+            message=message,
+            # One found `sending` has had its request counted when it began.
+            attempt=row.starts + (row.state == "queued"),
+            began_at=_utc(row.started_at if row.state == "sending" else self._clock()),
+            handle=about.handle,
+            answered=about.answered,
+            files=files,
+        )
+
+    async def _with_files(self, row: Delivery, message: Message) -> tuple[Message, tuple[File, ...]]:
+        """The message and its files; a note stands in the text for one that is not to be had any more.
+
+        Raises ``Unavailable`` while it is worth waiting for one that cannot be had just now.
+        """
+        fetched = await asyncio.gather(*map(self._file, message.attachments), return_exceptions=True)
+        kept: list[Attachment] = []
+        files: list[File] = []
+        lines: list[str] = []
+        for attachment, file in zip(message.attachments, fetched, strict=True):
+            match file:
+                case Unavailable() if self._may_wait(row):
+                    raise file
+                case Refused() | Unavailable():
+                    logger.info(
+                        "a file is left out",
+                        extra={"action": "deliver", "account": self._account.name, "error": str(file)},
+                    )
+                    lines.append(await self._instead(attachment, file))
+                case BaseException():
+                    raise file
+                case None:
+                    kept.append(attachment)
+                case _:
+                    kept.append(attachment)
+                    files.append(file)
+        self._waited.pop(row.id, None)
+        text = "\n".join([*filter(None, [message.text]), *lines])
+        limits = self._account.capabilities
+        if lines and message.text and measure(text, unit=limits.text_unit) > limits.text_limit:
+            # The words alone fill the message, so what is to be said of the files follows them.
+            text, self._unsaid[row.id] = message.text, "\n".join(lines)
+        return message.model_copy(update={"attachments": tuple(kept), "text": text}), tuple(files)
+
+    async def _file(self, attachment: Attachment) -> File | None:
+        """Its bytes; None: it is there already."""
+        most, keeps = self._account.capabilities.attachment_bytes, self._account.capabilities.keeps
+        if keeps and attachment.account == keeps:
+            return None
+        file = await self._files.fetch(attachment)
+        if not file.size:
+            raise NotFetched("the file is empty", reason="it is empty")
+        if most and file.size > most:
+            raise TooLargeThere(
+                f"the file has {file.size} bytes, {most} is the most here",
+                reason=f"files here have at most {size_text(most)}",
+            )
+        return file
+
+    def _may_wait(self, row: Delivery) -> bool:
+        """Whether a message should wait for its file any longer; each time that this is asked is one more."""
+        now = self._clock()
+        times, since = self._waited.get(row.id, (0, now))
+        if times + 1 >= FILE_TRIES_MOST or now - since >= FILE_WAIT_S:
+            return False
+        self._waited[row.id] = (times + 1, since)
+        while len(self._waited) > WAITED_MOST:
+            self._waited.popitem(last=False)
+        return True
+
+    async def _instead(self, attachment: Attachment, error: Refused | Unavailable) -> str:
+        """The line of text for a file that does not go along: with a link where the file itself may be had later."""
+        note = attachment_note(attachment)
+        if isinstance(error, Unavailable | TooLargeThere) and (lender := self._lender) is not None:
+            now = self._clock()
+            links = await self._store.write(lambda tx: lender.links(tx, [attachment], now=now))
+            if attachment.ref in links:
+                return f"{note} {links[attachment.ref]}"
+        reason = reason_of(error) if isinstance(error, Refused) else "it could not be fetched"
+        # An address that we would not ask ourselves is not handed on either.
+        link = "" if isinstance(error, NotFetched) else attachment.link
+        return f"{note[:-1]}: {reason}]{link and ' '}{link}"
+
+    def unsaid(self, row: Delivery, *, now: float) -> NewDelivery | None:
+        """What is to follow a message that was sent: what there is to say of its files and did not fit into it.
+
+        It is forgotten with that.
+        """
+        words = self._unsaid.pop(row.id, None)
+        if words is None:
+            return None
+        return NewDelivery(
+            account=row.account,
+            conversation=row.conversation,
+            payload=Message(text=words).model_dump_json(exclude_defaults=True),
+            created_at=now,
+            expires_at=row.expires_at,
+            on_ambiguous=row.on_ambiguous,
+            priority=row.priority,
+            part=0,
+            why=row.why,
+            op="note",
+            subject=row.message,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _About:
+    """What a send wants to know beside its row."""
+
+    handle: str = ""
+    answered: Answered | None = None
+
+
+def _about(tx: Tx, row: Delivery) -> _About:
+    answered = None
+    if row.reply_to is not None:
+        remote_id = tx.messages.remote_id_in(row.reply_to, row.account, row.conversation)
+        origin = tx.messages.get(row.reply_to)
+        if remote_id is not None and origin is not None:
+            answered = Answered(
+                id=MessageId(remote_id),
+                text=origin.text,
+                sender=Person(id=PersonId(origin.sender_id), name=origin.sender_name),
+                at=_utc(origin.at),
+            )
+    return _About(tx.conversations.handle(row.account, row.conversation), answered)
+
+
+def _utc(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
