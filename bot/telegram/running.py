@@ -1,0 +1,170 @@
+"""Commands: what they need is asked for, then they run in the transaction that answers them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+from telegram import Message as TelegramMessage
+from telegram import Update
+from telegram.ext import ExtBot
+
+from bot.addresses import AddressError
+from bot.decisions import DecisionError
+from bot.feedback import Feedback
+from bot.operations import chat_lines
+from bot.relay import Relay, refusal
+from bot.routing import RouteError
+from bot.store import Store, Tx
+from bot.store.inbox import Arrived
+from bot.telegram.access import Role, person_of
+from bot.telegram.albums import keep_pictures
+from bot.telegram.commands import registry
+from bot.telegram.commands.registry import Call, NotAllowed, Reply, Services, UsageError
+from bot.telegram.inbound import CommandLine, here, pictures_of, received
+from bot.telegram.lanes import Turn
+from bot.telegram.turns import RoleIn, audit, done, is_open
+from bridges.errors import BridgeError, Refused, Unavailable
+
+_WRONG = (UsageError, AddressError, RouteError, Refused, DecisionError)
+"""What is told to the person who wrote a command, with an example of a right one."""
+
+
+class Runner:
+    """Runs commands as the registry has them, for those who may."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        bot: ExtBot[None],
+        relay: Relay,
+        feedback: Feedback,
+        default_timezone: str,
+        role: RoleIn,
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._bot = bot
+        self._relay = relay
+        self._feedback = feedback
+        self._zone = default_timezone
+        self._role_in = role
+        self._clock = clock
+        self._prepared: dict[int, object] = {}
+        """What commands asked the network for, by inbox item: a store that takes no writes does not ask again."""
+
+    async def run(self, turn: Turn, update: Update, line: CommandLine, *, prepare_s: float) -> None:
+        """Run a command and commit its answer with it. ``prepare_s``: how long it may ask the network before."""
+        if turn.item.id not in self._prepared:
+            self._prepared[turn.item.id] = await self._prepare(turn.item, update, line, within_s=prepare_s)
+        prepared = self._prepared[turn.item.id]
+        await self._store.write(lambda tx: self._run(tx, turn, update, line, prepared=prepared))
+
+    def forget(self, turn: Turn) -> None:
+        """The turn is over: what was asked for it is not needed any more."""
+        self._prepared.pop(turn.item.id, None)
+
+    async def _prepare(self, item: Arrived, update: Update, line: CommandLine, *, within_s: float) -> object:
+        """What a command has to know from the network; None if it needs nothing or may not be run.
+
+        No transaction is open meanwhile, and only this chat waits. What goes wrong is returned, to be the answer.
+        """
+        command = registry.commands.get(line.name)
+        if command is None or command.prepare is None:
+            return None
+        message = line.message
+
+        def may(tx: Tx) -> Role | None:
+            return self._role(tx, message) if tx.inbox.is_pending(item.id) else None
+
+        role = await self._store.read(may)
+        if role is None or role < command.role_for(line.arguments):
+            return None
+        try:
+            async with asyncio.timeout(within_s):
+                return await command.prepare(self._call(update, line, role=role))
+        except TimeoutError:
+            return Unavailable(f"nothing came back within {within_s:g} s; try again in a moment")
+        except (*_WRONG, BridgeError) as error:
+            return error
+
+    def _run(self, tx: Tx, turn: Turn, update: Update, line: CommandLine, *, prepared: object) -> None:
+        if not is_open(tx, turn):
+            return
+        call = replace(self._call(update, line, role=self._role(tx, line.message)), prepared=prepared)
+        reply, outcome = self._answer(tx, call)
+        if reply is not None:
+            self._relay.tell(tx, call.here, reply.text, now=call.now, reply_to=call.keep(tx), buttons=reply.buttons)
+        audit(tx, call.person, place=str(call.here), command=f"/{line.name}", outcome=outcome, now=call.now)
+        done(tx, turn, "commands")
+
+    def _role(self, tx: Tx, message: TelegramMessage) -> Role:
+        return self._role_in(tx, person_of(message), chat=message.chat_id)
+
+    def _call(self, update: Update, line: CommandLine, *, role: Role) -> Call:
+        place = here(line.message)
+        event = received(update, line.album or (line.message,))
+        assert event is not None
+
+        def keep(tx: Tx) -> int:
+            id = self._relay.keep(tx, place, event)
+            keep_pictures(tx, event, pictures_of(line.album))
+            return id
+
+        return Call(
+            name=line.name,
+            arguments=line.arguments,
+            here=place,
+            person=person_of(line.message),
+            person_name=event.message.sender.name if event.message.sender else "",
+            role=role,
+            message=line.message,
+            services=Services(self._relay, self._feedback, self._zone, self._bot.username),
+            now=self._clock(),
+            keep=keep,
+            attachments=event.message.attachments,
+        )
+
+    def _answer(self, tx: Tx, call: Call) -> tuple[Reply | None, str]:
+        command = registry.commands.get(call.name)
+        if command is None:
+            near = registry.nearest(call.name)
+            hint = f" Did you mean /{near.name}?" if near else ""
+            return Reply(f"There is no command /{call.name}.{hint} /help lists those you may use."), "unknown"
+        needed = command.role_for(call.arguments)
+        if call.role < needed:
+            return Reply(_refused(call, needed)), "refused"
+        if command.prepare is not None and call.prepared is None:
+            # The role came between the question and the answer, so nothing was asked for.
+            return Reply(f"Your role has just become {call.role.word}: write /{call.name} once more."), "refused"
+        tx.db.execute("SAVEPOINT command")
+        try:
+            if isinstance(call.prepared, Exception):
+                raise call.prepared
+            reply = command.run(call, tx)
+        except NotAllowed as error:
+            tx.db.execute("ROLLBACK TO command")
+            return Reply(str(error)), "refused"
+        except _WRONG as error:
+            tx.db.execute("ROLLBACK TO command")
+            return Reply(f"{refusal(error).removesuffix('.')}.\nExample: {command.example}"), "wrong argument"
+        except BridgeError as error:
+            tx.db.execute("ROLLBACK TO command")
+            return Reply(chat_lines(f"/{call.name}: {error}")), "failed"
+        finally:
+            tx.db.execute("RELEASE command")
+        return reply, "done"
+
+
+def _refused(call: Call, needed: Role) -> str:
+    if call.person is None:
+        return (
+            f"/{call.name} needs the role {needed.word}. You write as an anonymous admin or a channel, so I cannot"
+            " tell who you are: write as yourself."
+        )
+    return (
+        f"/{call.name} needs the role {needed.word}; yours is {call.role.word}."
+        " An owner of this bot can give it to you; /help lists what you may do."
+    )
