@@ -11,7 +11,21 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-PURE = ("routing", "routes_line", "shaping", "text", "names", "late", "retry", "recurrence", "limits", "addresses")
+PURE = (
+    "routing",
+    "routes_line",
+    "route_errors",
+    "route_options",
+    "route_times",
+    "shaping",
+    "text",
+    "names",
+    "late",
+    "retry",
+    "recurrence",
+    "limits",
+    "addresses",
+)
 """Modules of ``bot`` without I/O, clock or randomness."""
 DELIVERING = ("delivery", "outgoings", "overdue", "changing", "displaced", "settling")
 """Modules of ``bot`` that bring what the outbox holds to its accounts."""
