@@ -736,9 +736,10 @@ def test_what_is_written_while_the_bot_is_away_waits_in_telegram(pg: Running) ->
 
 
 def test_an_sms_while_the_bot_is_away_can_be_sent_again_and_comes_once(pg: Running) -> None:
+    before = pg.bot()["starts"]
     pg.post("bot", do="kill")
     sent = pg.post("sms", **{"from": KNOWN_NUMBER}, text="are you there")
-    eventually(pg.ready, what="the bot being ready")
+    eventually(lambda: pg.bot()["starts"] > before and pg.ready(), what="the bot being ready again")
     (sms,) = [one for one in pg.state("accounts")["support"]["sms"] if one["text"] == "are you there"]
     again = pg.post("sms", **{"from": KNOWN_NUMBER}, text="are you there", id=sms["id"])
     assert again["delivered"] or sent["delivered"]
