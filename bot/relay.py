@@ -317,7 +317,8 @@ class Relay:
         quote = None if reply_to is None or template is None else self._to_quote(tx, address, reply_to, now=now)
         if quote is not None and message.quote:
             quote = quote.model_copy(update={"text": message.quote})
-        bare = message.model_copy(update={"reply_to": None, "quote": ""})
+        answering = message.reply_to is not None or message.quote
+        bare = message.model_copy(update={"reply_to": None, "quote": ""}) if answering else message
         room = STAMP_ROOM if late == "stamp" else 0
         parts = self.parts_for(tx, address, bare, template=template, answers=quote, room=room, long=long, now=now)
         if self._names(address, message, template=template):
