@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
 
@@ -35,7 +36,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 # them, the variant of an emoji, the flags of England, Scotland and Wales.
 _HIDDEN = regex.compile(
     r"(\U0001F3F4[\U000E0030-\U000E0039\U000E0061-\U000E007A]{1,6}\U000E007F"
-    r"|(?<=[\p{Extended_Pictographic}\p{Emoji_Modifier}\uFE0F\p{Arabic}\p{Syriac}\p{Mongolian}\p{ccc=Virama}])"
+    r"|(?<=[\p{Extended_Pictographic}\p{Emoji_Modifier}\p{Arabic}\p{Syriac}\p{Mongolian}\p{ccc=Virama}]|\p{Emoji}\uFE0F)"
     r"[\u200C\u200D](?=[\p{L}\p{M}\p{Extended_Pictographic}])"
     r"|(?<=\p{Emoji})[\uFE0E\uFE0F])"
     r"|[\p{Default_Ignorable_Code_Point}\u2800]"
@@ -47,7 +48,8 @@ _FLOOD = regex.compile(r"(\p{M}{4})\p{M}+")
 # on its Unicode tables, so only the ASCII ones are trusted here. A web address that it recognises swallows the
 # @words in it; the pattern is narrower than Telegram's, since a path ends for it where brackets do not pair.
 # https://github.com/tdlib/td td/telegram/MessageEntity.cpp, match_mentions, match_urls, fix_url (2026-11).
-_MENTION = re.compile(r"(?<![A-Za-z0-9_])@(?=\w)")
+# A command for another bot, /word@name, is one behind the same characters: match_bot_commands in the same file.
+_LIVE = re.compile(r"(?<![A-Za-z0-9_])(?:@(?=\w)|/(?=[A-Za-z0-9_]{1,64}@\w))")
 _WEB_ADDRESS = re.compile(
     r"(?<![\w+-])https?://(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,}(?::[0-9]{1,4})?"
     r"[/?#][^\s<>«»\"()\[\]{}\u2000-\u206f]*",
@@ -81,7 +83,7 @@ def display_name(person: Person) -> str:
 
 
 def defuse_text(message: Message) -> Message:
-    """The message with every ``@name`` in its text made harmless, for Telegram, which pings on plain text.
+    """The message with every ``@name`` and ``/word@name`` in its text made harmless, for Telegram, which acts on both.
 
     Words that are code or part of a web address stay, since nobody is pinged by them. Mentions as spans go, and
     links into the app, which Telegram turns into mentions (``tg://user?id=…``).
@@ -92,11 +94,7 @@ def defuse_text(message: Message) -> Message:
         return message if len(spans) == len(message.spans) else message.model_copy(update={"spans": spans})
     quiet = [found.span() for found in _WEB_ADDRESS.finditer(text)] if "://" in text else []
     quiet += [(span.start, span.start + span.length) for span in spans if span.kind in (SpanKind.CODE, SpanKind.PRE)]
-    cuts = [
-        found.end()
-        for found in _MENTION.finditer(text)
-        if not any(start <= found.start() < end for start, end in quiet)
-    ]
+    cuts = list(_outside(sorted(quiet), [found.span() for found in _LIVE.finditer(text)]))
     bounds = [0, *cuts, len(text)]
     pieces = [text[start:end] for start, end in pairwise(bounds)]
     return message.model_copy(
@@ -116,11 +114,24 @@ def _pings(span: Span) -> bool:
     return span.kind is SpanKind.MENTION
 
 
+def _outside(quiet: Iterable[tuple[int, int]], found: Iterable[tuple[int, int]]) -> Iterator[int]:
+    """The ends of those that begin in no quiet range; both are in order, and walked through once."""
+    ranges = iter(quiet)
+    upcoming = next(ranges, None)
+    quiet_until = 0
+    for start, end in found:
+        while upcoming is not None and upcoming[0] <= start:
+            quiet_until = max(quiet_until, upcoming[1])
+            upcoming = next(ranges, None)
+        if start >= quiet_until:
+            yield end
+
+
 def _widened(span: Span, cuts: Sequence[int]) -> Span:
     """The span after a character was put in at each of the cuts (offsets in the old text)."""
     end = span.start + span.length
-    before = sum(cut <= span.start for cut in cuts)
-    inside = sum(span.start < cut < end for cut in cuts)
+    before = bisect_right(cuts, span.start)
+    inside = bisect_left(cuts, end, lo=before) - before
     return span.model_copy(update={"start": span.start + before, "length": span.length + inside})
 
 

@@ -21,7 +21,7 @@ from bot.names import defuse_text, looks, names_for, without_mentions
 from bot.places import Places, topics_of
 from bot.routes_line import Long
 from bot.routing import Arrow, Incoming, Kind, Resolution, Router, Rule, options_from_json
-from bot.shaping import DEFAULT_TEMPLATE, goes_along, plain, shape
+from bot.shaping import DEFAULT_TEMPLATE, goes_along, shape
 from bot.store import Tx
 from bot.store.messages import Copy
 from bot.store.outbox import PRIORITY_RELAY, PRIORITY_REPLY, NewDelivery
@@ -42,6 +42,7 @@ from bridges.model import (
     Received,
     StatusChanged,
 )
+from bridges.spans import plain
 
 ECHO_WITHIN_S = 900.0
 """How long after a send its echo is looked for by its words."""

@@ -19,6 +19,7 @@ from bot.names import defuse, display_name, one_line
 from bot.text import TextUnit, closing, cut, fitted, measure, split, surely_fits
 from bridges.api import Capabilities
 from bridges.model import Attachment, Contact, Location, Message, Person, Poll, Span, SpanKind
+from bridges.spans import plain, with_addresses
 
 DEFAULT_TEMPLATE = "{sender}: {text}"
 LONGEST_TEMPLATE = 512
@@ -141,6 +142,12 @@ def shape(
     limit, unit = capabilities.text_limit, capabilities.text_unit
     limits = (capabilities.caption_limit or limit if first is not None and first.attachments else limit, limit)
     after = "".join(f"\n{line}" for line in below) + suffix
+    if capabilities.markup == "markdown" and (anchors := [span for span in spans if span.kind is SpanKind.LINK]):
+        # Where the server refuses Markdown, or an answer can have none, the bridge says the addresses in the words:
+        # what is too long for that has them there from the beginning, and is split with them.
+        said = with_addresses(message.model_copy(update={"text": text}), anchors)
+        if measure(prefix + said.text + after, unit=unit) > limit:
+            text, spans = said.text, said.spans
     if (
         whole is not None
         and goes_along(whole, capabilities) is None
@@ -184,10 +191,18 @@ def _worded(message: Message, *, prefix: str, limits: tuple[int, int], unit: Tex
     else:
         ranges, heads = _ranges(text, prefix=prefix, limits=limits, unit=unit)
     parts = []
+    ordered = sorted(spans, key=lambda span: span.start)
+    begun = 0
+    going_on: list[Span] = []
     for (start, end), head in zip(ranges, heads, strict=True):
+        # Only those that reach into this part are looked at.
+        going_on = [span for span in going_on if span.start + span.length > start]
+        while begun < len(ordered) and ordered[begun].start < end:
+            going_on.append(ordered[begun])
+            begun += 1
         changed: dict[str, object] = {
             "text": head + text[start:end],
-            "spans": _rebased(spans, start=start, end=end, shift=len(head)) if spans else (),
+            "spans": _rebased(going_on, start=start, end=end, shift=len(head)) if going_on else (),
         }
         if end < len(text):
             changed["buttons"] = ()
@@ -201,22 +216,6 @@ def _without_room(capabilities: Capabilities, size: int) -> Capabilities:
     return replace(
         capabilities, text_limit=capabilities.text_limit - size, caption_limit=max(caption - size, 1) if caption else 0
     )
-
-
-def plain(message: Message) -> str:
-    """The text without formatting: unchanged, but a link whose words are not its address has it in brackets."""
-    ends: dict[int, list[str]] = {}
-    for span in message.spans:
-        if span.kind is SpanKind.LINK and span.value:
-            end = span.start + span.length
-            known = ends.setdefault(min(end, len(message.text)), [])
-            label = message.text[span.start : end]
-            if span.value not in known and _bare_address(label) != _bare_address(span.value):
-                known.append(span.value)
-    text = message.text
-    for end in sorted(ends, reverse=True):
-        text = text[:end] + "".join(f" ({url})" for url in ends[end]) + text[end:]
-    return text
 
 
 def quote_line(original: Message) -> str:
@@ -326,7 +325,8 @@ def _ranges(
     least = min(limits)
     marked = least >= _ROOM_FOR_EXTRAS
     prefix = fitted(prefix, most=least // _PREFIX_SHARE, unit=unit) if marked else ""
-    digits = 1
+    # So many parts at least: guessing low would mean to cut everything once more for each digit.
+    digits = len(str(-(-measure(text, unit=unit) // max(*limits, 1)))) if marked else 1
     while True:
         mark_length = len(f"({'9' * digits}/{'9' * digits}) ") if marked else 0
         taken = measure(prefix, unit=unit) + mark_length
@@ -366,6 +366,8 @@ def goes_along(attachment: Attachment, capabilities: Capabilities) -> str | None
         return f"only {' and '.join(kinds)} can be sent there"
     if capabilities.keeps and attachment.account == capabilities.keeps:
         return None
+    if attachment.kind == "sticker" and not capabilities.keeps and not attachment.media_type.startswith("image/"):
+        return "only stickers that are pictures can be shown there"
     if most and attachment.size is not None and attachment.size > most:
         return f"files there have at most {size_text(most)}"
     return None
@@ -387,6 +389,10 @@ def _along(
             lines.append(attachment.name)
             notes.append(f"{note} did not go along, {reason}; its emoji stands in the text")
             continue
+        if attachment.size == 0:
+            lines.append(f"{note[:-1]}: it is empty]")
+            notes.append(f"{note} did not go along, it is empty; a note stands in the text")
+            continue
         url = links.get(attachment.ref) or attachment.link
         lines.append(f"{note} {url}" if url else note)
         instead = "a link stands in the text" if url else "a note stands in the text"
@@ -394,12 +400,22 @@ def _along(
     along = [Message(attachments=group) for group in _grouped(kept, capabilities)]
     location, contact = message.location, message.contact
     if location is not None and capabilities.locations:
-        along.append(Message(location=location))
+        along.append(Message(location=_shown_place(location)))
         location = None
-    if contact is not None and contact.phone and capabilities.contacts:  # a card is nothing without a number
-        along.append(Message(contact=contact))
+    if contact is not None and one_line(contact.phone) and capabilities.contacts:  # a card is nothing without a number
+        along.append(Message(contact=_shown_card(contact)))
         contact = None
     return along, [*lines, *_words_of(location, contact, message.poll)]
+
+
+def _shown_place(place: Location) -> Location:
+    """The place with a name that does no harm in the card that its client makes of it."""
+    return place.model_copy(update={"name": one_line(place.name, most=_LONGEST_PLACE)})
+
+
+def _shown_card(card: Contact) -> Contact:
+    phone = one_line(card.phone)
+    return card.model_copy(update={"name": one_line(card.name) or phone, "phone": phone})
 
 
 def _grouped(attachments: Sequence[Attachment], capabilities: Capabilities) -> list[tuple[Attachment, ...]]:
@@ -434,11 +450,3 @@ def _announced(along: Message) -> str:
         return "👤 shares a contact"
     file = along.attachments[0]
     return file.name if _EMOJI.fullmatch(file.name) else f"shares a {file.kind}"
-
-
-def _bare_address(text: str) -> str:
-    """An address as people write it, so that ``example.org`` and ``https://example.org/`` are the same."""
-    bare = text.strip().lower()
-    for scheme in ("https://", "http://", "mailto:", "tel:"):
-        bare = bare.removeprefix(scheme)
-    return bare.rstrip("/")

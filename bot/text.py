@@ -73,6 +73,7 @@ def surely_fits(text: str, capabilities: Capabilities, *, extra: str = "") -> bo
 # --- cutting ---------------------------------------------------------------------------------------------
 
 _GRAPHEME: re.Pattern[str] = regex.compile(r"\X")
+_SLICE = 64
 # Blanks that hold two words together: 10 000 €, Mme Curie.
 _NO_BREAK = frozenset("\u00a0\u2007\u202f\ufeff")
 _LONGEST_UNIT: Mapping[TextUnit, int] = {"codepoints": 1, "utf16": 2, "bytes": 4}
@@ -121,12 +122,24 @@ def _boundaries(text: str, start: int, *, most: int) -> Sequence[int]:
     """Ends of grapheme clusters in ``(start, most]``."""
     if text[start : most + 1].isascii() and "\r" not in text[start : most + 1]:
         return range(start + 1, most + 1)
+    # Whether a flag ends here is decided by looking back to where the flags begin, or the string: so it is looked at in
+    # slices, each of which begins where a cluster does and leaves its last one, that may go on, to the next.
     ends: list[int] = []
-    for found in _GRAPHEME.finditer(text, start):
-        if found.end() > most:
+    size = _SLICE
+    last = min(most + 1, len(text))
+    while start < most:
+        stop = min(start + size, last)
+        found = [start + each.end() for each in _GRAPHEME.finditer(text[start:stop])]
+        if stop < len(text):
+            found.pop()
+        if found:
+            ends += found
+            start, size = found[-1], _SLICE
+        elif stop == last:
             break
-        ends.append(found.end())
-    return ends
+        else:
+            size *= 2  # one cluster without end
+    return ends if not ends or ends[-1] <= most else ends[:-1]
 
 
 def _is_blank(char: str) -> bool:

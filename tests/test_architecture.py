@@ -31,7 +31,15 @@ DELIVERING = ("delivery", "outgoings", "overdue", "changing", "displaced", "sett
 """Modules of ``bot`` that bring what the outbox holds to its accounts."""
 IMPURE = ("asyncio", "random", "secrets", "socket", "sqlite3", "subprocess", "threading", "time", "uuid")
 CORE = ("bridges.model", "bridges.errors")
-SEAM = (*CORE, "bridges.api", "bridges.decoding", "bridges.files", "bridges.responses", "bridges.signing")
+SEAM = (
+    *CORE,
+    "bridges.api",
+    "bridges.decoding",
+    "bridges.files",
+    "bridges.responses",
+    "bridges.signing",
+    "bridges.spans",
+)
 PROVIDERS = sorted(path.parent.name for path in (ROOT / "bridges").glob("*/bridge.py"))
 
 # Module (or package, with all below it) → what it may import besides the standard library.
@@ -43,6 +51,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "bridges.api": (*CORE, "httpx", "pydantic"),
     "bridges.responses": (*CORE, "httpx", "pydantic"),
     "bridges.signing": (*CORE, "httpx", "pydantic"),
+    "bridges.spans": CORE,
     "bridges.files": ("bridges.api", "bridges.errors", "httpx"),
     "bridges.decoding": ("bridges.api", "bridges.model", "bridges.signing"),
     "bridges.driver": ("bridges.api", "bridges.errors", "bridges.files", "bridges.responses", "httpx"),
@@ -58,7 +67,15 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         for name in PROVIDERS
     },
     **{
-        f"bot.{name}": (*CORE, "bridges.api", *(f"bot.{other}" for other in PURE), "pydantic", "re2", "regex")
+        f"bot.{name}": (
+            *CORE,
+            "bridges.api",
+            "bridges.spans",
+            *(f"bot.{other}" for other in PURE),
+            "pydantic",
+            "re2",
+            "regex",
+        )
         for name in PURE
     },
     "bot.store": ("bot.store", "bridges.model", "sqlite_utils", "pydantic"),
@@ -84,6 +101,7 @@ NO_IMPURE: dict[str, tuple[str, ...]] = {
     "bridges.errors": IMPURE,
     "bridges.responses": IMPURE,
     "bridges.signing": IMPURE,
+    "bridges.spans": IMPURE,
     "bridges.files": IMPURE,
     "bridges.decoding": IMPURE,
     **{f"bridges.{name}.{file}": IMPURE for name in PROVIDERS for file in ("bridge", "wire")},

@@ -45,6 +45,8 @@ def named(name: str, id: str = "u1") -> Person:
         ("A\u200bn\u200d\u2060n\ufeff\u00ad", "Ann"),
         ("Ann\u2800\u3164", "Ann"),
         ("A\ufe0fnn", "Ann"),
+        ("\ufe0f\u200dAnn", "Ann"),
+        ("\u2764\ufe0f\u200d\U0001f525", "\u2764\ufe0f\u200d\U0001f525"),
         ("\u200b\u2060\u3164\U000e0041", "u1"),
         (" \t\n", "u1"),
     ],
@@ -97,6 +99,34 @@ def test_a_defused_name_has_no_at_before_a_word_and_turns_no_direction(name: str
 )
 def test_mentions_in_text_are_defused_and_addresses_stay_whole(text: str, expected: str) -> None:
     assert defuse_text(Message(text=text)) == Message(text=expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("/start@otherbot", "/\u2060start@otherbot"),
+        ("try /start@otherbot x, /stop", "try /\u2060start@otherbot x, /stop"),
+        ("(/a_1@b)é/b@c", "(/\u2060a_1@b)é/\u2060b@c"),
+        ("https://a.com/start@bot", "https://a.com/start@bot"),
+        ("home/start@bot", "home/start@bot"),
+    ],
+)
+def test_a_command_for_another_bot_is_none_any_more(text: str, expected: str) -> None:
+    assert defuse_text(Message(text=text)) == Message(text=expected)
+
+
+def test_code_within_code_ends_where_the_outer_one_does() -> None:
+    spans = (span(SpanKind.CODE, 0, 14), span(SpanKind.CODE, 0, 4), span(SpanKind.CODE, 5, 4))
+    assert defuse_text(Message(text="@ann @bob @eve @joe", spans=spans)).text == "@ann @bob @eve @\u2060joe"
+
+
+def test_the_work_does_not_grow_with_the_square_of_mentions_addresses_and_spans() -> None:
+    # With a look at each address for each mention this would take minutes.
+    many = 60_000
+    assert defuse_text(Message(text="https://a.bc/ @a " * many)).text == "https://a.bc/ @\u2060a " * many
+    bold = tuple(span(SpanKind.BOLD, at * 4, 3) for at in range(many))
+    made = defuse_text(Message(text="@ab " * many, spans=bold))
+    assert (made.spans[-1].start, made.spans[-1].length) == (5 * many - 5, 4)
 
 
 def test_code_is_left_as_it_is() -> None:

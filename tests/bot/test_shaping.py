@@ -12,6 +12,7 @@ import regex  # type: ignore[import-untyped]
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import bot.shaping
 from bot.shaping import (
     DEFAULT_TEMPLATE,
     Shaped,
@@ -19,14 +20,14 @@ from bot.shaping import (
     attachment_note,
     goes_along,
     parse_template,
-    plain,
     quoting,
     shape,
     size_text,
 )
-from bot.text import TextUnit, closing, measure, utf16_length
+from bot.text import TextUnit, closing, measure, split, utf16_length
 from bridges.api import Capabilities
 from bridges.model import (
+    AccountName,
     Attachment,
     Button,
     Contact,
@@ -39,6 +40,7 @@ from bridges.model import (
     Span,
     SpanKind,
 )
+from bridges.spans import plain
 
 FAMILY = "👨‍👩‍👧"
 FLAGS = "🇫🇷🇩🇪🇯🇵"
@@ -443,7 +445,7 @@ def test_a_reply_quotes_its_original_on_a_line_of_its_own(original: Message, lin
 
 
 def picture(number: int, kind: str = "image") -> Attachment:
-    return Attachment.model_validate({"kind": kind, "ref": f"{kind}{number}"})
+    return Attachment.model_validate({"kind": kind, "ref": f"{kind}{number}", "media_type": f"image/{number}"})
 
 
 def made(
@@ -462,7 +464,8 @@ def made(
 
 PLACE = Location(latitude=51.507351, longitude=-0.127758)
 CARD = Contact(name="Ben Lee", phone="+44 20 7946 0000")
-SMILE = Attachment(kind="sticker", ref="smile", name="😀")
+SMILE = Attachment(kind="sticker", ref="smile", name="😀", media_type="image/webp")
+MOVING = Attachment(kind="sticker", ref="moving", name="😀", media_type="video/webm", account=AccountName("telegram"))
 
 
 def test_the_first_part_is_no_longer_than_a_caption_and_the_others_are_text() -> None:
@@ -576,6 +579,60 @@ def test_a_sticker_that_cannot_go_is_the_emoji_it_stands_for(name: str, words: s
     shaped = shape(message, capabilities=able(attachments="none"), template=None)
     assert [part.text for part in shaped.parts] == [words]
     assert shaped.notes[0].endswith(instead)
+
+
+@pytest.mark.parametrize("media_type", ["application/x-tgsticker", "video/webm", ""])
+def test_a_moving_sticker_is_its_emoji_where_nobody_could_open_it(media_type: str) -> None:
+    moving = MOVING.model_copy(update={"media_type": media_type})
+    assert made(Message(attachments=(moving,))) == [("😀", "")]
+    assert made(Message(attachments=(moving,)), captionless=("sticker",), keeps="telegram") == [("", "moving")]
+    elsewhere = moving.model_copy(update={"account": AccountName("chat")})
+    assert made(Message(attachments=(elsewhere,)), captionless=("sticker",), keeps="telegram") == [("", "moving")]
+
+
+def test_a_card_and_a_place_of_their_own_are_harmless_too() -> None:
+    evil = "\u202e@all\n"
+    message = Message(
+        location=PLACE.model_copy(update={"name": evil}), contact=Contact(name=evil, phone="\u202e1"), sender=ANN
+    )
+    place, card = shape(message, capabilities=replace(able(), locations=True, contacts=True), template="{text}").parts
+    assert place.location is not None and place.location.name == "@\u2060all"
+    assert card.contact == Contact(name="@\u2060all", phone="1")
+
+
+def test_a_span_is_looked_at_only_in_the_parts_that_it_reaches() -> None:
+    # With a look at each span for each part this would take minutes.
+    many = 30_000
+    spans = tuple(Span(kind=SpanKind.BOLD, start=at * 4, length=3) for at in range(many))
+    parts = shape(Message(text="abc " * many, spans=spans), capabilities=able(40), template=None).parts
+    assert len(parts) > many / 10
+    assert sum(len(part.spans) for part in parts) == many
+
+
+def test_a_text_is_cut_at_most_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    cuts = 0
+
+    def counted(*args: Any, **more: Any) -> list[tuple[int, int]]:
+        nonlocal cuts
+        cuts += 1
+        return split(*args, **more)
+
+    monkeypatch.setattr(bot.shaping, "split", counted)
+    assert len(shape(Message(text="word " * 30_000, sender=ANN), capabilities=able(100), template="{text}").parts) > 999
+    assert cuts <= 2
+
+
+def test_a_long_text_for_markdown_is_split_with_its_addresses_and_a_short_one_keeps_its_links() -> None:
+    link = Span(kind=SpanKind.LINK, start=0, length=4, value="https://example.org/" + "x" * 40)
+    bold = Span(kind=SpanKind.BOLD, start=5, length=4)
+    short = Message(text="docs bold", spans=(link, bold))
+    assert shape(short, capabilities=able(100, markup="markdown"), template=None).parts == (short,)
+    long = short.model_copy(update={"text": "docs bold " + "word " * 10})
+    first, second = shape(long, capabilities=able(100, markup="markdown"), template=None).parts
+    assert f"docs ({link.value}) bold" in first.text
+    (span,) = first.spans
+    assert first.text[span.start : span.start + span.length] == "bold"
+    assert "word" in second.text
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from bot.telegram.outbound import entities_of
 from bot.text import closing, measure, utf16_length
 from bridges.api import Capabilities
 from bridges.model import Attachment, Message, Person, PersonId, Span, SpanKind
+from bridges.spans import with_addresses
 
 TEXTS = 20_000
 AT_ONCE = 2_500
@@ -82,6 +83,11 @@ def check(message: Message, can: Capabilities, template: str | None) -> None:
         whole += ("\n" if whole else "") + "[image: cat.png, 1 B]"
     assert message.sender is not None
     sender = f"{display_name(message.sender)}: " if template else ""
+    links = [each for each in message.spans if each.kind is SpanKind.LINK]
+    if can.markup == "markdown" and links:
+        told = with_addresses(message.model_copy(update={"text": whole}), links)
+        if measure(sender + told.text, unit=can.text_unit) > can.text_limit:
+            message, whole = told, told.text
     ends = {found.end() for found in regex.finditer(r"\X", whole)} if len(parts) > 1 else set()
     joined, spans, last = "", [], 0
     for number, part in enumerate(parts, start=1):
