@@ -15,12 +15,12 @@ from typing import Protocol
 from bot import loops
 from bot.accounts import Account
 from bot.addresses import TELEGRAM, Address
-from bot.decisions import show
+from bot.decisions import REDIRECTED, show
 from bot.long import has_text_file
 from bot.marks import EMOJI, gives_way
 from bot.names import display_name
 from bot.routes_line import Long
-from bot.routing import Incoming, Kind, Router
+from bot.routing import Incoming, Kind, Router, Rule
 from bot.shaping import DEFAULT_TEMPLATE, quoted
 from bot.store import Tx
 from bot.store.messages import Origin
@@ -87,7 +87,12 @@ class _Place:
     @property
     def rule(self) -> str:
         """The name of the rule that took it there; empty if it was somebody's hand, or is not known any more."""
-        return self.why.removeprefix(BY_ROUTE) if self.why.startswith(BY_ROUTE) else ""
+        return self.why.removeprefix(BY_ROUTE).partition(REDIRECTED)[0] if self.why.startswith(BY_ROUTE) else ""
+
+    @property
+    def is_redirected(self) -> bool:
+        """Whether somebody sent it there by hand that was to go elsewhere by a rule."""
+        return self.why.startswith(BY_ROUTE) and REDIRECTED in self.why
 
     @property
     def is_empty(self) -> bool:
@@ -195,7 +200,7 @@ class Changes:
             if target.opens or self._relay.account(target.address.account) is None:
                 continue  # nobody has said anything yet that a topic would be opened for
             for part in self._relay.parts_for(tx, target.address, Message(text=text), template=None, now=now):
-                loops.remember(tx, Message(), [part], now=now)
+                loops.remember(tx, Message(), [part], source=here, into=target.address, now=now)
                 new = self._relay.delivery(
                     target.address, part, now=now, message_id=None, why=f"{BY_ROUTE}{target.rule.name}"
                 )
@@ -212,7 +217,7 @@ class Changes:
             if self._remove(tx, place, origin, now=now):
                 under_way.append(place.address)
             else:
-                cannot.append(f"{place.address}: {self._why_not(place, 'delete', doing='take a message back')}")
+                cannot.append(f"{place.address}: {self._why_not(tx, place, 'delete', doing='take a message back')}")
         if under_way:
             tx.messages.gone(origin.id, now=now)
         return under_way, cannot
@@ -231,12 +236,13 @@ class Changes:
         under_way, cannot = [], []
         for place in self._all_places(tx, origin, at=here):
             if place.why.startswith(BY_ROUTE):
-                place = replace(place, template=templates.get(place.address, DEFAULT_TEMPLATE))
+                rule = self._relay.router(tx).rule_named(place.rule) if place.is_redirected else None
+                place = replace(place, template=templates.get(place.address, _template_of(rule)))
             self._edit(tx, place, origin, message, other_files=False, now=now)
             if place.is_empty or self._can(tx, place, origin, "edit"):
                 under_way.append(place.address)
             else:
-                why = self._why_not(place, "edit", doing="change a message")
+                why = self._why_not(tx, place, "edit", doing="change a message")
                 cannot.append(f"{place.address}: {why}; it is told")
         return under_way, cannot
 
@@ -253,7 +259,7 @@ class Changes:
                 self._react(tx, place, origin, person, emoji, now=now)
                 under_way.append(place.address)
             else:
-                cannot.append(f"{place.address}: {self._why_not(place, 'react', doing='react to a message')}")
+                cannot.append(f"{place.address}: {self._why_not(tx, place, 'react', doing='react to a message')}")
         return under_way, cannot
 
     def owed(self, tx: Tx, row: Delivery, *, now: float) -> None:
@@ -262,15 +268,23 @@ class Changes:
         if origin is None:
             return
         address = Address(AccountName(row.account), ConversationId(row.conversation))
-        head, message = "✏️ edited:\n", Message.model_validate_json(row.payload)
+        message = Message.model_validate_json(row.payload)
+        old = Message.model_validate_json(row.words).text if row.words else ""
+        head = f"✏️ edited {quoted(old)}:\n" if old else "✏️ edited:\n"
         moved = tuple(span.model_copy(update={"start": span.start + len(head)}) for span in message.spans)
         told = Message(text=head + message.text, spans=moved)
         self._note(tx, _Place(address, (row,), row.parts), origin, told, now=now)
 
-    def _why_not(self, place: _Place, op: Op, *, doing: str) -> str:
+    def _why_not(self, tx: Tx, place: _Place, op: Op, *, doing: str) -> str:
         """Why a message cannot be changed in a place, for the person who asked for it."""
         account = self._relay.account(place.address.account)
+        if place.is_empty:
+            return "it never arrived there"
         if account is not None and _is_able(account, op):
+            if any(row.state == "held" for row in place.rows):
+                return "whether it arrived there is not known; /held decides"
+            if place.address.account == TELEGRAM and any(tx.outbox.has_company(row) for row in place.rows):
+                return "it stands there in one message with others"
             return "what it is called there is not known"
         if place.address.conversation.startswith("sms/"):
             return f"SMS has no way to {doing}"
@@ -434,7 +448,9 @@ class Changes:
         marked: bool = True,
     ) -> None:
         told = [message] if op == "note" else words
-        loops.remember(tx, Message(), told, now=now)  # another bridge brings that back, too
+        # Another bridge brings that back, too.
+        home = Address(AccountName(origin.account), ConversationId(origin.conversation))
+        loops.remember(tx, Message(), told, source=home, into=place.address, now=now)
         # A reaction is not the author's: what becomes of it is not shown on their message.
         marked = marked and op != "react" and origin.account == TELEGRAM
         new = self._relay.delivery(
@@ -484,6 +500,12 @@ class Changes:
             way = place if at == home else here if place.address == home else None
             rule = None if way is None else router.rule_named(way.rule)
             target = targets.get(place.address)
+            if place is way and place.is_redirected:
+                # Somebody sent it there: no rule leads there, and its own still says what is carried and how it looks.
+                if rule is None or not rule.options.kinds or kind in rule.options.kinds:
+                    long = None if rule is None else rule.options.long
+                    places.append(replace(place, template=_template_of(rule), long=long))
+                continue
             if rule is not None:
                 target = router.carries_on(rule, item, to=place.address)
             if target is not None:
@@ -516,6 +538,10 @@ class Changes:
         home = Address(AccountName(origin.account), ConversationId(origin.conversation))
         found = [_Place(address, tuple(rows.get(address, ())), parts[address]) for address in parts if address != home]
         return [*found, _Place(home, (), 0)]
+
+
+def _template_of(rule: Rule | None) -> str:
+    return DEFAULT_TEMPLATE if rule is None or rule.options.template is None else rule.options.template
 
 
 def _plain(emoji: str) -> str:

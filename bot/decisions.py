@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bot import late
 from bot.addresses import Address
+from bot.shaping import quoting
 from bot.store import Tx
 from bot.store.outbox import Delivery, NewDelivery, State
 from bridges.model import Message
 
+REDIRECTED = ", redirected from delivery "
+"""How ``Delivery.why`` goes on where a person sent elsewhere what was to go by it."""
 _URGENCY = (
     ("dead", "failed"),
     ("expired", "failed"),
@@ -31,7 +35,10 @@ def show(tx: Tx, message: int, *, now: float) -> None:
     rows = tx.outbox.of_message(message)
     mark = mark_for([row.state for row in rows])
     if mark == "delivered" and any(row.op == "delete" for row in rows):
-        mark = "dropped"
+        # A part that an edit left over is deleted, too, and its message is there all the same.
+        origin = tx.messages.get(message)
+        if origin is not None and origin.gone_at is not None:
+            mark = "dropped"
     tx.marks.want(message, mark, now=now)
 
 
@@ -48,11 +55,13 @@ def find(tx: Tx, word: str) -> Delivery:
 
 
 def retry(tx: Tx, row: Delivery, *, now: float) -> str:
-    """Send a dead or held one again."""
+    """Send a dead or held one again; one that was too late with all the parts of its message that were."""
     if row.state not in ("dead", "held", "expired"):
         raise DecisionError(f"delivery {row.id} is {row.state}; only dead and held ones can be sent again")
-    tx.outbox.requeue(row.id, now=now, expires_at=now + (row.expires_at - row.created_at))
-    return f"Delivery {row.id} to {row.address} is sent again."
+    rows = together(tx, row)
+    for each in rows:
+        tx.outbox.requeue(each.id, now=now, expires_at=now + (each.expires_at - each.created_at))
+    return f"{_named(row, rows)} sent again."
 
 
 def retry_all(tx: Tx, *, now: float, account: str | None = None, states: Sequence[State] = ("dead", "held")) -> int:
@@ -64,10 +73,28 @@ def retry_all(tx: Tx, *, now: float, account: str | None = None, states: Sequenc
 
 
 def discard(tx: Tx, row: Delivery, *, now: float) -> str:
-    """Let a waiting, dead or held one go."""
-    if not tx.outbox.settle_by_hand(row.id, state="discarded", now=now):
+    """Let a waiting, dead or held one go; one that was too late with all the parts of its message that were."""
+    rows = together(tx, row)
+    if not all([tx.outbox.settle_by_hand(each.id, state="discarded", now=now) for each in rows]):
         raise DecisionError(f"delivery {row.id} is {row.state} and can no longer be discarded")
-    return f"Delivery {row.id} to {row.address} is discarded."
+    return f"{_named(row, rows)} discarded."
+
+
+def together(tx: Tx, row: Delivery) -> Sequence[Delivery]:
+    """A delivery, and the other parts of its message that are held there for being late: one decision is for all."""
+    if row.parts == 1 or row.message is None or not is_late(row):
+        return [row]
+    return [each for each in tx.outbox.of_message(row.message) if each.address == row.address and is_late(each)]
+
+
+def is_late(row: Delivery) -> bool:
+    """Whether it is held because it was late, and was not sent."""
+    return row.op == "send" and row.state == "held" and not row.starts and (row.error or "").startswith(late.LATE_BY)
+
+
+def _named(row: Delivery, rows: Sequence[Delivery]) -> str:
+    parts = f" with its {len(rows)} parts" if len(rows) > 1 else ""
+    return f"Delivery {row.id} to {row.address}{parts} is"
 
 
 def arrived(tx: Tx, row: Delivery, *, now: float) -> str:
@@ -78,27 +105,58 @@ def arrived(tx: Tx, row: Delivery, *, now: float) -> str:
 
 
 def redirect(tx: Tx, row: Delivery, target: Address, *, now: float) -> str:
-    """Discard one and send the same text to another address."""
+    """Discard one and send the same to another address, as its route shows and times it."""
+    if row.op not in ("send", "note"):
+        does = {"edit": "changes", "delete": "takes back", "react": "reacts to"}.get(row.op)
+        what = f"{does} a message at {row.address}" if does else f"opens the topic for {row.address}"
+        raise DecisionError(f"delivery {row.id} {what}, which can be done nowhere else; /retry or /discard it")
     if row.state not in ("queued", "dead", "held", "expired"):
         raise DecisionError(f"delivery {row.id} is {row.state} and can no longer be redirected")
-    discard(tx, row, now=now)
-    new = tx.outbox.add(
+    rows = together(tx, row)
+    new = [_elsewhere(tx, each, target, now=now) for each in rows]
+    return f"{_named(row, rows)} discarded; {', '.join(map(str, new))} goes to {target} instead."
+
+
+def _elsewhere(tx: Tx, row: Delivery, target: Address, *, now: float) -> int:
+    """Discard it and put the same into the outbox for another address; returns its id there."""
+    if not tx.outbox.settle_by_hand(row.id, state="discarded", now=now):
+        raise DecisionError(f"delivery {row.id} is on its way and can no longer be redirected")
+    # Whoever redirects what waits for a decision knows that it is late; a stamp is put on anew.
+    stays = row.late == "stamp" or row.state == "queued"
+    payload = row.words or row.payload if row.op == "send" and not row.owed else row.payload
+    answered = None if row.reply_to is None or row.op != "send" else tx.messages.get(row.reply_to)
+    if answered is not None and answered.text and not _is_at(tx, answered.id, target):
+        told = quoting(
+            Message.model_validate_json(payload), original=Message(text=answered.text, sender=answered.author)
+        )
+        payload = told.model_dump_json(exclude_defaults=True)
+    return tx.outbox.add(
         NewDelivery(
             account=target.account,
             conversation=target.conversation,
-            payload=row.payload,
+            payload=payload,
             created_at=now,
             expires_at=now + (row.expires_at - row.created_at),
             on_ambiguous=row.on_ambiguous,
             priority=row.priority,
             message=row.message,
             marked=bool(row.marked),
+            reply_to=row.reply_to,
             part=row.part,
             parts=row.parts,
-            why=f"redirected from delivery {row.id}",
+            why=f"{row.why}{REDIRECTED}{row.id}",
+            op=row.op,
+            subject=row.subject,
+            late=row.late if stays else "",
         )
     )
-    return f"Delivery {row.id} is discarded; {new} goes to {target} instead."
+
+
+def _is_at(tx: Tx, message: int, place: Address) -> bool:
+    """Whether an answer can stand below it there."""
+    if tx.messages.remote_id_in(message, place.account, place.conversation) is not None:
+        return True
+    return tx.outbox.is_waiting(message, place.account, place.conversation)
 
 
 def text_of(row: Delivery) -> str:

@@ -109,7 +109,11 @@ class Feedback:
         origin = self._origin(tx, row)
         never_sent = reason.startswith(late.LATE_BY) and not row.starts
         if never_sent:
-            text = f"Delivery {row.id} to {row.address} is held and was not sent: it is {reason}. Please decide."
+            now_there = tx.outbox.get(row.id)
+            if now_there is not None and decisions.together(tx, now_there)[0].id != row.id:
+                return  # the card of its message's first part is for all of them
+            parts = f" in {row.parts} parts" if row.parts > 1 else ""
+            text = f"Delivery {row.id} to {row.address}{parts} is held and was not sent: it is {reason}. Please decide."
         else:
             text = (
                 f"Delivery {row.id} to {row.address} may have arrived, or not: {reason}.\n"

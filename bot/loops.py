@@ -2,6 +2,10 @@
 
 What an account sent itself is known by its id or a mark long before. This is for the rest: two bridges that look at
 the same place, neither of which can see what the other one is. People in Telegram are never taken for a bridge.
+
+Words are known only where another bridge could bring them back: in the place that they were relayed into, as they went
+out or under one more name; and where they came from, or in places joined with either, only under one more name, for
+there they are somebody's words about somebody.
 """
 
 from __future__ import annotations
@@ -9,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from bot.addresses import TELEGRAM, Address
 from bot.store import Tx
@@ -29,36 +33,63 @@ PAIRS_MOST = 1000
 SPENT = f"loop: programs may say {BUDGET} things in {BUDGET_S:.0f} s from here to there, and have"
 
 _INVISIBLE = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff]")
-_AFTER = re.compile(r"(?:: |> |\] |\) |:?\n)")
 _NAME = re.compile(r"([^:\n]{1,128}): ")
+_BEFORE = re.compile(r"<[^>\n]{1,128}> |\[[^\]\n]{1,128}\] |\([^)\n]{1,128}\) |[^:\n]{1,128}: ")
+"""What a bridge puts before words: a name, the network that it is of, how late they are. People put other things there:
+a line of their own, the mark of a quotation."""
+
+Joined = Callable[[Address], Collection[Address]]
+"""The places that share everything with one, over however many others, itself among them."""
 
 
-def remember(tx: Tx, message: Message, parts: Iterable[Message], *, now: float) -> None:
-    """These parts go out in the place of a message; if with a sender line, they are known when they come back."""
-    digests = set()
+def remember(
+    tx: Tx, message: Message, parts: Iterable[Message], *, source: Address | None, into: Address, now: float
+) -> None:
+    """These parts go out in the place of a message; if with a sender line, they are known when they come back.
+
+    ``source``: where that was written; None: in several places.
+    """
+    known, names = set(), set()
     for part in parts:
         if part.text != message.text:
-            digests.add(_digest(part.text))
+            known.add(_digest(part.text))
             if (name := _NAME.match(part.text)) is not None:
-                digests.add(_name_digest(name))
-    if digests:
-        tx.relayed_words.put(digests, now=now)
+                names.add(_name_digest(name))
+    if known:
+        tx.relayed_words.put_into(known, source=_placed(source), into=_placed(into), now=now)
+        tx.relayed_words.put(names, now=now)
 
 
-def arrived(tx: Tx, text: str, *, now: float) -> None:
+def arrived(tx: Tx, text: str, *, into: Address, now: float) -> None:
     """What had to wait is over there only now."""
-    tx.relayed_words.again([_digest(text)], now=now)
+    tx.relayed_words.again(_digest(text), into=_placed(into), now=now)
 
 
-def comes_back(tx: Tx, address: Address, message: Message, *, now: float) -> str:
+def comes_back(tx: Tx, address: Address, message: Message, *, joined: Joined, now: float) -> str:
     """Why a message is taken for an echo through another bridge; empty: it is not."""
     if _is_person(address, message.sender) or not message.text:
         return ""
-    if tx.relayed_words.known([_digest(text) for text in _suffixes(message.text)], since=now - ECHO_S):
+    if _was_here(tx, address, message.text, joined=joined, now=now):
         return "loop: another bridge brings back what was relayed a moment ago"
     if hops(tx, message.text, now=now) > HOPS_MOST:
         return f"loop: more than {HOPS_MOST} names stand before the words, each of them relayed before"
     return ""
+
+
+def _was_here(tx: Tx, address: Address, text: str, *, joined: Joined, now: float) -> bool:
+    """Whether somebody else may have found these words, relayed a moment ago, and brought them here."""
+    here, around = _placed(address), None
+    for index, words in enumerate(_suffixes(text)):
+        for source, into in tx.relayed_words.ways(_digest(words), since=now - ECHO_S):
+            if into == here:
+                return True
+            if index == 0:
+                continue  # as it went out elsewhere, and under no other name: a person's, who cites it
+            if around is None:
+                around = {here, *map(_placed, joined(address))}
+            if source in around or into in around:
+                return True
+    return False
 
 
 def is_suspicious(tx: Tx, address: Address, message: Message, *, now: float) -> bool:
@@ -86,8 +117,15 @@ def _is_person(address: Address, sender: Person | None) -> bool:
 
 def _suffixes(text: str) -> list[str]:
     """The text, and what is left of it without what another bridge may have put before it."""
-    cuts = [found.end() for found, _ in zip(_AFTER.finditer(text), range(SUFFIXES_MOST), strict=False)]
-    return [text, *(text[at:] for at in cuts)]
+    found = [text]
+    while len(found) <= SUFFIXES_MOST and (before := _BEFORE.match(found[-1])) is not None:
+        found.append(found[-1][before.end() :])
+    return found
+
+
+def _placed(address: Address | None) -> str:
+    """An address as it is kept with words; what providers call a conversation may have anything in it."""
+    return "" if address is None else " ".join(str(address).split())
 
 
 def _name_digest(name: re.Match[str]) -> str:

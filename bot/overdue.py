@@ -11,14 +11,14 @@ from itertools import takewhile
 
 from bot import late, loops
 from bot.accounts import Account
-from bot.addresses import TELEGRAM
+from bot.addresses import TELEGRAM, Address
 from bot.changes import BY_ROUTE
 from bot.settling import Settling
 from bot.shaping import quoting
 from bot.store import Store, Tx
 from bot.store.outbox import PRIORITY_RELAY, Delivery, Lease, Outcome
 from bridges.errors import Inexpressible
-from bridges.model import Message, Person, PersonId
+from bridges.model import ConversationId, Message, Person, PersonId
 
 
 class Overdue:
@@ -89,7 +89,8 @@ class Overdue:
         message, fitting = self._digest([_waited(tx, row) for row in rows])
         if not fitting:
             return None
-        loops.remember(tx, Message(), [message], now=now)
+        into = Address(self._account.name, ConversationId(lease.conversation))
+        loops.remember(tx, Message(), [message], source=None, into=into, now=now)
         return tx.outbox.widen(lease, rows[:fitting])
 
     async def digest(self, lease: Lease) -> Message:
@@ -117,11 +118,13 @@ def _written_at(tx: Tx, row: Delivery) -> float:
 
 
 def _has_begun(tx: Tx, row: Delivery) -> bool:
-    """Whether another part of it is over there, so that the rest has to follow."""
+    """Whether another part of it is over there, or somebody sends it however late, so that the rest has to follow."""
     if row.parts == 1 or row.message is None:
         return False
     return any(
-        other.address == row.address and other.state in ("sending", "sent")
+        other.address == row.address
+        and other.op == "send"
+        and (other.state in ("sending", "sent") or (other.state == "queued" and other.late != row.late))
         for other in tx.outbox.of_message(row.message)
     )
 

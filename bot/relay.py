@@ -140,7 +140,7 @@ class Relay:
 
     def received(self, tx: Tx, address: Address, event: Received, *, now: float) -> str:
         """A message that is to be relayed by the rules; returns the outcome's name."""
-        if loop := loops.comes_back(tx, address, event.message, now=now):
+        if loop := loops.comes_back(tx, address, event.message, joined=lambda at: self.router(tx).joined(at), now=now):
             self.keep(tx, address, event, why=loop)
             return "echoes"
         resolution = self.resolve(tx, address, event)
@@ -260,12 +260,12 @@ class Relay:
         """Put a delivery into the outbox for each target that the rules gave."""
         answered = self.answered(tx, event.message, account=source)
         message = _owned(event.message, source)
+        here = Address(AccountName(source), event.conversation.id)
         for target in (*resolution.targets, *resolution.resting):
             account = self._accounts.get(target.address.account)
             if account is None:
                 continue
             if target.opens:
-                here = Address(AccountName(source), event.conversation.id)
                 target = self.places.topic_for(tx, target, event, source=here, now=now)
             ids = self.send(
                 tx,
@@ -273,6 +273,7 @@ class Relay:
                 message,
                 now=now,
                 message_id=message_id,
+                source=here,
                 marked=source == TELEGRAM,
                 template=target.template,
                 reply_to=answered,
@@ -301,6 +302,7 @@ class Relay:
         *,
         now: float,
         message_id: int | None,
+        source: Address | None = None,
         marked: bool = False,
         template: str | None = None,
         reply_to: int | None = None,
@@ -312,7 +314,8 @@ class Relay:
     ) -> list[int]:
         """Shape a message for its target and put its parts into the outbox; returns their ids.
 
-        ``marked``: the message stands in a Telegram chat and shows there what becomes of it.
+        ``marked``: the message stands in a Telegram chat and shows there what becomes of it. ``source``: where it was
+        written, if it is relayed.
         """
         # Bare text stays bare: only what is relayed under its author's name quotes what it answers.
         quote = None if reply_to is None or template is None else self._to_quote(tx, address, reply_to, now=now)
@@ -323,7 +326,7 @@ class Relay:
         room = STAMP_ROOM if late == "stamp" else 0
         parts = self.parts_for(tx, address, bare, template=template, answers=quote, room=room, long=long, now=now)
         if self._names(address, message, template=template):
-            loops.remember(tx, bare, parts, now=now)
+            loops.remember(tx, bare, parts, source=source, into=address, now=now)
         if quote is not None:
             reply_to = None
         ids = []

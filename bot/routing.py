@@ -331,6 +331,15 @@ class Router:
         found = (way.target.address for way in self._exact.get(address, ()) if _links(way.rule))
         return list(dict.fromkeys(found))
 
+    def joined(self, address: Address) -> set[Address]:
+        """The conversations that share everything with this one, over however many others; itself is one of them."""
+        found, left = {address}, [address]
+        while left:
+            new = [each for each in self.linked(left.pop()) if each not in found]
+            found.update(new)
+            left += new
+        return found
+
     def _ways(self, address: Address) -> Sequence[_Way]:
         exact: Sequence[_Way] = self._exact.get(address, ())
         patterns = self._patterns.get(address.account)

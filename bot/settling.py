@@ -9,12 +9,12 @@ from typing import Protocol, TypeVar
 
 from bot import loops
 from bot.accounts import Account
-from bot.addresses import TELEGRAM
+from bot.addresses import TELEGRAM, Address
 from bot.faultpoints import point
 from bot.store import Store, StoreError, Tx
 from bot.store.messages import Copy
 from bot.store.outbox import CHANGES, Delivery, Lease, Outcome
-from bridges.model import Message
+from bridges.model import AccountName, ConversationId, Message
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +85,8 @@ class Settling:
             for remote_id in outcome.remote_ids:
                 tx.messages.add_copy(about, Copy(row.account, row.conversation, remote_id, part, row.id))
             if now - row.created_at > loops.SETTLED_LATE_S:
-                loops.arrived(tx, Message.model_validate_json(row.payload).text, now=now)
+                into = Address(AccountName(row.account), ConversationId(row.conversation))
+                loops.arrived(tx, Message.model_validate_json(row.payload).text, into=into, now=now)
             if not outcome.remote_ids and self._account.capabilities.echoes:
                 tx.messages.nameless(row.id, account=row.account, conversation=row.conversation, now=now)
         if pause is not None and tx.accounts.pause(lease.account, reason=pause, now=now):

@@ -88,7 +88,8 @@ class Delivery:
     op: Op
     subject: int | None
     words: str | None = field(repr=False)
-    """For ``CHANGES``: what is said instead. For a send that was stamped as late: its payload without the stamp."""
+    """For ``CHANGES``: what is said instead. For a send that was stamped as late: its payload without the stamp;
+    for one that owes other words: what may have arrived."""
     late: str
     owed: int
     """It may have arrived with other words than these: whoever says that it did owes the change."""
@@ -385,7 +386,9 @@ class Outbox:
         """Give one that waits for a person new content. False if it is not dead or held."""
         return (
             self._db.execute(
-                "UPDATE outbox SET payload = ?, crc = ?, words = NULL, owed = (state = 'held' AND starts > 0)"
+                "UPDATE outbox SET payload = ?, crc = ?, owed = (state = 'held' AND starts > 0),"
+                # What may have arrived stays known, for whoever tells of the change.
+                " words = CASE WHEN state = 'held' AND starts > 0 THEN COALESCE(words, payload) END"
                 " WHERE id = ? AND state IN ('dead', 'held')",
                 (payload, zlib.crc32(payload.encode()), id),
             ).rowcount
@@ -399,7 +402,8 @@ class Outbox:
         changed = self._db.execute(
             "UPDATE outbox SET state = 'queued', attempts = 0, error = NULL, due_at = ?, expires_at = ?,"
             # Whoever wants it sent knows that it is late.
-            " settled_at = NULL, owed = 0, late = CASE late WHEN 'stamp' THEN late ELSE '' END"
+            " settled_at = NULL, words = CASE WHEN owed THEN NULL ELSE words END, owed = 0,"
+            " late = CASE late WHEN 'stamp' THEN late ELSE '' END"
             " WHERE id = ? AND state IN ('dead', 'held', 'expired', 'discarded')",
             (now, expires_at, id),
         ).rowcount
@@ -596,6 +600,15 @@ class Outbox:
             (message, account, conversation),
         ).fetchone()
         return row is not None
+
+    def has_company(self, row: Delivery) -> bool:
+        """Whether it was sent in one attempt with others."""
+        found = self._db.execute(
+            f"SELECT 1 FROM outbox INDEXED BY outbox_settled WHERE {_FINAL} AND settled_at = ? AND state = 'sent'"
+            " AND account = ? AND conversation = ? AND started_at = ? AND id != ?",
+            (row.settled_at, row.account, row.conversation, row.started_at, row.id),
+        )
+        return row.state == "sent" and found.fetchone() is not None
 
     def counts(self) -> dict[tuple[str, str], int]:
         """How many rows there are, by account and state."""

@@ -5,6 +5,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection
 
+_WAY = "\t"
+"""Stands before each of the places that a digest is kept with, for it is in no address."""
+
+
+def _range(key: str) -> tuple[str, str]:
+    # A line feed is the character after a tab.
+    return f"{key}{_WAY}", f"{key}\n"
+
 
 class RelayedWords:
     """When each was relayed last; never the words themselves."""
@@ -19,9 +27,22 @@ class RelayedWords:
             [(digest, now) for digest in digests],
         )
 
-    def again(self, digests: Collection[str], *, now: float) -> None:
-        """Those of them that are known went out only now."""
-        self._db.executemany("UPDATE relayed_words SET at = ? WHERE digest = ?", [(now, digest) for digest in digests])
+    def put_into(self, digests: Collection[str], *, source: str, into: str, now: float) -> None:
+        """These were relayed now, from one place into another."""
+        self.put([f"{digest}{_WAY}{into}{_WAY}{source}" for digest in digests], now=now)
+
+    def again(self, digest: str, *, into: str, now: float) -> None:
+        """If it is known to have been relayed into that place, it went out only now."""
+        first, last = _range(f"{digest}{_WAY}{into}")
+        self._db.execute("UPDATE relayed_words SET at = ? WHERE digest >= ? AND digest < ?", (now, first, last))
+
+    def ways(self, digest: str, *, since: float) -> list[tuple[str, str]]:
+        """From where and into which places it was relayed since then."""
+        rows = self._db.execute(
+            "SELECT digest FROM relayed_words WHERE digest >= ? AND digest < ? AND at >= ?", (*_range(digest), since)
+        )
+        ways = (key.split(_WAY) for (key,) in rows)
+        return [(source, into) for _, into, source in ways]
 
     def known(self, digests: Collection[str], *, since: float) -> set[str]:
         """Those of them that were relayed since then."""

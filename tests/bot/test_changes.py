@@ -420,7 +420,7 @@ async def test_a_held_one_that_did_arrive_owes_its_new_words(able: Line) -> None
     await able.store.write(unit)
     await able.engine.start()
     await able.rests()
-    assert able.club.texts == ["✏️ edited:\nPat: other"]
+    assert able.club.texts == ["✏️ edited “Pat: hello”:\nPat: other"]
 
 
 async def test_a_held_one_that_is_sent_again_owes_nothing(able: Line) -> None:
@@ -650,7 +650,7 @@ async def test_a_command_says_where_a_message_has_no_name_of_its_own(able: Line)
     await able.rests()
     message = await origin(able, "x3", account="club")
     under_way, cannot = await able.store.write(lambda tx: able.relay.changes.take_back(tx, message, now=able.clock()))
-    assert (under_way, cannot) == ([], [f"{ROOM}: what it is called there is not known"])
+    assert (under_way, cannot) == ([], [f"{ROOM}: it stands there in one message with others"])
 
 
 async def test_a_command_gives_other_words_whatever_the_rules_say_of_edits(tmp_path: Path) -> None:

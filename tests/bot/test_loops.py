@@ -33,7 +33,6 @@ async def it(tmp_path: Path) -> AsyncIterator[Line]:
         "a: b: Pat: hello there",
         "<userA> Pat: hello there",
         "[irc] <userA> Pat: hello there",
-        "userA:\nPat: hello there",
         "userA: Pat:  hello \n there ",
         "userA: Pat: hello\u2060 there",
         "userA: (late by 3 h) Pat: hello there",
@@ -52,6 +51,37 @@ async def test_words_that_come_back_under_another_name_are_an_echo(it: Line, tex
 async def test_what_is_not_the_same_words_under_the_same_name_is_relayed(it: Line, text: str) -> None:
     await it.said(ROOM, "hello there")
     assert await it.said("desk:lobby", text or "hi", id="m2", name="Bo") == "relayed"
+
+
+@pytest.mark.parametrize("text", ["> Pat: hello there", "seen this?\nPat: hello there", "look:\nPat: hello there"])
+async def test_who_quotes_a_line_is_no_bridge(it: Line, text: str) -> None:
+    await it.said(ROOM, "hello there")
+    assert await it.said("desk:lobby", text, id="m2", name="Bo") == "relayed"
+
+
+@pytest.mark.parametrize("text", ["Pat: hello there", "userA: Pat: hello there"])
+async def test_who_forwards_a_line_to_people_elsewhere_is_no_bridge(it: Line, text: str) -> None:
+    await it.route("desk:garden <-> telegram:-6", name="garden")
+    await it.said(ROOM, "hello there")
+    assert await it.said("desk:garden", text, id="m2", name="Bo") == "relayed"
+    assert [row.address for row in await it.rows()][-1] == "telegram:-6"
+
+
+async def test_who_cites_a_line_where_it_was_written_is_no_bridge(it: Line) -> None:
+    await it.said("desk:lobby", "hello", name="Zoe")
+    assert await it.said("desk:lobby", "Zoe: hello", id="m2", name="Yan") == "relayed"
+
+
+async def test_what_another_bridge_brings_to_where_it_was_written_is_an_echo(it: Line) -> None:
+    await it.route("desk:garden -> club:shed", name="garden")
+    await it.said("desk:garden", "hello")
+    assert await it.said("desk:garden", "userA: Pat: hello", id="m2", name="userA") == "echoes"
+
+
+async def test_what_another_bridge_brings_to_a_place_that_is_joined_over_another_is_an_echo(it: Line) -> None:
+    await it.route("club:lobby <-> desk:attic", name="attic")
+    await it.said("desk:lobby", "hello")
+    assert await it.said("desk:attic", "userA: Pat: hello", id="m2", name="userA") == "echoes"
 
 
 async def test_equal_words_of_different_people_are_no_echo(it: Line) -> None:

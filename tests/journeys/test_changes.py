@@ -171,7 +171,7 @@ async def test_words_that_were_changed_while_nobody_knew_follow_when_it_did_arri
     world.telegram.edit(ANN, chat.id, number, "new words for sure")
     await world.until(lambda: _owed(world))
     await chat.press(card, "It arrived")
-    await world.until(lambda: "✏️ edited:\nAnn: new words for sure" in world.pushed("room-42"))
+    await world.until(lambda: "✏️ edited “Ann: old words, perhaps”:\nAnn: new words for sure" in world.pushed("room-42"))
     await chat.marked(number, SENT)
     await chat.ask("/unlink")
 
