@@ -10,21 +10,22 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
-from bot import loops
+from bot import behind, loops
 from bot.accounts import Account
 from bot.addresses import TELEGRAM, Address
 from bot.decisions import REDIRECTED, show
-from bot.long import has_text_file
+from bot.long import has_text_file, is_text_file
 from bot.marks import EMOJI, gives_way
-from bot.names import display_name
+from bot.names import display_name, one_line
 from bot.routes_line import Long
 from bot.routing import Incoming, Kind, Router, Rule
-from bot.shaping import DEFAULT_TEMPLATE, quoted
+from bot.shaping import DEFAULT_TEMPLATE, after_line, quoted
 from bot.store import Tx
 from bot.store.messages import Origin
 from bot.store.outbox import Delivery, NewDelivery, Op
+from bot.text import measure
 from bridges.model import (
     AccountName,
     ConversationId,
@@ -39,9 +40,12 @@ from bridges.model import (
 
 BY_ROUTE = "route "
 """How ``Delivery.why`` begins where a rule led to it."""
-_NOT_THERE = ("dead", "expired", "discarded", "cancelled")
+LONGEST_EMOJI = 32
+"""Code points of a reaction that are shown: some take more than ten, and no provider's word on it is taken."""
 TAKEN_BACK = "."
 """An edit to this means: take it back, for Telegram tells no bot of deletions in groups."""
+_Removed: TypeAlias = Literal["done", "cannot", "nothing"]
+"""``nothing``: nothing that is known to be there, and nothing that waited."""
 
 
 class Relays(Protocol):
@@ -57,6 +61,7 @@ class Relays(Protocol):
         *,
         template: str | None,
         now: float,
+        room: int = 0,
         long: Long | None = None,
     ) -> tuple[Message, ...]: ...
     def named(self, tx: Tx, address: Address, person: Person, *, now: float) -> str: ...
@@ -97,7 +102,18 @@ class _Place:
     @property
     def is_empty(self) -> bool:
         """Whether nothing of the message is there, or will be unless a person sends it again."""
-        return bool(self.rows) and all(row.state in _NOT_THERE for row in self.rows)
+        return bool(self.rows) and all(map(behind.is_absent, self.rows))
+
+    @property
+    def waits(self) -> tuple[Delivery, ...]:
+        """The deliveries that a person may send again."""
+        return tuple(row for row in self.rows if row.state in behind.UNSENT and not behind.is_taken_back(row))
+
+    @property
+    def quotation(self) -> str:
+        """The line of our own that its first part begins with, where an answer had to quote."""
+        first = next((row for row in self.rows if row.part == 1 and row.intact), None)
+        return "" if first is None else Message.model_validate_json(first.payload).quote
 
 
 def digest_of(message: Message) -> str:
@@ -168,7 +184,9 @@ class Changes:
             return "unsupported"
         origin, person = found.origin, f"{account}:{event.person.id}"
         before = tx.messages.reactions(origin.id, person)
-        after = _reactions_after(before, event)
+        # What is told as an emoji may be any words, of any length.
+        told = tuple(filter(None, (one_line(each, most=LONGEST_EMOJI) for each in event.reactions)))
+        after = _reactions_after(before, event.model_copy(update={"reactions": told}))
         if before == after:
             return "duplicates"
         tx.messages.react(origin.id, person, after)
@@ -214,11 +232,17 @@ class Changes:
         under_way, cannot = [], []
         here = Address(AccountName(origin.account), ConversationId(origin.conversation))
         for place in self._all_places(tx, origin, at=here):
-            if self._remove(tx, place, origin, now=now):
-                under_way.append(place.address)
-            else:
-                cannot.append(f"{place.address}: {self._why_not(tx, place, 'delete', doing='take a message back')}")
-        if under_way:
+            match self._remove(tx, place, origin, now=now):
+                case "done":
+                    under_way.append(place.address)
+                case "cannot":
+                    cannot.append(f"{place.address}: {self._why_not(tx, place, 'delete', doing='take a message back')}")
+            for row in filter(behind.may_be_there, place.rows):
+                cannot.append(
+                    f"{place.address}: it may have arrived there; please look, and decide about delivery {row.id}"
+                    " (/held): once it is said to have arrived, it is taken back"
+                )
+        if under_way and not cannot:  # where it still stands it can still be changed
             tx.messages.gone(origin.id, now=now)
         return under_way, cannot
 
@@ -235,10 +259,14 @@ class Changes:
         tx.messages.rewrite(origin.id, text=message.text, digest=digest)
         under_way, cannot = [], []
         for place in self._all_places(tx, origin, at=here):
-            if place.why.startswith(BY_ROUTE):
-                rule = self._relay.router(tx).rule_named(place.rule) if place.is_redirected else None
-                place = replace(place, template=templates.get(place.address, _template_of(rule)))
-            self._edit(tx, place, origin, message, other_files=False, now=now)
+            if place.is_empty and not place.waits:
+                continue
+            if (rule := self._relay.router(tx).rule_named(place.rule)) is not None:
+                # Its words and hours are not asked about again, nor whether it works.
+                place = replace(place, template=_template_of(rule), long=rule.options.long)
+            elif place.why.startswith(BY_ROUTE):
+                place = replace(place, template=templates.get(place.address, DEFAULT_TEMPLATE))
+            self._edit(tx, place, origin, _with_what_stands(message, place), other_files=False, now=now)
             if place.is_empty or self._can(tx, place, origin, "edit"):
                 under_way.append(place.address)
             else:
@@ -263,13 +291,21 @@ class Changes:
         return under_way, cannot
 
     def owed(self, tx: Tx, row: Delivery, *, now: float) -> None:
-        """What got new words while nobody knew whether it had arrived did arrive, with the old ones: say the new."""
+        """What got new words, or was taken back, while nobody knew whether it had arrived did arrive, as it was."""
         origin = None if row.message is None else tx.messages.get(row.message)
         if origin is None:
             return
         address = Address(AccountName(row.account), ConversationId(row.conversation))
         message = Message.model_validate_json(row.payload)
         old = Message.model_validate_json(row.words).text if row.words else ""
+        if behind.is_taken_back(row):
+            told = Message(text=f"🗑 deleted {quoted(old or message.text)}")
+            place = _Place(address, (row,), row.parts)
+            if self._can(tx, place, origin, "delete", part=row.part):
+                self._put(tx, place, origin, "delete", Message(), part=row.part, words=[told], now=now)
+            else:
+                self._note(tx, place, origin, told, now=now)
+            return
         head = f"✏️ edited {quoted(old)}:\n" if old else "✏️ edited:\n"
         moved = tuple(span.model_copy(update={"start": span.start + len(head)}) for span in message.spans)
         told = Message(text=head + message.text, spans=moved)
@@ -307,46 +343,50 @@ class Changes:
         by = Person(id=PersonId(origin.sender_id), name=origin.sender_name)
         places = self._places(tx, origin, at=here, kind=Kind.DELETES, by=by, now=now)
         for place in places:
-            if not self._remove(tx, place, origin, now=now):
+            if self._remove(tx, place, origin, now=now) == "cannot":
                 self._note(tx, place, origin, self._deleted(tx, origin, place, now=now), now=now)
         if places:
             tx.messages.gone(origin.id, now=now)
         return "relayed" if places else "filtered"
 
-    def _remove(self, tx: Tx, place: _Place, origin: Origin, *, now: float) -> bool:
-        """True if it can be taken back there, or did not get there yet."""
-        stopped = {row.id for row in place.rows if tx.outbox.settle_by_hand(row.id, state="cancelled", now=now)}
-        there = {row.part for row in place.rows if row.id not in stopped and row.state not in _NOT_THERE}
+    def _remove(self, tx: Tx, place: _Place, origin: Origin, *, now: float) -> _Removed:
+        """Stop what waits, delete what is there; what may be there is owed should somebody say that it is."""
+        perhaps = {row.id for row in place.rows if behind.may_be_there(row)}
+        for id in perhaps:
+            tx.outbox.disown(id)
+        others = [row for row in place.rows if row.id not in perhaps]
+        stopped = {row.id for row in others if tx.outbox.settle_by_hand(row.id, state="cancelled", now=now)}
+        there = {row.part for row in others if row.id not in stopped and not behind.is_absent(row)}
         if stopped and origin.account == TELEGRAM:
             show(tx, origin.id, now=now)
         if place.rows and not there:
-            return True
+            behind.cancel(tx, origin.id, str(place.address), now=now)
+            return "done" if stopped else "nothing"
         if not self._can(tx, place, origin, "delete"):
-            return False
+            return "cannot"
+        if behind.cancel(tx, origin.id, str(place.address), now=now, ops=("edit", "note", "react")):
+            origin = replace(origin, text="")  # these may be words that nobody saw there
         words: Sequence[Message] = [self._deleted(tx, origin, place, now=now)]
         for part in sorted(there or range(1, place.parts + 1)):
             self._put(tx, place, origin, "delete", Message(), part=part, words=words, now=now)
             words = ()
-        return True
+        return "done"
 
     def _edit(self, tx: Tx, place: _Place, origin: Origin, message: Message, *, other_files: bool, now: float) -> None:
-        parts = self._relay.parts_for(
-            tx,
-            place.address,
-            message.model_copy(update={"reply_to": None}),
-            template=place.template,
-            long=place.long,
-            now=now,
-        )
-        unsent = [row for row in place.rows if row.state in ("dead", "held")]
-        for row in unsent:
+        parts = self._parts(tx, place, message, now=now)
+        waits = place.waits
+        if place.rows and all(behind.is_absent(row) or row in waits for row in place.rows):
+            behind.refill(tx, waits, [_json(part) for part in parts], now=now)
+            behind.cancel(tx, origin.id, str(place.address), now=now, ops=("edit",))  # an older one that was given up
+            return
+        for row in waits:
             if row.part <= len(parts):
                 tx.outbox.rewrite(row.id, _json(parts[row.part - 1]))
             else:
                 tx.outbox.settle_by_hand(row.id, state="cancelled", now=now)
-        if place.is_empty or (place.rows and len(unsent) == len(place.rows)):
-            return
-        absent = {row.part for row in place.rows if row.state in (*_NOT_THERE, "held")}
+        absent = {row.part for row in place.rows if behind.is_absent(row) or row.state == "held"}
+        # An edit that made it shorter stopped these before they left.
+        fresh = {row.part for row in place.rows if row.state == "cancelled"}
         head = f"✏️ {self._who(tx, origin, place, now=now)}edited {quoted(origin.text)}:\n"
         moved = tuple(span.model_copy(update={"start": span.start + len(head)}) for span in message.spans)
         files = message.attachments if other_files else ()
@@ -354,15 +394,15 @@ class Changes:
         template = None if place.template is None else "{text}"
         written = [Message.model_validate_json(row.payload) for row in place.rows] if place.long == "attach" else []
         if other_files or any(map(has_text_file, (*parts, *written))) or not self._can(tx, place, origin, "edit"):
-            self._note(tx, place, origin, told, template=template, now=now)
+            self._note(tx, place, origin, told, template=template, now=now, becomes=parts)
             return
         words: Sequence[Message] = self._relay.parts_for(tx, place.address, told, template=template, now=now)
         for number, part in enumerate(parts, start=1):
             if number > 1 and not part.text:
                 continue  # files, a place or a card, which are as they were
-            if number in absent:
+            if number in absent - fresh:
                 continue  # it has its new words already, or is not to be there
-            if number <= place.parts:
+            if number <= place.parts and number not in fresh:
                 self._put(tx, place, origin, "edit", part, part=number, words=words, now=now)
                 words = ()
             else:
@@ -375,14 +415,26 @@ class Changes:
             else:
                 self._put(tx, place, origin, "edit", Message(text="…"), part=number, now=now)
 
+    def _parts(self, tx: Tx, place: _Place, message: Message, *, now: float) -> tuple[Message, ...]:
+        """The parts that a message has in a place with its new content: what quoted there still does."""
+        line = place.quotation
+        account = self._relay.account(place.address.account)
+        room = 0 if not line or account is None else measure(line, unit=account.capabilities.text_unit)
+        bare = message.model_copy(update={"reply_to": None, "quote": ""})
+        first, *others = self._relay.parts_for(
+            tx, place.address, bare, template=place.template, long=place.long, now=now, room=room
+        )
+        return (after_line(first, line), *others)
+
     def _react(self, tx: Tx, place: _Place, origin: Origin, person: Person, emoji: str, *, now: float) -> None:
         who = self._relay.named(tx, place.address, person, now=now)
         words = f"{who} reacted {emoji} to {quoted(origin.text)}"
         mark = _mark(tx, place, origin)
         if self._can(tx, place, origin, "react") and (mark is None or gives_way(mark)):
-            self._put(tx, place, origin, "react", Message(text=emoji), part=1, words=[Message(text=words)], now=now)
+            said = self._relay.parts_for(tx, place.address, Message(text=words), template="{text}", now=now)
+            self._put(tx, place, origin, "react", Message(text=emoji), part=1, words=said, now=now)
         else:
-            self._note(tx, place, origin, Message(text=words), now=now, marked=False)
+            self._note(tx, place, origin, Message(text=words), template="{text}", now=now, marked=False)
 
     def _unreact(
         self,
@@ -404,11 +456,12 @@ class Changes:
         if not stays and self._can(tx, place, origin, "react"):
             # Where a mark had to give way to the reaction, it comes back.
             shown = left[-1] if left else EMOJI[mark] if mark else ""
-            self._put(tx, place, origin, "react", Message(text=shown), part=1, words=[Message(text=words)], now=now)
+            said = self._relay.parts_for(tx, place.address, Message(text=words), template="{text}", now=now)
+            self._put(tx, place, origin, "react", Message(text=shown), part=1, words=said, now=now)
         else:
-            self._note(tx, place, origin, Message(text=words), now=now, marked=False)
+            self._note(tx, place, origin, Message(text=words), template="{text}", now=now, marked=False)
 
-    def _can(self, tx: Tx, place: _Place, origin: Origin, op: Op) -> bool:
+    def _can(self, tx: Tx, place: _Place, origin: Origin, op: Op, *, part: int = 1) -> bool:
         """Whether the account can do it, and knows or will know the id of what it is done to."""
         account = self._relay.account(place.address.account)
         if account is None:
@@ -416,7 +469,7 @@ class Changes:
         capabilities = account.capabilities
         if not _is_able(account, op):
             return False
-        ids = tx.messages.remote_ids_of(origin.id, place.address.account, place.address.conversation, part=1)
+        ids = tx.messages.remote_ids_of(origin.id, place.address.account, place.address.conversation, part=part)
         return bool(ids) or (capabilities.receipt_ids and any(row.state in ("queued", "sending") for row in place.rows))
 
     def _note(
@@ -429,9 +482,13 @@ class Changes:
         now: float,
         template: str | None = None,
         marked: bool = True,
+        becomes: Sequence[Message] = (),
     ) -> None:
+        """Say something of the message. ``becomes``: its parts with the edit that is told."""
+        if not any(row.state in ("queued", "sending") for row in place.rows):
+            becomes = ()  # it is there: they will not be wanted
         for part in self._relay.parts_for(tx, place.address, message, template=template, long=place.long, now=now):
-            self._put(tx, place, origin, "note", part, part=0, now=now, marked=marked)
+            self._put(tx, place, origin, "note", part, part=0, words=becomes, now=now, marked=marked)
 
     def _put(
         self,
@@ -469,6 +526,8 @@ class Changes:
             parts=parts,
             reply_to=origin.id if op == "note" else None,
             marked=marked,
+            # What is not sent so late is not with a part more either.
+            late=next((row.late for row in place.rows if op == "send" and row.late != "stamp"), ""),
         )
         self._relay.put(tx, changed)
 
@@ -506,7 +565,7 @@ class Changes:
                     long = None if rule is None else rule.options.long
                     places.append(replace(place, template=_template_of(rule), long=long))
                 continue
-            if rule is not None:
+            if rule is not None and rule.works:
                 target = router.carries_on(rule, item, to=place.address)
             if target is not None:
                 places.append(_Place(place.address, place.rows, place.parts, target.template, target.rule.options.long))
@@ -542,6 +601,15 @@ class Changes:
 
 def _template_of(rule: Rule | None) -> str:
     return DEFAULT_TEMPLATE if rule is None or rule.options.template is None else rule.options.template
+
+
+def _with_what_stands(message: Message, place: _Place) -> Message:
+    """New words with the files, the place and the card that stand with the old ones there: they need their room."""
+    stands = [Message.model_validate_json(row.payload) for row in place.rows]
+    files = tuple(each for part in stands for each in part.attachments if not is_text_file(each))
+    location = next((part.location for part in stands if part.location is not None), None)
+    contact = next((part.contact for part in stands if part.contact is not None), None)
+    return message.model_copy(update={"attachments": files, "location": location, "contact": contact})
 
 
 def _plain(emoji: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
+from bot import behind
 from bot.accounts import Account
 from bot.settling import Settling
 from bot.store import Store, Tx
@@ -53,19 +54,24 @@ class Changing:
         return row.op == "react" and self._account.capabilities.reactions_stay
 
     async def say_instead(self, lease: Lease, words: str, error: BridgeError) -> None:
-        """What cannot be done over there is said there."""
+        """What cannot be done over there is said there, unless what it is done to never got there."""
         (row,) = lease.rows
         now = self._clock()
         self._request(self._account.name, "refused")
         logger.info(
             "said in words",
-            extra={"action": row.op, "account": self._account.name, "outbox": row.id, "error": str(error)},
+            # What the provider says of it may hold words of people.
+            extra={"action": row.op, "account": self._account.name, "outbox": row.id, "error": type(error).__name__},
         )
 
         def unit(tx: Tx) -> None:
             if self._settling.settle_in(tx, lease, [Outcome(row.id, "queued", due_at=now, counts=False)], now=now):
                 first, *rest = words.split("\n")
-                tx.outbox.say_instead(row.id, first)
+                if behind.never_there(tx, row):
+                    tx.outbox.settle_by_hand(row.id, state="cancelled", now=now)
+                    rest = []
+                else:
+                    tx.outbox.say_instead(row.id, first)
                 _say_the_rest(tx, row, rest, now=now)
 
         await self._settling.write(unit)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot import late
+from bot import behind, late
 from bot.addresses import Address
 from bot.shaping import quoting
 from bot.store import Tx
-from bot.store.outbox import Delivery, NewDelivery, State
+from bot.store.outbox import OTHER_WORDS, Delivery, NewDelivery, State
 from bridges.model import Message
 
 REDIRECTED = ", redirected from delivery "
@@ -58,18 +58,28 @@ def retry(tx: Tx, row: Delivery, *, now: float) -> str:
     """Send a dead or held one again; one that was too late with all the parts of its message that were."""
     if row.state not in ("dead", "held", "expired"):
         raise DecisionError(f"delivery {row.id} is {row.state}; only dead and held ones can be sent again")
+    if _is_over(tx, row):
+        tx.outbox.settle_by_hand(row.id, state="cancelled", now=now)
+        return f"Delivery {row.id} to {row.address} is not sent again: its message was taken back. It is cancelled."
     rows = together(tx, row)
-    for each in rows:
+    for each in (*rows, *behind.grown(tx, row)):
         tx.outbox.requeue(each.id, now=now, expires_at=now + (each.expires_at - each.created_at))
     return f"{_named(row, rows)} sent again."
+
+
+def _is_over(tx: Tx, row: Delivery) -> bool:
+    """Whether its message was taken back meanwhile, so that nobody wants it there any more."""
+    origin = None if row.message is None or row.op != "send" else tx.messages.get(row.message)
+    return behind.is_taken_back(row) or (origin is not None and origin.gone_at is not None)
 
 
 def retry_all(tx: Tx, *, now: float, account: str | None = None, states: Sequence[State] = ("dead", "held")) -> int:
     """Send every dead and held one again; discarded ones stay. Returns how many."""
     rows = tx.outbox.list(states=states, account=account)
+    wanted = [row for row in rows if not _is_over(tx, row)]
     for row in rows:
         retry(tx, row, now=now)
-    return len(rows)
+    return len(wanted)
 
 
 def discard(tx: Tx, row: Delivery, *, now: float) -> str:
@@ -77,6 +87,8 @@ def discard(tx: Tx, row: Delivery, *, now: float) -> str:
     rows = together(tx, row)
     if not all([tx.outbox.settle_by_hand(each.id, state="discarded", now=now) for each in rows]):
         raise DecisionError(f"delivery {row.id} is {row.state} and can no longer be discarded")
+    for each in rows:
+        behind.let_go(tx, each, now=now)
     return f"{_named(row, rows)} discarded."
 
 
@@ -101,6 +113,9 @@ def arrived(tx: Tx, row: Delivery, *, now: float) -> str:
     """A person saw that a held one arrived."""
     if not tx.outbox.settle_by_hand(row.id, state="sent", now=now):
         raise DecisionError(f"delivery {row.id} is {row.state}, not held")
+    if not behind.is_taken_back(row):
+        for each in behind.grown(tx, row):
+            tx.outbox.requeue(each.id, now=now, expires_at=now + (each.expires_at - each.created_at))
     return f"Delivery {row.id} to {row.address} counts as sent."
 
 
@@ -112,6 +127,8 @@ def redirect(tx: Tx, row: Delivery, target: Address, *, now: float) -> str:
         raise DecisionError(f"delivery {row.id} {what}, which can be done nowhere else; /retry or /discard it")
     if row.state not in ("queued", "dead", "held", "expired"):
         raise DecisionError(f"delivery {row.id} is {row.state} and can no longer be redirected")
+    if _is_over(tx, row):
+        raise DecisionError(f"the message of delivery {row.id} was taken back; /discard {row.id} lets it go")
     rows = together(tx, row)
     new = [_elsewhere(tx, each, target, now=now) for each in rows]
     return f"{_named(row, rows)} discarded; {', '.join(map(str, new))} goes to {target} instead."
@@ -119,11 +136,13 @@ def redirect(tx: Tx, row: Delivery, target: Address, *, now: float) -> str:
 
 def _elsewhere(tx: Tx, row: Delivery, target: Address, *, now: float) -> int:
     """Discard it and put the same into the outbox for another address; returns its id there."""
+    edited = behind.newest(tx, row)
     if not tx.outbox.settle_by_hand(row.id, state="discarded", now=now):
         raise DecisionError(f"delivery {row.id} is on its way and can no longer be redirected")
+    behind.let_go(tx, row, now=now)
     # Whoever redirects what waits for a decision knows that it is late; a stamp is put on anew.
     stays = row.late == "stamp" or row.state == "queued"
-    payload = row.words or row.payload if row.op == "send" and not row.owed else row.payload
+    payload = edited or (row.words or row.payload if row.op == "send" and not row.owed & OTHER_WORDS else row.payload)
     answered = None if row.reply_to is None or row.op != "send" else tx.messages.get(row.reply_to)
     if answered is not None and answered.text and not _is_at(tx, answered.id, target):
         told = quoting(

@@ -45,9 +45,6 @@ class Overdue:
         if all(outcome.state == "queued" for outcome in outcomes):
             return False
         self._settling.settle_in(tx, lease, outcomes, now=now)
-        for row, outcome in zip(lease.rows, outcomes, strict=True):
-            if outcome.state == "expired" and row.message is not None:
-                _cancel_changes(tx, row, now=now)
         return True
 
     def said(self, tx: Tx, lease: Lease, *, now: float) -> Lease:
@@ -129,14 +126,6 @@ def _has_begun(tx: Tx, row: Delivery) -> bool:
     )
 
 
-def _cancel_changes(tx: Tx, row: Delivery, *, now: float) -> None:
-    """What was to be done to a message that will not be there is not done."""
-    assert row.message is not None
-    for other in tx.outbox.about(row.message):
-        if other.subject == row.message and other.address == row.address and other.state == "queued":
-            tx.outbox.settle_by_hand(other.id, state="cancelled", now=now)
-
-
 def _unstamped(row: Delivery) -> Message:
     return Message.model_validate_json(row.words or row.payload)
 
@@ -162,7 +151,7 @@ def _is_plain(row: Delivery) -> bool:
         return False
     message = _unstamped(row)
     return bool(message.text) and message == Message(
-        text=message.text, spans=message.spans, sender=message.sender, reply_to=message.reply_to
+        text=message.text, spans=message.spans, sender=message.sender, reply_to=message.reply_to, quote=message.quote
     )
 
 

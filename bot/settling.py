@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
-from bot import loops
+from bot import behind, decisions, loops
 from bot.accounts import Account
 from bot.addresses import TELEGRAM, Address
 from bot.faultpoints import point
@@ -91,7 +91,13 @@ class Settling:
                 tx.messages.nameless(row.id, account=row.account, conversation=row.conversation, now=now)
         if pause is not None and tx.accounts.pause(lease.account, reason=pause, now=now):
             self._observer.paused(tx, lease.account, reason=pause, now=now)
-        self._observer.settled(tx, lease.rows, outcomes, now=now)
+        waits = {outcome.id for outcome in outcomes if outcome.state in behind.UNSENT}
+        over = [row for row in lease.rows if row.id in waits and behind.fold(tx, row, now=now)]
+        told = [(row, outcome) for row, outcome in zip(lease.rows, outcomes, strict=False) if row not in over]
+        self._observer.settled(tx, [row for row, _ in told], [outcome for _, outcome in told], now=now)
+        for row in over:
+            if row.message is not None and row.marked:
+                decisions.show(tx, row.message, now=now)
         return True
 
     async def write(self, unit: Callable[[Tx], T]) -> T:

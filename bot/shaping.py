@@ -230,9 +230,15 @@ def quote_line(original: Message) -> str:
 
 def quoting(message: Message, *, original: Message) -> Message:
     """The message with the quotation at its beginning."""
-    line = quote_line(original)
+    return after_line(message, quote_line(original))
+
+
+def after_line(message: Message, line: str) -> Message:
+    """The message below a line of our own that quotes; ``quote`` has that line, so that an edit can keep it."""
+    if not line:
+        return message
     spans = _rebased(message.spans, start=0, shift=len(line))
-    return message.model_copy(update={"text": line + message.text, "spans": spans, "reply_to": None})
+    return message.model_copy(update={"text": line + message.text, "spans": spans, "reply_to": None, "quote": line})
 
 
 def quoted(text: str) -> str:

@@ -22,6 +22,8 @@ Op: TypeAlias = Literal["send", "note", "edit", "delete", "react", "open"]
 """What a delivery does over there. ``note``: says in words what cannot be done there; ``open``: opens a topic."""
 CHANGES: frozenset[Op] = frozenset({"edit", "delete", "react"})
 """What is done to something that is there already: doing it twice has no second effect."""
+OTHER_WORDS, TAKEN_BACK = 1, 2
+"""What ``Delivery.owed`` is made of."""
 PRIORITY_REPLY, PRIORITY_RELAY, PRIORITY_BROADCAST = PRIORITIES = 0, 1, 2
 _FINAL = "state IN ('sent', 'expired', 'discarded', 'cancelled')"
 """Nobody waits for these: as the index ``outbox_settled`` has it."""
@@ -52,7 +54,8 @@ class NewDelivery:
     subject: int | None = None
     """For ``CHANGES`` and notes: the message (ours) whose copy over there it is about."""
     words: str | None = field(default=None, repr=False)
-    """For ``CHANGES``: what says it where it cannot be done, a Message as JSON on each line; None: nothing is said."""
+    """For ``CHANGES``: what says it where it cannot be done, a Message as JSON on each line; None: nothing is said.
+    For a note of an edit: the parts that its message has with it, should that come to wait for a person."""
     late: str = ""
     """What to do if it can only be sent late (``bot.routing.Late``); empty: send it all the same."""
 
@@ -92,7 +95,8 @@ class Delivery:
     for one that owes other words: what may have arrived."""
     late: str
     owed: int
-    """It may have arrived with other words than these: whoever says that it did owes the change."""
+    """What whoever says that it arrived owes: it may have arrived with other words than these (``OTHER_WORDS``), it was
+    taken back since (``TAKEN_BACK``)."""
 
     @property
     def address(self) -> str:
@@ -377,23 +381,28 @@ class Outbox:
     def say_instead(self, id: int, words: str) -> None:
         """A change that cannot be made over there is said in words: the delivery becomes a note, in its place."""
         self._db.execute(
-            "UPDATE outbox SET op = 'note', payload = ?, crc = ?, part = 0, parts = 1, solo = 0,"
+            "UPDATE outbox SET op = 'note', payload = ?, crc = ?, words = NULL, part = 0, parts = 1, solo = 0,"
             " reply_to = COALESCE(reply_to, subject) WHERE id = ?",
             (words, zlib.crc32(words.encode()), id),
         )
 
-    def rewrite(self, id: int, payload: str) -> bool:
-        """Give one that waits for a person new content. False if it is not dead or held."""
+    def rewrite(self, id: int, payload: str, *, parts: int | None = None) -> bool:
+        """Give one that waits for a person new content, and its message so many parts. False if it does not wait."""
         return (
             self._db.execute(
-                "UPDATE outbox SET payload = ?, crc = ?, owed = (state = 'held' AND starts > 0),"
+                "UPDATE outbox SET payload = ?, crc = ?, parts = COALESCE(?, parts),"
+                " owed = owed | (state = 'held' AND starts > 0),"
                 # What may have arrived stays known, for whoever tells of the change.
                 " words = CASE WHEN state = 'held' AND starts > 0 THEN COALESCE(words, payload) END"
-                " WHERE id = ? AND state IN ('dead', 'held')",
-                (payload, zlib.crc32(payload.encode()), id),
+                " WHERE id = ? AND state IN ('dead', 'held', 'expired')",
+                (payload, zlib.crc32(payload.encode()), parts, id),
             ).rowcount
             > 0
         )
+
+    def disown(self, id: int) -> None:
+        """The message of one that may have arrived was taken back: whoever says that it did owes the deletion."""
+        self._db.execute("UPDATE outbox SET owed = owed | ? WHERE id = ? AND state = 'held'", (TAKEN_BACK, id))
 
     # --- what people decide
 
@@ -402,7 +411,7 @@ class Outbox:
         changed = self._db.execute(
             "UPDATE outbox SET state = 'queued', attempts = 0, error = NULL, due_at = ?, expires_at = ?,"
             # Whoever wants it sent knows that it is late.
-            " settled_at = NULL, words = CASE WHEN owed THEN NULL ELSE words END, owed = 0,"
+            " settled_at = NULL, words = CASE WHEN owed & 1 THEN NULL ELSE words END, owed = 0,"
             " late = CASE late WHEN 'stamp' THEN late ELSE '' END"
             " WHERE id = ? AND state IN ('dead', 'held', 'expired', 'discarded')",
             (now, expires_at, id),
@@ -513,11 +522,13 @@ class Outbox:
                 self._free(account, place, due_at=now)
         return dead
 
-    def bury(self, ids: Sequence[int], *, reason: str, now: float) -> None:
-        """These, just put in, are dead from the beginning: kept, until somebody sends them again."""
+    def bury(self, ids: Sequence[int], *, reason: str, now: float, state: State = "dead") -> None:
+        """These, just put in, are dead (or what else waits for a person) from the beginning: kept, until somebody sends
+        them again.
+        """
         self._db.executemany(
-            "UPDATE outbox SET state = 'dead', error = ?, settled_at = ? WHERE id = ?",
-            [(reason, now, id) for id in ids],
+            "UPDATE outbox SET state = ?, error = ?, settled_at = ? WHERE id = ?",
+            [(state, reason, now, id) for id in ids],
         )
         row = self.get(ids[0])
         assert row is not None

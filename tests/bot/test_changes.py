@@ -12,12 +12,14 @@ from bot.changes import digest_of
 from bot.store import Tx
 from bot.store.messages import Copy, Origin
 from bot.store.outbox import Outcome
+from bridges.api import Flow
 from bridges.errors import Inexpressible, Refused, Unavailable
 from bridges.model import (
     Attachment,
     ConversationId,
     Deleted,
     Edited,
+    Location,
     MembersChanged,
     Message,
     MessageId,
@@ -143,7 +145,7 @@ async def test_an_edit_follows_the_message_and_is_not_told_where_that_is_not(
             assert await edited(it, "other") == "relayed"
             assert await made(it) == does
             (row, *_) = await it.rows(LOBBY)
-            waits_with_new_words = state in ("held", "dead")
+            waits_with_new_words = state in ("held", "dead", "expired")
             assert decisions.text_of(row) == ("Pat: other" if waits_with_new_words else "Pat: hello")
             assert row.state == state
 
@@ -154,7 +156,7 @@ async def test_an_edit_follows_the_message_and_is_not_told_where_that_is_not(
         ("queued", "cancelled", [], []),
         ("sending", "sending", ["delete:"], [NOTE_DELETE]),
         ("sent", "sent", ["delete:"], [NOTE_DELETE]),
-        ("held", "cancelled", [], []),
+        ("held", "held", [], []),
         ("dead", "cancelled", [], []),
         ("expired", "cancelled", [], []),
         ("discarded", "discarded", [], []),
@@ -499,6 +501,29 @@ async def test_where_there_are_none_reactions_are_told_with_the_old_words(plain:
     assert plain.club.texts[1:] == ["Bo reacted 👍 to “hello”", "Bo took back 👍 from “hello”"]
 
 
+async def test_a_reaction_that_is_words_pings_nobody_and_is_short(able: Line, caplog: pytest.LogCaptureFixture) -> None:
+    await able.said(LOBBY, "hello", id="x1")
+    await able.engine.start()
+    await able.rests()
+    secret = "Telegram says: SECRETWORDS"
+    able.telegram.react = lambda *_: _refused(secret)  # type: ignore[method-assign]
+    with caplog.at_level("INFO"):
+        await reacted(able, "@bo_user look\nhere", place=LOBBY, id="x1")
+        await reacted(able, "@bo_user " + "word " * 12_000, place=LOBBY, id="x1", name="Cara")
+        await able.rests()
+    assert able.room[1:] == [
+        "Bo reacted @\u2060bo_user look here to “hello”",
+        "Cara reacted @\u2060bo_user word word word word w… to “hello”",
+    ]
+    said = [record for record in caplog.records if record.message == "said in words"]
+    assert len(said) == 2 and not any(secret in str(vars(record)) for record in said)
+
+
+def _refused(words: str) -> Flow[None]:
+    raise Inexpressible(words)
+    yield  # a flow is a generator
+
+
 # --- several places, and rules
 
 
@@ -630,7 +655,7 @@ async def test_a_command_takes_back_wherever_it_can_and_says_where_it_cannot(thr
         "desk:sms/1555: SMS has no way to take a message back",
     ]
     assert three.club.done == ["delete c1"]
-    assert (await origin(three)).gone_at is not None
+    assert (await origin(three)).gone_at is None
 
 
 async def test_where_nothing_could_be_taken_back_the_message_is_not_forgotten(plain: Line) -> None:
@@ -669,6 +694,22 @@ async def test_a_command_gives_other_words_whatever_the_rules_say_of_edits(tmp_p
         assert it.desk.texts[1:] == ["✏️ Pat edited “hello”:\nother"]
         again = await origin(it)
         assert await it.store.write(lambda tx: it.relay.changes.reword(tx, again, words, now=it.clock())) is None
+
+
+async def test_a_command_leaves_room_for_the_files_that_stand_with_the_words(tmp_path: Path) -> None:
+    async with line(tmp_path, attachments="bytes", caption_limit=60, locations=True, keeps="telegram", **ABLE) as it:
+        await it.route(f"{ROOM} <-> {LOBBY}")
+        files = [Attachment(kind="image", ref=ref, name=f"{ref}.png") for ref in ("a", "b")]
+        said = Message(text="see", attachments=tuple(files), location=Location(latitude=1, longitude=2))
+        await it.store.write(lambda tx: it.says(tx, ROOM, "", id="m1", message=said))
+        await it.engine.start()
+        await it.rests()
+        message, words = await origin(it), Message(text="word " * 30)
+        await it.store.write(lambda tx: it.relay.changes.reword(tx, message, words, now=it.clock()))
+        await it.rests()
+        (changed,) = it.club.done
+        assert changed.startswith("edit c1: Pat: (1/2) word") and len(changed.removeprefix("edit c1: ")) <= 60
+        assert [(out.message.text[:11], out.message.attachments) for out in it.club.sent[2:]] == [("Pat: (2/2) ", ())]
 
 
 async def test_a_command_puts_a_reaction_where_it_can_and_says_where_it_cannot(three: Line) -> None:

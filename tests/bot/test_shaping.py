@@ -412,6 +412,15 @@ def test_a_link_to_a_file_stands_beside_its_note() -> None:
     assert shaped.notes[0].endswith("a link stands in the text")
 
 
+def test_a_file_that_is_empty_is_said_to_be_so_and_has_no_link() -> None:
+    empty = Attachment(kind="file", ref="tg:a", name="a.txt", size=0, link="https://files.example/a.txt")
+    links = {"tg:a": "https://bridge.example/files/1"}
+    shaped = shape(
+        Message(attachments=(empty,)), capabilities=able(attachments="none"), template="{text}", links=links
+    )
+    assert [part.text for part in shaped.parts] == ["[file: a.txt, 0 B: it is empty]"]
+
+
 def test_only_the_file_that_is_too_large_becomes_a_note() -> None:
     shaped = shape(Message(attachments=(CAT, FILM)), capabilities=able(attachment_bytes=50_000_000), template=None)
     (part,) = shaped.parts
@@ -438,7 +447,8 @@ def test_files_that_can_go_are_left_alone() -> None:
 def test_a_reply_quotes_its_original_on_a_line_of_its_own(original: Message, line: str) -> None:
     reply = Message(text="yes", reply_to=MessageId("m1"), spans=(span(SpanKind.BOLD, 0, 3),))
     quoted = quoting(reply, original=original)
-    assert quoted == Message(text=f"{line}\nyes", spans=(span(SpanKind.BOLD, len(line) + 1, 3),))
+    spans = (span(SpanKind.BOLD, len(line) + 1, 3),)
+    assert quoted == Message(text=f"{line}\nyes", spans=spans, quote=f"{line}\n")
 
 
 # --- files, places, cards, polls -------------------------------------------------------------------------

@@ -1,0 +1,189 @@
+"""What waits behind a message's delivery in its lane: changes of it, that may come to nothing or go into it.
+
+A change is a delivery of its own. Where its message will not be, it is not made, and not said either: what was taken
+back, or let go of, would be published by it. Where its message waits for a person, the newest content goes into that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from bot.store import Tx
+from bot.store.outbox import CHANGES, TAKEN_BACK, Delivery, NewDelivery
+
+NOT_THERE = ("dead", "expired", "discarded", "cancelled")
+UNSENT = ("dead", "expired", "held")
+"""They wait for a person, who may send them again: with the newest content."""
+
+
+def is_absent(row: Delivery) -> bool:
+    """Whether what a delivery brings is not over there, nor is to be told of as if it were."""
+    return row.state in NOT_THERE or (row.state == "held" and (not row.starts or is_taken_back(row)))
+
+
+def is_taken_back(row: Delivery) -> bool:
+    """Whether its message was taken back while nobody knew whether it had arrived."""
+    return bool(row.owed & TAKEN_BACK)
+
+
+def may_be_there(row: Delivery) -> bool:
+    """Whether it is held because it may have arrived."""
+    return row.state == "held" and row.starts > 0
+
+
+def never_there(tx: Tx, row: Delivery) -> bool:
+    """Whether the message that a change or a note is about is not where that goes, nor the part that it changes."""
+    if row.subject is None:
+        return False
+    sends = _sends(tx, row.subject, row.address)
+    own = [each for each in sends if each.part == row.part] if row.op in CHANGES else sends
+    return bool(own) and all(map(is_absent, own))
+
+
+def cancel(tx: Tx, subject: int, address: str, *, now: float, ops: Collection[str] = ()) -> bool:
+    """Whatever was still to be done to a message somewhere, and said of it, is not. True if there was any.
+
+    ``ops``: only these; what goes out now is not stopped any more.
+    """
+    found = [row for row in _pending(tx, subject, address) if not ops or row.op in ops]
+    return any([tx.outbox.settle_by_hand(row.id, state="cancelled", now=now) for row in found])
+
+
+def let_go(tx: Tx, row: Delivery, *, now: float) -> None:
+    """A delivery will not be made: neither is what was to be done to the part of its message that it was."""
+    if row.op != "send" or row.message is None:
+        return
+    if all(map(is_absent, _sends(tx, row.message, row.address))):
+        cancel(tx, row.message, row.address, now=now)
+        return
+    for other in _pending(tx, row.message, row.address):
+        if other.op in CHANGES and other.part == row.part:
+            tx.outbox.settle_by_hand(other.id, state="cancelled", now=now)
+
+
+def newest(tx: Tx, row: Delivery) -> str | None:
+    """The payload that the last edit waiting behind a delivery gives it; None: there is none. ``""``: no such part."""
+    if row.op != "send" or row.message is None:
+        return None
+    found = None
+    for other in _pending(tx, row.message, row.address):
+        if other.id < row.id:
+            continue
+        if other.op == "edit" and other.part == row.part:
+            found = other.payload
+        elif other.op == "note" and other.words:
+            parts = other.words.split("\n")
+            found = parts[row.part - 1] if row.part <= len(parts) else ""
+    return found
+
+
+def fold(tx: Tx, row: Delivery, *, now: float) -> bool:
+    """A delivery just became dead, held or expired: the edits behind it go into it, and no change of what is not there
+    is made. True if its message was taken back meanwhile, so that it does not wait for a person either.
+    """
+    kept = tx.outbox.get(row.id)
+    if kept is None or kept.op != "send" or kept.message is None or kept.state not in UNSENT:
+        return False
+    pending = [other for other in _pending(tx, kept.message, kept.address) if other.id > kept.id]
+    origin = tx.messages.get(kept.message)
+    mine = [other for other in pending if other.op in ("edit", "delete") and other.part == kept.part]
+    if (origin is not None and origin.gone_at is not None) or any(other.op == "delete" for other in mine):
+        _stop(tx, mine, now=now)
+        if may_be_there(kept):
+            tx.outbox.disown(kept.id)
+            return False
+        tx.outbox.settle_by_hand(kept.id, state="cancelled", now=now)
+        let_go(tx, kept, now=now)
+        return True
+    payload = newest(tx, kept)
+    if payload:
+        tx.outbox.rewrite(kept.id, payload)
+    elif payload is not None:
+        tx.outbox.settle_by_hand(kept.id, state="cancelled", now=now)
+    _stop(tx, mine, now=now)
+    sends = _sends(tx, kept.message, kept.address)
+    if all(is_absent(each) or may_be_there(each) for each in sends):
+        # What is only told of edits lies in the rows now; of what may be there reactions are told all the same.
+        told = [other for other in pending if other.op == "note" and other.words]
+        if told and told[-1].words:
+            refill(tx, [each for each in sends if each.state in UNSENT], told[-1].words.split("\n"), now=now)
+        _stop(tx, told, now=now)
+        if all(map(is_absent, sends)):
+            _stop(tx, pending, now=now)
+    return False
+
+
+def refill(tx: Tx, rows: Sequence[Delivery], payloads: Sequence[str], *, now: float) -> None:
+    """Give the parts of a message that waits as a whole for a person new content: there may be more or fewer of them.
+
+    ``rows``: those that wait. Parts that are missing wait as the last of them does.
+    """
+    for row in rows:
+        if row.part <= len(payloads):
+            tx.outbox.rewrite(row.id, payloads[row.part - 1], parts=len(payloads))
+        elif not may_be_there(row):
+            tx.outbox.settle_by_hand(row.id, state="cancelled", now=now)
+        else:
+            tx.outbox.disown(row.id)
+    if not rows:
+        return
+    last = rows[-1]
+    assert last.message is not None
+    known = {row.part for row in rows}
+    let_go_of = {row.part for row in _sends(tx, last.message, last.address) if row.state == "discarded"}
+    for number, payload in enumerate(payloads, start=1):
+        if number in known or number in let_go_of:
+            continue
+        id = tx.outbox.add(
+            NewDelivery(
+                account=last.account,
+                conversation=last.conversation,
+                payload=payload,
+                created_at=now,
+                expires_at=now + (last.expires_at - last.created_at),
+                on_ambiguous=last.on_ambiguous,
+                priority=last.priority,
+                message=last.message,
+                marked=bool(last.marked),
+                part=number,
+                parts=len(payloads),
+                why=last.why,
+                subject=last.message,
+                late=last.late,
+            )
+        )
+        tx.outbox.bury([id], reason=last.error or "", now=now, state=last.state)
+
+
+def grown(tx: Tx, row: Delivery) -> Sequence[Delivery]:
+    """The parts that an edit added to a message which waits for a person: they wait with it, and follow it."""
+    if row.op != "send" or row.message is None:
+        return []
+    return [
+        other
+        for other in _sends(tx, row.message, row.address)
+        if other.subject is not None and other.id > row.id and other.state in UNSENT and not other.starts
+    ]
+
+
+def _sends(tx: Tx, message: int, address: str) -> Sequence[Delivery]:
+    """The deliveries that make the message's copy there, the latest of each part."""
+    found = {row.part: row for row in tx.outbox.of_message(message) if row.op == "send" and row.address == address}
+    return list(found.values())
+
+
+def _pending(tx: Tx, subject: int, address: str) -> Sequence[Delivery]:
+    """What is still to be done to a message somewhere, or would be if somebody sent it again."""
+    return [
+        row
+        for row in tx.outbox.about(subject)
+        if row.subject == subject
+        and row.address == address
+        and (row.state in ("queued", "dead") or (row.op == "send" and row.state == "held" and not row.starts))
+    ]
+
+
+def _stop(tx: Tx, rows: Sequence[Delivery], *, now: float) -> None:
+    for row in rows:
+        if row.op != "send":
+            tx.outbox.settle_by_hand(row.id, state="cancelled", now=now)
