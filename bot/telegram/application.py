@@ -33,6 +33,7 @@ from bot.telegram.inbound import Change, CommandLine, Meaning, Membership, Moved
 from bot.telegram.lanes import Lanes, Turn
 from bot.telegram.menus import publish_menu, publish_menus
 from bot.telegram.presses import Presses
+from bot.telegram.reading import read_update
 from bot.telegram.receiving import Receiver
 from bot.telegram.request import Request
 from bot.telegram.running import Runner
@@ -208,7 +209,7 @@ class TelegramSide:
         if self._stopping.is_set():
             return  # it waits in the inbox
         try:
-            update = Update.de_json(json.loads(item.body), self.bot)
+            update = read_update(json.loads(item.body), self.bot)
             self._lanes.put(item, update)
         except Exception as error:
             reason = f"our bug: {type(error).__name__}"

@@ -22,7 +22,7 @@ from telegram import (
 )
 
 from bot.addresses import Address, telegram_address
-from bot.telegram.kinds import answered_elsewhere, attachments_of, content_of, forwarded, headed
+from bot.telegram.kinds import answered_elsewhere, content_of, forwarded, headed
 from bot.telegram.outbound import message_id
 from bridges import model
 from bridges.model import (
@@ -244,10 +244,15 @@ def pictures_of(messages: Sequence[Message]) -> tuple[Picture, ...]:
     """The messages of an album, in order."""
     captioned = next((message.message_id for message in messages if message.caption), None)
     return tuple(
-        Picture(message_id(each.chat_id, each.message_id), attachments_of(each), each.message_id == captioned)
+        Picture(message_id(each.chat_id, each.message_id), _files(each), each.message_id == captioned)
         for each in messages
         if each.message_id
     )
+
+
+def _files(message: Message) -> tuple[Attachment, ...]:
+    content = content_of(message)
+    return content.attachments if content is not None else ()
 
 
 def _members(update: Update, message: Message, *, bot: User) -> Meaning:

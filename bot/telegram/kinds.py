@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -30,6 +31,8 @@ from bot.text import codepoint_offsets
 from bridges import model
 from bridges.model import Attachment, Contact, Location, Person, PersonId, Poll, Span, SpanKind
 from bridges.responses import clean
+
+logger = logging.getLogger(__name__)
 
 LIVE = "live location"
 """What a location is called that goes on moving: only its first point is relayed."""
@@ -66,12 +69,26 @@ SERVICE = frozenset(
 )  # fmt: skip
 """What Telegram tells about a chat in the form of a message: nobody said it."""
 
+UNREAD = "unread"
+"""Where a message that the library could not read has what it holds (``reading.py``)."""
+
 _TEXTS = ("title", "question", "name", "text", "caption", "description")
 _DEEPEST = 20
 
 
 def content_of(message: Message) -> model.Message | None:
-    """What is said in a message, without who said it to whom; None for a service message."""
+    """What is said in a message, without who said it to whom; None for a service message.
+
+    One that is not of the shape that Telegram documents is a note, too: whatever of it cannot be read, it is there.
+    """
+    try:
+        return _read(message)
+    except Exception as error:
+        logger.warning("a message is not of the known shape: %s", type(error).__name__, extra={"action": "intake"})
+        return _unknown(_raw(message))
+
+
+def _read(message: Message) -> model.Message | None:
     text = message.text if message.text is not None else message.caption or ""
     spans = spans_of(text, message.entities if message.text is not None else message.caption_entities)
     found = model.Message(
@@ -291,14 +308,26 @@ def _one_line(text: str) -> str:
 
 def _newer(message: Message) -> model.Message | None:
     """A message of a kind that nobody here knows: the words in it, or a note that it is there."""
-    told = message.to_dict()
-    raw = {name: told[name] for name in told.keys() - ENVELOPE if told[name] is not None and told[name] is not False}
+    raw = _raw(message)
     if raw.keys() & SERVICE:
         return None
     if "rich_message" in raw:
         rich = read_rich(raw["rich_message"], attachment=_described)
         if rich.text or rich.attachments:
             return model.Message(text=rich.text, spans=rich.spans, attachments=rich.attachments)
+    return _unknown(raw)
+
+
+def _raw(message: Message) -> Mapping[str, Any]:
+    """What a message holds, as Telegram tells it."""
+    told = message.to_dict()
+    unread = told.pop(UNREAD, None)
+    if isinstance(unread, Mapping):
+        told = {**told, **unread}
+    return {name: told[name] for name in told.keys() - ENVELOPE if told[name] is not None and told[name] is not False}
+
+
+def _unknown(raw: Mapping[str, Any]) -> model.Message:
     kind = ", ".join(sorted(raw))
     note = f"[a message of a kind I cannot show{f': {kind}' if kind else ''}]"
     return model.Message(text="\n".join([note, *_texts(raw, depth=0)]))

@@ -188,7 +188,7 @@ class _Writer:
             self.inline(node, depth=depth)
 
     def _list(self, node: Mapping[str, Any], *, depth: int) -> None:
-        for item in node.get("items") or ():
+        for item in self._listed(node, "items"):
             if not isinstance(item, Mapping):
                 continue
             self._line()
@@ -201,7 +201,7 @@ class _Writer:
             self.blocks(item.get("blocks"), depth=depth)
 
     def _table(self, node: Mapping[str, Any], *, depth: int) -> None:
-        for row in node.get("cells") or ():
+        for row in self._listed(node, "cells"):
             self._line()
             for number, cell in enumerate(row if isinstance(row, list) else ()):
                 if number:
@@ -209,6 +209,15 @@ class _Writer:
                 if isinstance(cell, Mapping):
                     self.inline(cell.get("text"), depth=depth)
         self._caption(node.get("caption"), depth=depth)
+
+    def _listed(self, node: Mapping[str, Any], name: str) -> Sequence[Node]:
+        """What a block has under this name; where that is no list, a note says that something is there."""
+        nodes = node.get(name)
+        if isinstance(nodes, list):
+            return nodes
+        if nodes:
+            self._add(f"[{node.get('type')}]")
+        return ()
 
     def _map(self, node: Mapping[str, Any]) -> None:
         place = node.get("location")

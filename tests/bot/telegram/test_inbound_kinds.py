@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from telegram import Update, User
+from telegram import User
 
 from bot.telegram.inbound import Change, Membership, Passed, Talk, meaning
 from bot.telegram.kinds import ENVELOPE, SERVICE
+from bot.telegram.reading import read_update
 from bridges import model
 from bridges.model import (
     Attachment,
@@ -20,6 +21,7 @@ from bridges.model import (
     PersonId,
     Poll,
     Reacted,
+    Received,
     Span,
     SpanKind,
 )
@@ -63,8 +65,7 @@ def meant_by(kind: str, payload: Json, *, known: bool = True) -> Any:
     raw = {"update_id": 9, kind: payload}
     if known and API.is_file():
         check(["Update"], raw)
-    update = Update.de_json(raw, None)
-    assert update is not None
+    update = read_update(raw, None)
     return meaning(update, bot=BOT)
 
 
@@ -375,6 +376,82 @@ def test_a_rich_message_without_end_is_cut_off() -> None:
     for _ in range(500):
         node = {"type": "bold", "text": node}
     assert said(rich(paragraph("tea"), paragraph(node)), known=False).text == "tea"
+
+
+ODD_BLOCKS: dict[str, tuple[Json, str]] = {
+    "list": ({"type": "list", "items": 5}, "[list]"),
+    "table": ({"type": "table", "cells": {"a": 1}}, "[table]"),
+    "table without rows": ({"type": "table", "cells": [5, [5, {"text": 5}]]}, "|"),
+    "no blocks": ({"type": "blockquote", "blocks": 5}, ""),
+}
+
+
+@pytest.mark.parametrize("name", ODD_BLOCKS)
+def test_an_odd_block_does_not_take_the_others_with_it(name: str) -> None:
+    block, words = ODD_BLOCKS[name]
+    assert said(rich(paragraph("tea"), block), known=False).text.split() == ["tea", *words.split()]
+
+
+ODD_POLL: Json = {**POLL, "options": [{"text": "Yes", "voter_count": 0}]}
+ODD: dict[str, tuple[Json, str]] = {
+    "a file of no size": (
+        rich({"type": "photo", "photo": [{"file_id": "f", "file_size": "big"}]}, {"type": "footer", "text": "tea"}),
+        "[a message of a kind I cannot show: rich_message]\ntea",
+    ),
+    "a picture of no width": (
+        {"photo": [{**FILE, "width": "wide", "height": 6}], "caption": "a view"},
+        "[a message of a kind I cannot show: caption, photo]\na view",
+    ),
+    "a place off the map": (
+        {"location": {"latitude": 510, "longitude": 0}}, "[a message of a kind I cannot show: location]",
+    ),
+    "a poll that the library does not take": (
+        {"poll": ODD_POLL}, "[a message of a kind I cannot show: poll]\nTea?\nYes",
+    ),
+    "formatting that it does not take": (
+        {"text": "hello", "entities": [{"type": "bold"}]}, "[a message of a kind I cannot show: entities, text]\nhello",
+    ),
+    "an answer to such a poll": ({"text": "hello", "reply_to_message": message(poll=ODD_POLL)}, "hello"),
+    "a note that somebody passed on": (
+        {"poll": ODD_POLL, "forward_origin": {"type": "user"}}, "[a message of a kind I cannot show: poll]\nTea?\nYes",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_what_cannot_be_read_of_a_message_is_a_note_in_its_place(name: str) -> None:
+    payload, words = ODD[name]
+    assert said(payload, known=False).text == words
+
+
+@pytest.mark.parametrize("kind", ["message", "edited_message", "channel_post", "edited_channel_post"])
+def test_whoever_cannot_be_read_either_the_note_stands_in_its_chat(kind: str) -> None:
+    odd = {**message(poll=ODD_POLL), "from": {"id": 1001}, "chat": {"id": -100500, "is_forum": 1}}
+    meant = meant_by(kind, odd, known=False)
+    assert isinstance(meant, Talk | Change)
+    assert isinstance(meant.event, Received | Edited)
+    assert (meant.event.conversation.id, meant.event.id) == ("-100500", "-100500/5")
+    assert meant.event.message.text.startswith("[a message of a kind I cannot show: poll]")
+
+
+def test_an_answer_to_what_cannot_be_read_is_still_one() -> None:
+    parent = message(poll=ODD_POLL, message_id=4)
+    meant = meant_by("message", message(text="hello", reply_to_message=parent), known=False)
+    assert isinstance(meant, Talk) and meant.answered is not None
+    assert (meant.event.message.reply_to, meant.answered.id) == ("-100500/4", "-100500/4")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"update_id": 9, "message": {**message(poll=ODD_POLL), "chat": {"title": "x"}}},
+        {"update_id": 9, "message": {**message(poll=ODD_POLL), "message_id": "x"}},
+        {"update_id": 9, "callback_query": {"id": "1"}},
+    ],
+)
+def test_an_update_without_a_place_cannot_be_read_at_all(raw: Json) -> None:
+    with pytest.raises(TypeError):
+        read_update(raw, None)
 
 
 UNKNOWN: dict[str, tuple[Json, str]] = {
