@@ -18,6 +18,7 @@ from bridges.openim import wire
 from bridges.openim.markdown import to_markdown
 from bridges.responses import clean
 from bridges.signing import fingerprint
+from bridges.spans import plain as plain_words
 
 MARK = "patchbay"
 """The key in ``ex`` by which every Patchbay knows what a Patchbay wrote: it is relayed no further."""
@@ -74,24 +75,37 @@ def parts_of(out: Outgoing, *, line: wire.Line, limit: int, group: str | None) -
         if not files:
             raise Inexpressible("OpenIM takes no message without words or files")
         return files
-    return (*files, _text_of(message, text=text, answered=out.answered, line=line, group=group))
+    return (*files, _text_of(message, text=text, limit=limit, answered=out.answered, line=line, group=group))
 
 
-def _text_of(message: Message, *, text: str, answered: Answered | None, line: wire.Line, group: str | None) -> Text:
+def _text_of(
+    message: Message, *, text: str, limit: int, answered: Answered | None, line: wire.Line, group: str | None
+) -> Text:
     mentioned = _mentioned(message) if group else ()
+    # These kinds have no formatting, so that the addresses of links stand in the words.
+    words = _words(message, text=text, limit=limit)
     # The stable line knows no quotes: who sends quotes in the words there, where that is wanted.
     if message.reply_to is not None and answered is not None and line == "main":
         said = _quoted_message(answered, group=group)
-        rich = Element(wire.QUOTE, {"text": text, "quoteMessage": said})
-        return Text(Element(wire.TEXT, {"content": _quoted(text, answered=answered)}), rich)
+        rich = Element(wire.QUOTE, {"text": words, "quoteMessage": said})
+        return Text(Element(wire.TEXT, {"content": _quoted(words, answered=answered)}), rich)
     if mentioned:
-        return Text(at_text(text, users=mentioned))
-    plain = Element(wire.TEXT, {"content": text})
+        return Text(at_text(words, users=mentioned))
+    plain = Element(wire.TEXT, {"content": words})
     if line == "main" and message.spans and text == message.text:
         marked = to_markdown(message)
         if marked is not None:
             return Text(plain, Element(wire.MARKDOWN, {"content": marked}))
     return Text(plain)
+
+
+def _words(message: Message, *, text: str, limit: int) -> str:
+    """The text with the addresses of its links in brackets, as far as that is not too long.
+
+    What is too long for that is split before it gets here; this is for what was given otherwise.
+    """
+    said = clean(plain_words(message)) if message.spans else text
+    return said if len(said) <= limit else text
 
 
 def at_text(text: str, *, users: Sequence[tuple[str, str]]) -> Element:

@@ -28,7 +28,19 @@ def said(text: str, *spans: tuple[str, int, int] | tuple[str, int, int, str]) ->
         ("run x=`1`", [("code", 4, 5)], "run `` x=`1` ``"),
         ("see docs", [("link", 4, 4, "https://x.example/a(b)")], "see [docs](<https://x.example/a(b)>)"),
         ("see docs", [("link", 4, 4, "https://x.example/<a b>")], "see [docs](<https://x.example/%3Ca%20b%3E>)"),
-        ("see docs!", [("link", 4, 4, "javascript:alert(1)"), ("bold", 0, 3)], "**see** docs!"),
+        ("see docs!", [("link", 4, 4, "javascript:alert(1)"), ("bold", 0, 3)], "**see** docs (javascript:alert(1))!"),
+        ("a bc", [("bold", 0, 4), ("link", 2, 2, "tg://x")], "**a bc** (tg://x)"),
+        ("a bc d", [("code", 2, 2), ("link", 0, 4, "https://x.y"), ("bold", 5, 1)], "a `bc` (https://x.y) **d**"),
+        (
+            "a bc d",
+            [("pre", 2, 2), ("link", 2, 2, "https://x.y"), ("bold", 5, 1)],
+            "a \n\n```\nbc\n```\n\n (https://x.y) **d**",
+        ),
+        (
+            "a bc",
+            [("link", 2, 2, "https://x.y"), ("link", 0, 4, "https://z.y")],
+            "[a bc](<https://z.y>) (https://x.y)",
+        ),
         ("code:\nx = 1\nend", [("pre", 6, 5, "python")], "code:\n\n```python\nx = 1\n```\n\nend"),
         ("a\n```\nb", [("pre", 0, 7)], "````\na\n```\nb\n````"),
         ("said\nit\nend", [("quote", 0, 7)], "> said  \n> it\n\nend"),
@@ -57,16 +69,29 @@ SPANS = st.lists(st.tuples(KINDS, st.integers(0, 29), st.integers(1, 30)), max_s
 
 @given(text=LETTERS, spans=SPANS)
 def test_every_letter_survives_in_its_order(text: str, spans: list[tuple[str, int, int]]) -> None:
-    markdown = said(text, *((kind, start, length, "https://x.example") for kind, start, length in spans))
+    markdown = said(text, *((kind, start, length, "https://x.y") for kind, start, length in spans))
     if markdown is not None:
-        without_links = markdown.replace("](<https://x.example>)", "]")
+        without_links = markdown.replace("](<https://x.y>)", "]")
         assert re.sub("[^ab1]", "", without_links) == re.sub("[^ab1]", "", text)
 
 
 @given(text=LETTERS, spans=SPANS)
 def test_what_is_special_in_the_words_is_escaped(text: str, spans: list[tuple[str, int, int]]) -> None:
-    markdown = said(text, *((kind, start, length, "https://x.example") for kind, start, length in spans))
+    markdown = said(text, *((kind, start, length, "https://x.y") for kind, start, length in spans))
     if markdown is not None:
         for special in "_`<":
-            free = re.findall(rf"(?<!\\){re.escape(special)}", markdown.replace("](<https://x.example>)", ""))
+            free = re.findall(rf"(?<!\\){re.escape(special)}", markdown.replace("](<https://x.y>)", ""))
             assert free == []
+
+
+def test_the_work_does_not_grow_with_the_square_of_the_spans() -> None:
+    # With a look at all spans for each of them this would take minutes.
+    many = 10_000
+    kinds = ["bold", "italic", "code", "link", "strike", "quote"]
+    spans = [(kinds[at % 6], at * 4, 3, "https://x.y") for at in range(many)]
+    markdown = said("abc " * many, *spans)
+    assert markdown is not None and markdown.count("abc") == many
+    nested = [(kind, 0, at + 1, "https://x.y") for at in range(many // 4) for kind in ("bold", "italic", "code")]
+    markdown = said("abc " * many, *nested)
+    assert markdown is not None and markdown.replace("`", "").count("abc") == many
+    assert said(" " * many * 10, *(("bold", at, many * 9) for at in range(many))) is None
