@@ -55,6 +55,12 @@ class Barred(BridgeError):
     """The chat does not let us write any more (blocked, removed, not enough rights), and nothing was sent."""
 
 
+class SentInPart(Receipt):
+    """The answer to a send that left words out, for there was no room; they are to follow."""
+
+    left: tuple[Message, ...]
+
+
 class Account(Protocol):
     """What can be sent through: a provider's login, or Telegram."""
 
@@ -197,6 +203,10 @@ class ProviderAccount:
         auth = self.bridge.auth if isinstance(self.bridge, Fetches) else None
         keeper = None if self._store is None else self
         return await drive(flow, send=self._files.send, auth=auth, deadline_s=FETCH_S, keeper=keeper)
+
+    def stranger(self, attachment: Attachment) -> str | None:
+        """See :class:`bot.files.LeadsAway`."""
+        return self._files.stranger(attachment.ref)
 
     async def probe(self) -> str:
         """See :meth:`Account.probe`."""

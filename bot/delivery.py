@@ -392,16 +392,16 @@ class _Dispatcher:
         await self._settling.settle(lease, outcomes, handle=(out.handle, receipt.handle))
         now = self.engine._clock()
         for row in lease.rows:
-            if (note := self._outgoings.unsaid(row, now=now)) is not None:
-                await self._say_after(note)
+            if notes := self._outgoings.unsaid(row, receipt, now=now):
+                await self._say_after(notes)
             self.engine._meters.delivered(self.account.name, now - row.created_at)
         logger.debug(
             "delivered",
             extra={"action": "deliver", "account": self.account.name, "outbox": [row.id for row in lease.rows]},
         )
 
-    async def _say_after(self, note: NewDelivery) -> None:
-        await self._settling.write(lambda tx: tx.outbox.add(note))
+    async def _say_after(self, notes: Sequence[NewDelivery]) -> None:
+        await self._settling.write(lambda tx: [tx.outbox.add(note) for note in notes])
 
     async def _failed(self, lease: Lease, error: Exception, *, outs: Sequence[Outgoing] = ()) -> None:
         engine, account, now = self.engine, self.account, self.engine._clock()

@@ -148,6 +148,14 @@ class Downloads:
         self._led_to: OrderedDict[str, None] = OrderedDict()
         """Where one of the own servers sent us, on the same machine: its storage."""
 
+    def stranger(self, ref: str) -> str | None:
+        """The host of a file that lies with strangers; None where what it is known by is no address of theirs."""
+        try:
+            url = httpx.URL(ref)
+        except httpx.InvalidURL:
+            return None
+        return None if url.scheme not in ("https", "http") or origin_of(url) in self._own else url.host
+
     async def send(self, request: httpx.Request) -> httpx.Response:
         """Send a request. Raises ``httpx.TransportError``, and ``NotFetched`` for what is not to be asked."""
         if origin_of(request.url) in self._own or str(request.url) in self._led_to:

@@ -55,7 +55,7 @@ class Lender:
         self._cache: OrderedDict[int, OnDisk] = OrderedDict()
 
     def links(self, tx: Tx, attachments: Sequence[Attachment], *, now: float) -> Mapping[str, str]:
-        """See :class:`Lends`; none where nobody could reach us, or for a file that we cannot have either."""
+        """See :class:`Lends`; none where nobody could reach us, for an empty file or one that we cannot have."""
         if self._public_url is None:
             return {}
         expires_at = int(now + self._keep_s)
@@ -64,7 +64,7 @@ class Lender:
             each.ref: f"{self._public_url}/files/"
             + _token(key, id=tx.files.lend(each, now=now, expires_at=expires_at), expires_at=expires_at)
             for each in attachments
-            if each.account is not None and (each.size is None or each.size <= self._files.most)
+            if each.account is not None and each.ref and (each.size is None or 0 < each.size <= self._files.most)
         }
 
     async def look_up(self, token: str, *, now: float) -> tuple[int, Attachment] | None:
@@ -89,7 +89,7 @@ class Lender:
     async def file(self, id: int, attachment: Attachment) -> OnDisk | LocalFile:
         """The file itself. Raises ``Gone``, or ``Unavailable`` if it cannot be had just now."""
         kept = self._cache.get(id)
-        if kept is not None:
+        if kept is not None and kept.is_there:
             self._cache.move_to_end(id)
             return kept
         try:

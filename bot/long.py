@@ -22,7 +22,12 @@ def as_file(tx: Tx, text: str, *, now: float) -> Attachment:
 
 def has_text_file(message: Message) -> bool:
     """Whether a text of ours hangs on it."""
-    return any(each.account == OWNER for each in message.attachments)
+    return any(map(is_text_file, message.attachments))
+
+
+def is_text_file(attachment: Attachment) -> bool:
+    """Whether it is a text of ours, for one who was to have it in one message."""
+    return attachment.account == OWNER
 
 
 class TextFiles:

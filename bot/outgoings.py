@@ -5,26 +5,31 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import repeat
 
-from bot.accounts import Account
-from bot.files import Files, NotFetched, reason_of
+from bot.accounts import Account, SentInPart
+from bot.files import Files, NotFetched, Queued, reason_of
 from bot.lending import Lends
 from bot.shaping import attachment_note, size_text
 from bot.store import Store, Tx
 from bot.store.outbox import Delivery, NewDelivery
-from bot.text import measure
+from bot.text import measure, split
 from bridges.api import Answered, File, Outgoing
 from bridges.errors import Refused, Unavailable
-from bridges.model import Attachment, ConversationId, Message, MessageId, Person, PersonId
+from bridges.model import Attachment, ConversationId, Message, MessageId, Person, PersonId, Receipt
 
 logger = logging.getLogger(__name__)
 
 FILE_TRIES_MOST = 5
 FILE_WAIT_S = 600.0
 """How long a message waits for a file that cannot be had just now; then it goes without."""
+FILES_AT_ONCE = 2
+"""Files of one message that are fetched at a time, however many turns there are."""
+GATHERING_S = 1200.0
+"""How long one attempt may take to have all the files of its message: its lease lasts longer, with the upload too."""
 WAITED_MOST = 10_000
 
 
@@ -53,7 +58,7 @@ class Outgoings:
         self._installation = installation
         self._waited: OrderedDict[int, tuple[int, float]] = OrderedDict()
         """How often and since when deliveries have waited for a file."""
-        self._unsaid: dict[int, str] = {}
+        self._unsaid: dict[int, list[str]] = {}
         """What is to be said of a delivery's files after it."""
 
     async def of(self, row: Delivery, *, asked: bool = False) -> Outgoing:
@@ -89,14 +94,16 @@ class Outgoings:
 
         Raises ``Unavailable`` while it is worth waiting for one that cannot be had just now.
         """
-        fetched = await asyncio.gather(*map(self._file, message.attachments), return_exceptions=True)
+        fetched = await self._gathered(message.attachments)
         kept: list[Attachment] = []
         files: list[File] = []
         lines: list[str] = []
         for attachment, file in zip(message.attachments, fetched, strict=True):
             match file:
-                case Unavailable() if self._may_wait(row):
-                    raise file
+                case Queued():
+                    raise Unavailable(str(file)) from file
+                case Unavailable() if self._may_wait(row, queued_s=getattr(file, "waited_s", 0.0)):
+                    raise Unavailable(str(file)) from file
                 case Refused() | Unavailable():
                     logger.info(
                         "a file is left out",
@@ -111,12 +118,36 @@ class Outgoings:
                     kept.append(attachment)
                     files.append(file)
         self._waited.pop(row.id, None)
-        text = "\n".join([*filter(None, [message.text]), *lines])
-        limits = self._account.capabilities
-        if lines and message.text and measure(text, unit=limits.text_unit) > limits.text_limit:
-            # The words alone fill the message, so what is to be said of the files follows them.
-            text, self._unsaid[row.id] = message.text, "\n".join(lines)
+        text, more = self._fitted(message.text, lines, beside_files=bool(kept))
+        if more:
+            self._unsaid[row.id] = more
         return message.model_copy(update={"attachments": tuple(kept), "text": text}), tuple(files)
+
+    def _fitted(self, text: str, lines: Sequence[str], *, beside_files: bool) -> tuple[str, list[str]]:
+        """A message's words with lines about its files below them; what has no room there, for messages of its own."""
+        limits = self._account.capabilities
+        unit, most = limits.text_unit, limits.text_limit
+        whole = "\n".join([*filter(None, [text]), *lines])
+        if not lines or measure(whole, unit=unit) <= ((limits.caption_limit if beside_files else 0) or most):
+            return whole, []
+        more = "\n".join(lines)
+        pieces = [more[start:end].strip() for start, end in split(more, rooms=repeat(most), unit=unit)]
+        return (text, pieces) if text or beside_files else (pieces[0], pieces[1:])
+
+    async def _gathered(self, attachments: Sequence[Attachment]) -> Sequence[File | BaseException | None]:
+        """The files in their order, or why one is not there."""
+        turns = asyncio.Semaphore(FILES_AT_ONCE)
+
+        async def one(attachment: Attachment) -> File | None:
+            async with turns:
+                return await self._file(attachment)
+
+        try:
+            async with asyncio.timeout(GATHERING_S):
+                return await asyncio.gather(*map(one, attachments), return_exceptions=True)
+        except TimeoutError as error:
+            # Each by itself ends long before: it is turns that they had to wait for.
+            raise Unavailable("the files wait for others that are fetched before them") from error
 
     async def _file(self, attachment: Attachment) -> File | None:
         """Its bytes; None: it is there already."""
@@ -133,10 +164,14 @@ class Outgoings:
             )
         return file
 
-    def _may_wait(self, row: Delivery) -> bool:
-        """Whether a message should wait for its file any longer; each time that this is asked is one more."""
+    def _may_wait(self, row: Delivery, *, queued_s: float) -> bool:
+        """Whether a message should wait for its file any longer; each time that this is asked is one more.
+
+        ``queued_s``: what it waited for the file's turn this time, which is not held against it.
+        """
         now = self._clock()
         times, since = self._waited.get(row.id, (0, now))
+        since = min(since + queued_s, now)
         if times + 1 >= FILE_TRIES_MOST or now - since >= FILE_WAIT_S:
             return False
         self._waited[row.id] = (times + 1, since)
@@ -157,27 +192,29 @@ class Outgoings:
         link = "" if isinstance(error, NotFetched) else attachment.link
         return f"{note[:-1]}: {reason}]{link and ' '}{link}"
 
-    def unsaid(self, row: Delivery, *, now: float) -> NewDelivery | None:
-        """What is to follow a message that was sent: what there is to say of its files and did not fit into it.
+    def unsaid(self, row: Delivery, receipt: Receipt, *, now: float) -> list[NewDelivery]:
+        """What is to follow a message that was sent: what there is to say of its files, or what of its own words did
+        not go with it.
 
         It is forgotten with that.
         """
-        words = self._unsaid.pop(row.id, None)
-        if words is None:
-            return None
-        return NewDelivery(
-            account=row.account,
-            conversation=row.conversation,
-            payload=Message(text=words).model_dump_json(exclude_defaults=True),
-            created_at=now,
-            expires_at=row.expires_at,
-            on_ambiguous=row.on_ambiguous,
-            priority=row.priority,
-            part=0,
-            why=row.why,
-            op="note",
-            subject=row.message,
-        )
+        left = receipt.left if isinstance(receipt, SentInPart) else ()
+        return [
+            NewDelivery(
+                account=row.account,
+                conversation=row.conversation,
+                payload=words.model_dump_json(exclude_defaults=True),
+                created_at=now,
+                expires_at=row.expires_at,
+                on_ambiguous=row.on_ambiguous,
+                priority=row.priority,
+                part=0,
+                why=row.why,
+                op="note",
+                subject=row.message,
+            )
+            for words in (*left, *(Message(text=text) for text in self._unsaid.pop(row.id, ())))
+        ]
 
 
 @dataclass(frozen=True, slots=True)

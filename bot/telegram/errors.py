@@ -45,6 +45,7 @@ _BARRED = (
 _ENTITIES = ("parse entities", "entity_", "entities_")
 _REPLY = ("message to be replied not found", "replied message not found", "reply_message_id_invalid")
 _WORDS = ("there is no text in the message to edit", "there is no caption in the message to edit")
+_CAPTION = ("caption is too long", "caption_too_long")
 _PHOTO = (
     "photo_invalid_dimensions",
     "photo_ext_invalid",
@@ -106,6 +107,11 @@ def is_about_entities(error: TelegramError) -> bool:
 def is_about_reply(error: TelegramError) -> bool:
     """What is answered is not there any more; nothing was sent."""
     return isinstance(error, BadRequest) and _says(error, _REPLY)
+
+
+def is_about_caption(error: TelegramError) -> bool:
+    """There are more words beside the files than Telegram takes there; nothing was sent."""
+    return isinstance(error, BadRequest) and _says(error, _CAPTION)
 
 
 def is_about_photo(error: TelegramError) -> bool:

@@ -25,7 +25,7 @@ from telegram import (
 from telegram.constants import ReactionEmoji
 from telegram.error import BadRequest, TelegramError
 
-from bot.accounts import ChatMoved
+from bot.accounts import ChatMoved, SentInPart
 from bot.addresses import TELEGRAM, AddressError, split_telegram
 from bot.files import Folder, LocalFile, NotFetched
 from bot.http import HttpClient
@@ -33,6 +33,7 @@ from bot.limits import Pace, TelegramPace
 from bot.shaping import attachment_note, contact_words, place_words
 from bot.telegram.errors import (
     bridge_error,
+    is_about_caption,
     is_about_entities,
     is_about_kind,
     is_about_photo,
@@ -56,7 +57,7 @@ from bot.telegram.media import (
     send_files,
     without_voice,
 )
-from bot.text import utf16_length, utf16_offsets
+from bot.text import cut, utf16_length, utf16_offsets
 from bridges.api import Capabilities, File, Outgoing
 from bridges.errors import BridgeError, Garbled, Inexpressible, Refused, Unavailable
 from bridges.files import FETCHING, file_of
@@ -97,6 +98,8 @@ _KINDS = {
     SpanKind.LINK: MessageEntity.TEXT_LINK,
     SpanKind.TIME: MessageEntity.DATE_TIME,
 }
+CAPTION_LEAST = 200
+"""Characters of a caption that Telegram is asked to take after it found one too long."""
 NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 
 
@@ -162,6 +165,8 @@ class Form:
     contact: Contact | None = None
     reply: int | None = None
     keyboard: InlineKeyboardMarkup | None = None
+    left: tuple[Message, ...] = ()
+    """Words for which there is no room in it; they are to follow."""
 
     def in_words(self) -> Form:
         """The same with words in place of all that is no text."""
@@ -170,6 +175,11 @@ class Form:
         lines += [contact_words(self.contact)] if self.contact else []
         text = "\n".join([*filter(None, [self.text]), *lines])
         return replace(self, text=text, pieces=(), location=None, contact=None)
+
+    def with_less_beside(self) -> Form:
+        """The same with only the beginning of its words beside its files; all of them are to follow."""
+        words = Message(text=self.text, spans=self.spans)
+        return replace(self, text=cut(self.text, CAPTION_LEAST), spans=(), left=(words, *self.left))
 
 
 def form_of(out: Outgoing, *, chat_id: int) -> Form:
@@ -184,8 +194,11 @@ def form_of(out: Outgoing, *, chat_id: int) -> Form:
             [[InlineKeyboardButton(b.label, callback_data=b.data) for b in message.buttons]]
         )
     pieces, too_much = fitting(pieces_of(message.attachments, files=out.files))
-    text = "\n".join([*filter(None, [message.text]), *(attachment_note(piece.attachment) for piece in too_much)])
-    form = Form(text, message.spans, pieces, message.location, message.contact, reply, keyboard)
+    notes = "\n".join(attachment_note(piece.attachment) for piece in too_much)
+    text, left = "\n".join(filter(None, [message.text, notes])), tuple[Message, ...]()
+    if notes and message.text and utf16_length(text) > (CAPTION_LIMIT if pieces else CAPABILITIES.text_limit):
+        text, left = message.text, (Message(text=notes),)
+    form = Form(text, message.spans, pieces, message.location, message.contact, reply, keyboard, left)
     wordless = any(each.way == "sticker" for each in form.pieces) or form.location or form.contact
     if (form.text and wordless) or (form.contact and not (form.contact.phone and form.contact.name)):
         return form.in_words()
@@ -198,6 +211,8 @@ def simplified(form: Form, error: TelegramError) -> Form | None:
         return replace(form, spans=())
     if form.reply is not None and is_about_reply(error):
         return replace(form, reply=None)
+    if form.pieces and len(form.text) > CAPTION_LEAST and is_about_caption(error):
+        return form.with_less_beside()
     if form.pieces:
         other = form.pieces
         if is_about_photo(error):
@@ -283,7 +298,8 @@ class TelegramAccount:
         while True:
             try:
                 with _told():
-                    return await self._send(chat_id, topic, form)
+                    receipt = await self._send(chat_id, topic, form)
+                return SentInPart(**dict(receipt), left=form.left) if form.left else receipt
             except BridgeError as error:
                 # Telegram said no before it took anything, so the simpler one is no second message.
                 simpler = simplified(form, error.__cause__) if isinstance(error.__cause__, TelegramError) else None
@@ -380,7 +396,7 @@ class TelegramAccount:
         chat_id, number = split_message_id(id)
         known = reaction_of(emoji)
         if emoji and known is None:
-            raise Inexpressible(f"Telegram has no reaction {emoji}")
+            raise Inexpressible("Telegram has no such reaction")
         with _told(done=("message is not modified",), within=(conversation, chat_id)):
             await self._bot.set_message_reaction(chat_id, number, [ReactionTypeEmoji(known)] if known else [])
 

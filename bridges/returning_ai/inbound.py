@@ -221,17 +221,19 @@ class _Reading:
         for each in listed[:IMAGES_MOST] if isinstance(listed, list) else ():
             about = each if isinstance(each, dict) else {"url": each}
             url = about.get("url")
-            if isinstance(url, str) and wire.is_web_address(url):
+            if isinstance(url, str) and url.strip():
+                # One that nobody can ask is told of all the same.
+                known = wire.is_web_address(url)
                 media_type, size = wire.word(about.get("type")) or "", about.get("size")
                 image = not media_type or media_type.startswith("image") or "/" not in media_type
                 known_size = isinstance(size, int) and not isinstance(size, bool) and 0 <= size < 10**15
                 yield Attachment(
                     kind="image" if image else "file",
-                    ref=url,
+                    ref=url if known else "",
                     name=wire.word(about.get("name")) or "",
                     media_type=media_type if "/" in media_type else "",
                     size=size if known_size else None,
-                    link=url if url.startswith("https://") else "",
+                    link=url if known and url.startswith("https://") else "",
                 )
 
     def _event_name(self) -> str:

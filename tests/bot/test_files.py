@@ -17,13 +17,14 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from bot.downloads import Downloads, plain
-from bot.files import Files, Folder, LocalFile, NotFetched, OnDisk
+from bot.files import FETCH_S, STRANGER_S, Files, Folder, LocalFile, NotFetched, NotNow, OnDisk, Queued
 from bot.http import HttpClient
 from bridges.api import File, origin_of
 from bridges.driver import drive
 from bridges.errors import BridgeError, Garbled, Refused, Unauthorized, Unavailable
 from bridges.files import Bytes, form_request
 from bridges.model import AccountName, Attachment
+from tests.bot.fakes import Clock
 from tests.journeys.world import Server, until
 
 MB = 1_000_000
@@ -155,6 +156,118 @@ async def test_four_files_are_fetched_at_once(tmp_path: Path) -> None:
     assert (len(got), desk.most_at_once) == (20, 4)
 
 
+class Club(Desk):
+    """One whose files lie with strangers: the host is what stands before the slash."""
+
+    def stranger(self, attachment: Attachment) -> str | None:
+        host, slash, _ = attachment.ref.partition("/")
+        return host if slash else None
+
+
+async def test_slow_files_of_one_account_keep_no_others_waiting(tmp_path: Path) -> None:
+    slow, desk = Desk(folder_in(tmp_path)), Desk(folder_in(tmp_path))
+    slow.may_go_on.clear()
+    files = Files({"slow": slow, "desk": desk})
+    waiting = [asyncio.create_task(files.fetch(attachment(f"r{n}", account="slow"))) for n in range(10)]
+    await until(lambda: slow.at_once == 4)
+    assert (await files.fetch(attachment())).size == 2
+    await files.stop()
+    await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_a_slow_host_of_strangers_keeps_neither_the_accounts_own_files_nor_other_hosts_waiting(
+    tmp_path: Path,
+) -> None:
+    club = Club(folder_in(tmp_path))
+    club.may_go_on.clear()
+    files = Files({"club": club})
+    refs = [f"drip.example/{n}" for n in range(10)]
+    waiting = [asyncio.create_task(files.fetch(attachment(ref, account="club"))) for ref in refs]
+    await until(lambda: club.at_once == 2)
+    waiting += [asyncio.create_task(files.fetch(attachment(ref, account="club"))) for ref in ("own", "good.example/a")]
+    await until(lambda: club.at_once == 4)
+    assert club.asked == [*refs[:2], "own", "good.example/a"]
+    many = [f"h{n}.example/a" for n in range(20)]
+    waiting += [asyncio.create_task(files.fetch(attachment(ref, account="club"))) for ref in many]
+    await until(lambda: club.at_once == 9)
+    club.may_go_on.set()
+    await asyncio.gather(*waiting)
+    assert (len(club.asked), club.most_at_once) == (32, 9)
+
+
+async def test_a_file_whose_turn_does_not_come_has_nothing_against_it_and_keeps_its_place(tmp_path: Path) -> None:
+    desk = Desk(folder_in(tmp_path))
+    desk.may_go_on.clear()
+    files = Files({"desk": desk}, at_once=1, turn_s=0)
+    first = asyncio.create_task(files.fetch(attachment("r1")))
+    await until(lambda: bool(desk.asked))
+    for _ in range(2):
+        with pytest.raises(Queued):
+            await files.fetch(attachment("r2"))
+    assert len(files._under_way) == 2
+    desk.may_go_on.set()
+    await asyncio.gather(first, return_exceptions=True)
+    await until(lambda: desk.asked == ["r1", "r2"])
+    await files.stop()
+
+
+async def test_what_a_file_waited_for_its_turn_is_told_apart(tmp_path: Path) -> None:
+    desk, clock = Desk(folder_in(tmp_path)), Clock(0.0)
+    desk.may_go_on.clear()
+    files = Files({"desk": desk}, at_once=1, clock=clock)
+    desk.error = Unavailable("later")
+    both = [asyncio.create_task(files.fetch(attachment(ref))) for ref in ("r1", "r2")]
+    await until(lambda: bool(desk.asked))
+    clock.at += 700.0
+    desk.may_go_on.set()
+    told = await asyncio.gather(*both, return_exceptions=True)
+    assert [error.waited_s for error in told if isinstance(error, NotNow)] == [0.0, 700.0]
+
+
+@pytest.mark.parametrize(
+    ("ref", "size", "limit_s"),
+    [
+        ("own", None, FETCH_S),
+        ("own", 0, 20.0),
+        ("own", 2 * MB, 60.0),
+        ("own", 20 * MB, FETCH_S),
+        ("drip.example/a", None, STRANGER_S),
+        ("drip.example/a", 20 * MB, STRANGER_S),
+    ],
+)
+async def test_how_long_a_file_may_take_is_said_by_its_size_and_whose_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ref: str, size: int | None, limit_s: float
+) -> None:
+    limits = list[float | None]()
+
+    def timeout(seconds: float | None) -> asyncio.Timeout:
+        limits.append(seconds)
+        return asyncio.Timeout(None)
+
+    monkeypatch.setattr("bot.files.asyncio.timeout", timeout)
+    files = Files({"club": Club(folder_in(tmp_path))})
+    await files.fetch(attachment(ref, size=size, account="club"))
+    assert limits[-1] == limit_s
+
+
+async def test_a_file_that_somebody_removed_is_fetched_again(tmp_path: Path) -> None:
+    desk = Desk(folder_in(tmp_path))
+    files = Files({"desk": desk})
+    first = await files.fetch(attachment())
+    assert isinstance(first, OnDisk)
+    first.path.unlink()
+    with (await files.fetch(attachment())).open() as opened:
+        assert opened.read() == b"r1"
+    assert desk.asked == ["r1", "r1"]
+
+
+async def test_whose_server_has_a_file_is_told_by_its_address(tmp_path: Path) -> None:
+    downloads = Downloads(own=[origin_of(httpx.URL("https://own.example"))], folder=folder_in(tmp_path))
+    refs = ["https://own.example/a", "https://drip.example/a", "http://drip.example:81/a", "AgAC", "", "http://x:y"]
+    assert [downloads.stranger(ref) for ref in refs] == [None, "drip.example", "drip.example", None, None, None]
+    await downloads.close()
+
+
 async def test_the_size_is_looked_at_before_anything_is_asked(tmp_path: Path) -> None:
     desk = Desk(folder_in(tmp_path))
     with pytest.raises(NotFetched) as caught:
@@ -167,10 +280,10 @@ async def test_the_size_is_looked_at_before_anything_is_asked(tmp_path: Path) ->
     [
         (Refused("gone"), Refused),
         (NotFetched("private", reason="its address is private"), NotFetched),
-        (Unauthorized("no"), Unavailable),
-        (Garbled("what"), Unavailable),
-        (Unavailable("later", maybe_sent=True, retry_after=900), Unavailable),
-        (OSError(28, "No space left on device"), Unavailable),
+        (Unauthorized("no"), NotNow),
+        (Garbled("what"), NotNow),
+        (Unavailable("later", maybe_sent=True, retry_after=900), NotNow),
+        (OSError(28, "No space left on device"), NotNow),
     ],
 )
 async def test_a_file_is_either_not_to_be_had_or_not_just_now(

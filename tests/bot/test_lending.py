@@ -259,6 +259,20 @@ async def test_lent_files_stay_on_disk_up_to_a_limit_and_the_oldest_go_first(len
     assert lending.telegram.asked == 4
 
 
+async def test_a_lent_file_that_somebody_removed_is_fetched_again(lending: Lending) -> None:
+    link = await lending.lend()
+    await lending.http.get(link)
+    for kept in lending.telegram.folder.path.iterdir():
+        kept.unlink()
+    again = await lending.http.get(link)
+    assert (again.status_code, again.content, lending.telegram.asked) == (200, DATA, 2)
+
+
+async def test_nothing_is_lent_that_nobody_could_have(lending: Lending) -> None:
+    nothing = [picture(size=0), picture(ref="")]
+    assert await lending.store.write(lambda tx: lending.lender.links(tx, nothing, now=lending.clock())) == {}
+
+
 async def test_a_file_that_lies_with_somebody_else_is_served_from_there(lending: Lending, tmp_path: Path) -> None:
     path = tmp_path / "theirs"
     path.write_bytes(b"theirs")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 from starlette.applications import Starlette
@@ -12,14 +12,14 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from telegram.error import BadRequest, Forbidden
 
-from bot.accounts import Barred, ChatMoved, TopicGone
+from bot.accounts import Barred, ChatMoved, SentInPart, TopicGone
 from bot.playground.hosting import LoopbackServer
 from bot.telegram.errors import is_about_kind
-from bot.telegram.media import pieces_of
+from bot.telegram.media import UPLOAD_MOST, pieces_of
 from bot.telegram.outbound import Form, simplified, topic_title
 from bridges.errors import Garbled, Inexpressible, Refused, Unavailable
 from bridges.files import Bytes
-from bridges.model import ConversationId, Message, MessageId, Span, SpanKind
+from bridges.model import Button, ConversationId, Message, MessageId, Span, SpanKind
 from tests.bot.telegram.outbound import ANN, CHANNEL, FORUM, GROUP, SMALL, Desk, account_at, desk, file, png
 
 TEAM = ConversationId(str(GROUP))
@@ -128,10 +128,44 @@ async def test_where_neither_photos_nor_words_are_allowed_we_are_barred(at: Desk
 async def test_a_file_that_is_not_taken_is_named_without_its_name(at: Desk) -> None:
     with pytest.raises(Refused, match=r"the file \(") as caught:
         await at.send(
-            GROUP, Message(text="x" * 1025, attachments=(file("file", "private matter.pdf"),)), files=[b"x" * 900]
+            GROUP,
+            Message(
+                text="x", attachments=(file("file", "private matter.pdf"),), buttons=(Button(label="a", data="d" * 65),)
+            ),
+            files=[b"x" * 900],
         )
-    assert "caption is too long" in str(caught.value)
+    assert "Button_data_invalid" in str(caught.value)
     assert "private" not in str(caught.value)
+
+
+async def test_a_caption_that_telegram_finds_too_long_is_cut_and_all_the_words_are_to_follow(at: Desk) -> None:
+    text = "word " * 300
+    spans = (Span(kind=SpanKind.BOLD, start=0, length=4),)
+    message = Message(text=text, spans=spans, attachments=(file("image", "a.png"),))
+    receipt = await at.deliver(GROUP, message, files=[png()])
+    assert isinstance(receipt, SentInPart)
+    assert receipt.left == (Message(text=text, spans=spans),)
+    shown = at.shown(receipt.ids[0])
+    assert "photo" in shown and shown["caption"].endswith("word…") and len(shown["caption"]) <= 200
+    assert at.called == ["sendPhoto 400", "sendPhoto 200"]
+
+
+def test_a_short_caption_that_is_too_long_all_the_same_is_refused() -> None:
+    assert simpler("message caption is too long") is None
+
+
+async def test_notes_that_have_no_room_in_a_caption_are_to_follow(at: Desk) -> None:
+    class Large:
+        size = UPLOAD_MOST
+
+        def open(self) -> BinaryIO:
+            raise AssertionError("nothing is read")
+
+    message = Message(text="x" * 1020, attachments=(file("file", "a.pdf"), file("file", "b.iso")))
+    receipt = await at.deliver(GROUP, message, files=[b"a", Large()])
+    assert isinstance(receipt, SentInPart)
+    assert receipt.left == (Message(text="[file: b.iso]"),)
+    assert at.shown(receipt.ids[0])["caption"] == "x" * 1020
 
 
 def photo_form() -> Form:
@@ -368,8 +402,9 @@ async def test_a_reaction_that_the_chat_or_telegram_does_not_have_is_refused(at:
     at.telegram.set_available_reactions(FORUM, ["👍"])
     with pytest.raises(Refused, match="Reaction_invalid"):
         await at.account.react(ConversationId(str(FORUM)), id, "🔥")
-    with pytest.raises(Inexpressible):
+    with pytest.raises(Inexpressible) as caught:
         await at.account.react(ConversationId(str(FORUM)), id, "🫎")
+    assert "🫎" not in str(caught.value)
 
 
 async def test_a_topic_is_opened_and_takes_messages(at: Desk) -> None:

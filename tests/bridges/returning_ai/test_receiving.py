@@ -371,10 +371,12 @@ def test_the_address_of_an_image_goes_along_where_anybody_may_open_it_safely() -
     assert [(each.ref, each.link) for each in attachments] == [(images[0], images[0]), (images[1], "")]
 
 
-def test_images_that_are_no_web_addresses_are_left_out() -> None:
-    images = [{"url": "javascript:alert(1)"}, {"url": 17}, "https://files.example/a.png", None, {"url": "file:///etc"}]
-    event = received({**BODY, "images": images})
-    assert [each.ref for each in event.message.attachments] == ["https://files.example/a.png"]
+def test_images_whose_addresses_nobody_can_ask_are_told_of_without_them() -> None:
+    script, mine = {"url": "javascript:alert(1)", "name": "cat.png"}, {"url": "file:///etc"}
+    event = received({**BODY, "images": [script, {"url": 17}, "https://files.example/a.png", None, mine]})
+    told = [(each.kind, each.name, each.ref, each.link) for each in event.message.attachments]
+    address = "https://files.example/a.png"
+    assert told == [("image", "cat.png", "", ""), ("image", "", address, address), ("image", "", "", "")]
 
 
 # Polling
