@@ -415,9 +415,7 @@ def test_a_link_to_a_file_stands_beside_its_note() -> None:
 def test_a_file_that_is_empty_is_said_to_be_so_and_has_no_link() -> None:
     empty = Attachment(kind="file", ref="tg:a", name="a.txt", size=0, link="https://files.example/a.txt")
     links = {"tg:a": "https://bridge.example/files/1"}
-    shaped = shape(
-        Message(attachments=(empty,)), capabilities=able(attachments="none"), template="{text}", links=links
-    )
+    shaped = shape(Message(attachments=(empty,)), capabilities=able(attachments="none"), template="{text}", links=links)
     assert [part.text for part in shaped.parts] == ["[file: a.txt, 0 B: it is empty]"]
 
 
