@@ -441,3 +441,17 @@ async def test_a_kind_of_update_that_nobody_knows_is_counted_and_logged_once(
     await scene.decided(2)
     assert (await scene.inbound())["unsupported"] == 2
     assert [r.message for r in caplog.records].count("a kind of update is not carried") == 1
+
+
+async def test_a_message_that_the_library_does_not_take_is_relayed_as_a_note(scene: Scene) -> None:
+    await scene.route(OPS)
+    poll = {"id": "1", "question": "Tea?", "options": [{"text": "Yes", "voter_count": 0}]}
+    chat = {"id": OPS, "type": "supergroup", "title": "Ops"}
+    ann = {"id": ANN, "is_bot": False, "first_name": "Ann"}
+    message = {"message_id": 500, "date": int(scene.clock()), "chat": chat, "from": ann, "poll": poll}
+    await scene.side.accept([{"update_id": 900, "message": message}, {"update_id": 901, "message": {"poll": poll}}])
+    await scene.decided(2)
+    (said,) = await scene.payloads()
+    assert said.text == "Ann: [a message of a kind I cannot show: poll]\nTea?\nYes"
+    told = await scene.inbound()
+    assert (told["relayed"], told["failed"]) == (1, 1)

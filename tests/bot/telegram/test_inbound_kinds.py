@@ -402,6 +402,10 @@ ODD: dict[str, tuple[Json, str]] = {
         {"photo": [{**FILE, "width": "wide", "height": 6}], "caption": "a view"},
         "[a message of a kind I cannot show: caption, photo]\na view",
     ),
+    "such a picture in an album": (
+        {"photo": [{**FILE, "width": "wide", "height": 6}], "media_group_id": "1"},
+        "[a message of a kind I cannot show: photo]",
+    ),
     "a place off the map": (
         {"location": {"latitude": 510, "longitude": 0}}, "[a message of a kind I cannot show: location]",
     ),
