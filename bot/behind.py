@@ -53,7 +53,8 @@ def let_go(tx: Tx, row: Delivery, *, now: float) -> None:
     """A delivery will not be made: neither is what was to be done to the part of its message that it was."""
     if row.op != "send" or row.message is None:
         return
-    if all(map(is_absent, _sends(tx, row.message, row.address))):
+    sends = _sends(tx, row.message, row.address)
+    if all(is_absent(each) for each in sends if not _is_waiting_addition(each)):
         cancel(tx, row.message, row.address, now=now)
         return
     for other in _pending(tx, row.message, row.address):
@@ -102,7 +103,11 @@ def fold(tx: Tx, row: Delivery, *, now: float) -> bool:
         tx.outbox.settle_by_hand(kept.id, state="cancelled", now=now)
     _stop(tx, mine, now=now)
     sends = _sends(tx, kept.message, kept.address)
-    if all(is_absent(each) or may_be_there(each) for each in sends):
+    if all(is_absent(each) or may_be_there(each) for each in sends if not _is_waiting_addition(each)):
+        # Parts that the edit added do not go before their message: they wait with it, and follow it.
+        if ahead := [each.id for each in added(tx, kept) if each.state == "queued"]:
+            tx.outbox.bury(ahead, reason=kept.error or "", now=now, state=kept.state)
+            sends = _sends(tx, kept.message, kept.address)
         # What is only told of edits lies in the rows now; of what may be there reactions are told all the same.
         told = [other for other in pending if other.op == "note" and other.words]
         if told and told[-1].words:
@@ -132,38 +137,63 @@ def refill(tx: Tx, rows: Sequence[Delivery], payloads: Sequence[str], *, now: fl
     known = {row.part for row in rows}
     let_go_of = {row.part for row in _sends(tx, last.message, last.address) if row.state == "discarded"}
     for number, payload in enumerate(payloads, start=1):
-        if number in known or number in let_go_of:
-            continue
-        id = tx.outbox.add(
-            NewDelivery(
-                account=last.account,
-                conversation=last.conversation,
-                payload=payload,
-                created_at=now,
-                expires_at=now + (last.expires_at - last.created_at),
-                on_ambiguous=last.on_ambiguous,
-                priority=last.priority,
-                message=last.message,
-                marked=bool(last.marked),
-                part=number,
-                parts=len(payloads),
-                why=last.why,
-                subject=last.message,
-                late=last.late,
-            )
+        if number not in known and number not in let_go_of:
+            id = _add_like(tx, last, payload, part=number, parts=len(payloads), now=now)
+            tx.outbox.bury([id], reason=last.error or "", now=now, state=last.state)
+
+
+def put_after(tx: Tx, row: Delivery, payloads: Sequence[str], *, now: float) -> Sequence[int]:
+    """Further parts of a message, behind its last one; returns their ids."""
+    parts = row.part + len(payloads)
+    return [_add_like(tx, row, each, part=n, parts=parts, now=now) for n, each in enumerate(payloads, row.part + 1)]
+
+
+def _add_like(tx: Tx, row: Delivery, payload: str, *, part: int, parts: int, now: float) -> int:
+    """Another part of the message, as an edit adds it."""
+    return tx.outbox.add(
+        NewDelivery(
+            account=row.account,
+            conversation=row.conversation,
+            payload=payload,
+            created_at=now,
+            expires_at=now + (row.expires_at - row.created_at),
+            on_ambiguous=row.on_ambiguous,
+            priority=row.priority,
+            message=row.message,
+            marked=bool(row.marked),
+            part=part,
+            parts=parts,
+            why=row.why,
+            subject=row.message,
+            late=row.late,
         )
-        tx.outbox.bury([id], reason=last.error or "", now=now, state=last.state)
+    )
 
 
-def grown(tx: Tx, row: Delivery) -> Sequence[Delivery]:
-    """The parts that an edit added to a message which waits for a person: they wait with it, and follow it."""
+def added(tx: Tx, row: Delivery) -> Sequence[Delivery]:
+    """The parts that edits added to a message and that are not there either: they go where it goes."""
     if row.op != "send" or row.message is None:
         return []
     return [
-        other
-        for other in _sends(tx, row.message, row.address)
-        if other.subject is not None and other.id > row.id and other.state in UNSENT and not other.starts
+        other for other in _sends(tx, row.message, row.address) if other.id > row.id and _is_waiting_addition(other)
     ]
+
+
+def grown(tx: Tx, row: Delivery) -> Sequence[Delivery]:
+    """Of the parts that edits added those that wait for a person, with it: they follow its decision."""
+    return [other for other in added(tx, row) if other.state in UNSENT]
+
+
+def further(tx: Tx, row: Delivery, *, beyond: int) -> Sequence[str]:
+    """The payloads of the parts beyond so many that an edit which is to be told gives the message of a delivery."""
+    if row.op != "send" or row.message is None:
+        return []
+    told = [each.words for each in _pending(tx, row.message, row.address) if each.op == "note" and each.words]
+    return told[-1].split("\n")[beyond:] if told and told[-1] and row.parts <= beyond else []
+
+
+def _is_waiting_addition(row: Delivery) -> bool:
+    return row.subject is not None and row.state in ("queued", *UNSENT) and not row.starts
 
 
 def _sends(tx: Tx, message: int, address: str) -> Sequence[Delivery]:

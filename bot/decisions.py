@@ -130,16 +130,24 @@ def redirect(tx: Tx, row: Delivery, target: Address, *, now: float) -> str:
     if _is_over(tx, row):
         raise DecisionError(f"the message of delivery {row.id} was taken back; /discard {row.id} lets it go")
     rows = together(tx, row)
-    new = [_elsewhere(tx, each, target, now=now) for each in rows]
+    whole = [*rows, *(each for each in behind.added(tx, row) if each not in rows)]
+    newest = [behind.newest(tx, each) for each in whole]
+    more = behind.further(tx, row, beyond=len(whole))
+    new = [_elsewhere(tx, each, target, edited=payload, now=now) for each, payload in zip(whole, newest, strict=True)]
+    if more and (last := tx.outbox.get(new[-1])) is not None:
+        new += behind.put_after(tx, last, more, now=now)
+    for each in whole:
+        behind.let_go(tx, each, now=now)
     return f"{_named(row, rows)} discarded; {', '.join(map(str, new))} goes to {target} instead."
 
 
-def _elsewhere(tx: Tx, row: Delivery, target: Address, *, now: float) -> int:
-    """Discard it and put the same into the outbox for another address; returns its id there."""
-    edited = behind.newest(tx, row)
+def _elsewhere(tx: Tx, row: Delivery, target: Address, *, edited: str | None, now: float) -> int:
+    """Discard it and put the same into the outbox for another address; returns its id there.
+
+    ``edited``: what the edits that wait behind it make of it.
+    """
     if not tx.outbox.settle_by_hand(row.id, state="discarded", now=now):
         raise DecisionError(f"delivery {row.id} is on its way and can no longer be redirected")
-    behind.let_go(tx, row, now=now)
     # Whoever redirects what waits for a decision knows that it is late; a stamp is put on anew.
     stays = row.late == "stamp" or row.state == "queued"
     payload = edited or (row.words or row.payload if row.op == "send" and not row.owed & OTHER_WORDS else row.payload)
