@@ -162,19 +162,19 @@ def shape(
     text += after if text else after.removeprefix("\n")
     if not text:
         prefix = prefix.rstrip()
-    words = _worded(_only_words(message, text=text, spans=spans), prefix=prefix, limits=limits, unit=unit)
+    without = _without_more(message) if more else message  # a copy costs more than all else here
+    words = _worded(without, text=text, spans=spans, prefix=prefix, limits=limits, unit=unit)
     later = {"reply_to": None}
-    bare = _only_words(message, text="", spans=()).model_copy(update={**later, "buttons": ()})
     parts = [words[0] if first is None else _with(words[0], first)]
-    parts += [_with(bare, other) for other in others]
+    if others:
+        bare = without.model_copy(update={"text": "", "spans": (), "buttons": (), **later})
+        parts += [_with(bare, other) for other in others]
     parts += [part.model_copy(update=later) for part in words[1:]]
     return Shaped(tuple(parts), tuple(notes))
 
 
-def _only_words(message: Message, *, text: str, spans: tuple[Span, ...]) -> Message:
-    return message.model_copy(
-        update={"text": text, "spans": spans, "attachments": (), "location": None, "contact": None, "poll": None}
-    )
+def _without_more(message: Message) -> Message:
+    return message.model_copy(update={"attachments": (), "location": None, "contact": None, "poll": None})
 
 
 def _with(part: Message, along: Message) -> Message:
@@ -183,9 +183,16 @@ def _with(part: Message, along: Message) -> Message:
     )
 
 
-def _worded(message: Message, *, prefix: str, limits: tuple[int, int], unit: TextUnit) -> list[Message]:
-    """The words in one part or several. ``limits``: of the first part and of the others."""
-    text, spans = message.text, message.spans
+def _worded(
+    message: Message,
+    *,
+    text: str,
+    spans: Sequence[Span],
+    prefix: str,
+    limits: tuple[int, int],
+    unit: TextUnit,
+) -> list[Message]:
+    """These words in the message's place, in one part or several. ``limits``: of the first part and of the others."""
     if measure(prefix + text, unit=unit) <= limits[0]:
         ranges, heads = [(0, len(text))], [prefix]
     else:
