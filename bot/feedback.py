@@ -13,7 +13,7 @@ from bot.addresses import TELEGRAM, Address
 from bot.relay import Relay
 from bot.store import Tx
 from bot.store.messages import Origin
-from bot.store.outbox import Delivery, Outcome
+from bot.store.outbox import CHANGES, Delivery, Outcome
 from bridges.model import AccountName, Button, ConversationId
 
 CARD, INCIDENT = "held", "incident"
@@ -142,7 +142,9 @@ class Feedback:
             )
 
     def _arrived(self, tx: Tx, row: Delivery, *, now: float) -> None:
-        """What was said once of this place or account may be said again, and an account that was lost is back."""
+        """What was said once of this place or account may be said again; an account or a chat that was lost is back."""
+        if row.account == TELEGRAM and row.op not in CHANGES:
+            self._relay.places.arrived(tx, Address(AccountName(row.account), ConversationId(row.conversation)), now=now)
         self._take_back(tx, f"held:{row.address}")
         self._take_back(tx, f"expired:{row.address}")
         # All are asked, so that what was said in several ways is taken back in one.

@@ -41,6 +41,10 @@ NEW_TOPIC = "new-topic"
 """Who made the rules that link topics."""
 _LEFT = ("blocked", "kicked", "not a member", "deactivated")
 """Why a chat bars us, in Telegram's words, where a message from it shows that it does no longer."""
+_MAY_NOT_WRITE = ("not enough rights", "no rights", "write_forbidden", "send_plain_forbidden", "administrator rights")
+"""Why a chat bars us that we are in all the same: nobody is told when that ends."""
+TRY_AGAIN_S = 180.0
+"""How long after a chat did not let us write the next message for it finds out whether it still does not."""
 
 
 @runtime_checkable
@@ -322,17 +326,25 @@ class Places:
         if chat is None:
             return
         resting = tx.routes.pause(str(chat), f"{chat}: {reason}")
+        self._tried(tx, chat, now=now)
         self._relay.forget_rules()
         self.give_up(tx, chat, reason=reason, now=now)
         known = resting or tx.conversations.title(TELEGRAM, chat.conversation)
         first = bool(known) and tx.notices.first(_barred(chat), now=now)
         owners = [owner for owner in self._relay.owners(tx) if owner != chat]
         if first:
-            text = (
-                f"{self._named(tx, chat)} does not let me write any more: {reason}. The routes to and from it rest,"
-                " and what waited for it is kept (/failed). They go on when I am let in again; /route enable NAME"
-                " tries it before."
-            )
+            text = f"{self._named(tx, chat)} does not let me write any more: {reason}. "
+            if _is_silenced(reason):
+                text += (
+                    "What is written there is relayed all the same; the routes to it rest, and what waited for it is"
+                    " kept (/failed). Every few minutes a message for it tries whether that is over; /route enable NAME"
+                    " tries it before."
+                )
+            else:
+                text += (
+                    "The routes to and from it rest, and what waited for it is kept (/failed). They go on when I am let"
+                    " in again; /route enable NAME tries it before."
+                )
             for owner in owners:
                 self._relay.tell(tx, owner, text, now=now)
         origin = None if row is None or row.message is None else tx.messages.get(row.message)
@@ -356,14 +368,45 @@ class Places:
         since = None if chat is None else tx.notices.at(_barred(chat))
         if chat is None or since is None or at <= since:
             return
-        reasons = [row.paused for row in tx.routes.all() if row.paused.startswith(f"{chat}:")]
-        if all(any(word in reason for word in _LEFT) for reason in reasons):
+        reasons = self._reasons(tx, chat)
+        # Where no rule rests any more somebody tries it: the next send shows what is.
+        if reasons and all(any(word in reason for word in _LEFT) for reason in reasons):
             self._let_in(tx, chat, now=now)
+
+    def arrived(self, tx: Tx, place: Address, *, now: float) -> None:
+        """Something was sent there: a chat that barred us does so no longer."""
+        chat = _chat_of(place)
+        if chat is not None and tx.notices.at(_barred(chat)) is not None:
+            self._let_in(tx, chat, now=now)
+
+    def is_tried(self, tx: Tx, place: Address, *, now: float) -> bool:
+        """Whether a message goes out although its rule rests, to find out whether the chat still does not let us write.
+
+        One in a few minutes does, and none to a chat that we are not in.
+        """
+        chat = _chat_of(place)
+        reasons = [] if chat is None else self._reasons(tx, chat)
+        if chat is None or not reasons or not all(map(_is_silenced, reasons)):
+            return False
+        at = tx.notices.at(_tried(chat))
+        if at is not None and now - at < TRY_AGAIN_S:
+            return False
+        self._tried(tx, chat, now=now)
+        return True
+
+    def _tried(self, tx: Tx, chat: Address, *, now: float) -> None:
+        tx.notices.forget(_tried(chat))
+        tx.notices.first(_tried(chat), now=now)
+
+    def _reasons(self, tx: Tx, chat: Address) -> list[str]:
+        """Why rules rest for a chat's sake."""
+        return [row.paused for row in tx.routes.all() if row.paused.startswith(f"{chat}:")]
 
     def _let_in(self, tx: Tx, chat: Address, *, now: float) -> None:
         resumed = tx.routes.resume(str(chat))
         if not tx.notices.forget(_barred(chat)) and not resumed:
             return
+        tx.notices.forget(_tried(chat))
         self._relay.forget_rules()
         self._relay.tell_owners(
             tx,
@@ -392,6 +435,15 @@ def _chat_of(place: Address) -> Address | None:
 
 def _barred(chat: Address) -> str:
     return f"barred:{chat}"
+
+
+def _tried(chat: Address) -> str:
+    return f"tried:{chat}"
+
+
+def _is_silenced(reason: str) -> bool:
+    """Whether a chat lets us hear and not write."""
+    return any(words in reason.lower() for words in _MAY_NOT_WRITE)
 
 
 def _no_topics(chat: Address) -> str:

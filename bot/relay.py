@@ -262,6 +262,7 @@ class Relay:
         message = _owned(event.message, source)
         here = Address(AccountName(source), event.conversation.id)
         for target in (*resolution.targets, *resolution.resting):
+            rests = target in resolution.resting and not self.places.is_tried(tx, target.address, now=now)
             account = self._accounts.get(target.address.account)
             if account is None:
                 continue
@@ -282,7 +283,7 @@ class Relay:
                 late=str(target.late) if target.late.policy != "deliver" else "",
                 long=target.rule.options.long,
             )
-            if target in resolution.resting:
+            if rests:
                 tx.outbox.bury(ids, reason=f"the route rests: {target.rule.paused}", now=now)
                 if source == TELEGRAM:
                     tx.marks.want(message_id, "failed", now=now)

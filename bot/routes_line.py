@@ -124,6 +124,11 @@ class Rule:
         """Whether it is on and does not rest."""
         return self.enabled and not self.paused
 
+    def rests_towards(self, place: Address) -> bool:
+        """Whether nothing goes there by it just now. What is written in a chat that only does not let us write goes on:
+        a chat from which we are gone is not heard anyway."""
+        return self.paused.startswith(f"{place.account}:{place.conversation.partition('/')[0]}:")
+
 
 # --- the line that people write --------------------------------------------------------------------------
 

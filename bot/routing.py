@@ -176,6 +176,11 @@ class _Way:
         """Where the rule leads, as it is written."""
         return self.forum or self.target.address
 
+    @property
+    def rests(self) -> bool:
+        """Whether what it leads to does not let us write just now."""
+        return bool(self.rule.paused) and self.rule.rests_towards(self.target.address)
+
     def filtered(self, item: Incoming) -> str | None:
         """Why this rule does not take the item; None if it does."""
         options = self.rule.options
@@ -259,7 +264,7 @@ class Router:
         elif (words := way.filtered(item)) is not None:
             verdict, why = Verdict.FILTERED, words
             so_far.filtered_by = so_far.filtered_by or rule
-        elif rule.paused:
+        elif way.rests:
             verdict, why = Verdict.PAUSED, f"paused: {rule.paused}"
             so_far.filtered_by = so_far.filtered_by or rule
             if way.forum is None:
@@ -306,10 +311,10 @@ class Router:
 
         The message was taken: its words and hours are not asked about again, nor the rules before.
         """
-        if item.address in self._muted or not rule.works:
+        if item.address in self._muted or not rule.enabled:
             return None
         for way in self._ways(item.address):
-            if way.rule.id != rule.id:
+            if way.rule.id != rule.id or way.rests:
                 continue
             target = way.target if way.forum is None else replace(way.target, address=to, opens=False)
             known = replace(way, match=None, not_=None, hours=None)
@@ -322,13 +327,15 @@ class Router:
         if chat in self._muted:
             return None
         for way in self._ways(source):
-            if way.rule.works and way.rule.arrow is not Arrow.TO and way.target.address == chat:
-                return way.rule
+            rule = way.rule
+            works = rule.enabled and not rule.rests_towards(source)
+            if works and rule.arrow is not Arrow.TO and way.target.address == chat:
+                return rule
         return None
 
     def linked(self, address: Address) -> list[Address]:
-        """The conversations that share everything with this one in both directions."""
-        found = (way.target.address for way in self._exact.get(address, ()) if _links(way.rule))
+        """The conversations that share everything with this one in both directions, and take it just now."""
+        found = (way.target.address for way in self._exact.get(address, ()) if _links(way.rule) and not way.rests)
         return list(dict.fromkeys(found))
 
     def joined(self, address: Address) -> set[Address]:
@@ -367,7 +374,7 @@ def _order(rule: Rule) -> tuple[int, int]:
 
 
 def _links(rule: Rule) -> bool:
-    return rule.works and rule.arrow is Arrow.BOTH
+    return rule.enabled and rule.arrow is Arrow.BOTH
 
 
 def _way(rule: Rule, *, to: Address | NewTopic) -> _Way:

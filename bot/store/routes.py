@@ -108,13 +108,17 @@ class Routes:
         self._woken.add("routes")
 
     def pause(self, chat: str, reason: str) -> int:
-        """Let the rules that lead to a chat, or away from it, or to or from its topics, rest; returns how many."""
+        """Let the rules that lead to a chat, or away from it, or to or from its topics, rest; returns how many.
+
+        ``reason`` begins with the chat's address. Those that rest for its sake already rest for this reason now.
+        """
         changed = 0
         for end in ("source", "target"):
             changed += self._db.execute(
-                f"UPDATE routes SET paused = ? WHERE paused = '' AND ({end} = ? OR ({end} > ? AND {end} < ?)"
+                "UPDATE routes SET paused = ? WHERE (paused = '' OR substr(paused, 1, ?) = ?)"
+                f" AND ({end} = ? OR ({end} > ? AND {end} < ?)"
                 f" OR {end} = ?)",
-                (reason, chat, f"{chat}/", f"{chat}0", f"new-topic({chat})"),
+                (reason, len(chat) + 1, f"{chat}:", chat, f"{chat}/", f"{chat}0", f"new-topic({chat})"),
             ).rowcount
         self._woken.add("routes")
         return changed

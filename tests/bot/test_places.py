@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,19 +17,19 @@ from bot.delivery import DeliveryEngine
 from bot.feedback import Feedback
 from bot.intake import Intake
 from bot.limits import Pace, TelegramPace
-from bot.places import REOPEN_AFTER_S, WAIT_S
+from bot.places import REOPEN_AFTER_S, TRY_AGAIN_S, WAIT_S
 from bot.relay import Policy, Relay
 from bot.routing import Incoming, Kind, RouteError, format_route, parse_route
 from bot.rules import find_route, save_route
 from bot.store import Tx
 from bot.store.inbox import Arrived
 from bot.store.messages import Copy
-from bot.store.outbox import Delivery
+from bot.store.outbox import Delivery, Outcome
 from bot.store.sqlite import SqliteStore
 from bot.telegram.outbound import CAPABILITIES
 from bridges.api import Outgoing
 from bridges.errors import BridgeError, Refused, Unavailable
-from bridges.model import ConversationId, Message, MessageId, Receipt
+from bridges.model import Conversation, ConversationId, Message, MessageId, Person, PersonId, Receipt, Received
 from tests.bot.fakes import Clock, FakeBridge, fake_account, opened
 from tests.journeys.world import until
 
@@ -440,6 +441,124 @@ async def test_a_chat_that_never_was_one_gives_its_author_the_reason_and_pauses_
     (told,) = stage.telegram.texts(FORUM)
     assert "Not sent to telegram:-404" in told and "chat not found" in told
     assert stage.owner() == []
+
+
+SILENCED = "Telegram says: Bad Request: not enough rights to send text messages to the chat"
+KICKED = "Telegram says: Forbidden: bot was kicked from the supergroup chat"
+
+
+async def silenced(stage: Stage, reason: str = SILENCED) -> None:
+    """A forum that is joined with the club and that lets us write no more."""
+    await stage.rule(f"club:lobby <-> {FORUM}")
+    stage.telegram.errors["-100900"] = Barred(reason)
+    await stage.says("hello")
+    await stage.rests()
+    assert stage.telegram.tries.count("-100900") == 1
+
+
+async def writes(stage: Stage, text: str, *, id: str = "-100900/7") -> str:
+    """Somebody writes in the forum; the outcome."""
+    event = Received(
+        key=id,
+        at=datetime.fromtimestamp(stage.clock(), UTC),
+        conversation=Conversation(id=ConversationId("-100900")),
+        id=MessageId(id),
+        message=Message(text=text, sender=Person(id=PersonId("7"), name="Bo")),
+    )
+    forum = parse_address(FORUM)
+
+    def unit(tx: Tx) -> str:
+        stage.relay.places.heard(tx, forum, at=stage.clock() + 1, now=stage.clock())
+        return stage.relay.received(tx, forum, event, now=stage.clock())
+
+    outcome = await stage.store.write(unit)
+    await stage.rests()
+    return outcome
+
+
+async def test_what_is_written_where_we_may_not_write_is_carried_on(stage: Stage) -> None:
+    await silenced(stage)
+    assert await writes(stage, "is anybody there?") == "relayed"
+    assert [out.message.text for out in stage.bridge.sent] == ["Bo: is anybody there?"]
+    router = await stage.store.write(lambda tx: stage.relay.router(tx))
+    lobby, forum = parse_address("club:lobby"), parse_address(FORUM)
+    assert (router.linked(forum), router.linked(lobby)) == ([lobby], [])
+    edit = Incoming(forum, Kind.EDITS, at=datetime.fromtimestamp(stage.clock(), UTC))
+    assert router.carries_on(router.rules[0], edit, to=lobby) is not None
+    assert router.carries_on(router.rules[0], replace(edit, address=lobby), to=forum) is None
+    assert router.reply_rule(lobby, forum) is not None
+    assert "What is written there is relayed all the same" in stage.owner()[0]
+
+
+async def test_a_chat_that_only_bars_writing_is_tried_once_in_a_few_minutes(stage: Stage) -> None:
+    await silenced(stage)
+    for _ in range(6):
+        await stage.later(TRY_AGAIN_S / 2)
+        await stage.says("hello")
+        await stage.rests()
+    assert stage.telegram.tries.count("-100900") == 1 + 3
+    assert len(await stage.rows("dead")) == 7
+    assert len(stage.owner()) == 1, "and the owners need not hear of it again"
+
+
+async def test_a_message_that_arrives_where_writing_was_barred_ends_the_pause(stage: Stage) -> None:
+    await silenced(stage)
+    del stage.telegram.errors["-100900"]
+    await stage.says("too early")
+    await stage.later(TRY_AGAIN_S)
+    await stage.says("back again")
+    await stage.rests()
+    await stage.says("and more")
+    await stage.rests()
+    assert stage.telegram.texts(FORUM) == ["Pat: back again", "Pat: and more"]
+    assert ["lets me write again" in text for text in stage.owner()] == [False, True]
+
+
+async def test_the_bots_own_answer_that_arrives_ends_the_pause(stage: Stage) -> None:
+    await silenced(stage)
+    del stage.telegram.errors["-100900"]
+    forum = parse_address(FORUM)
+    await stage.store.write(lambda tx: stage.relay.tell(tx, forum, "Linked.", now=stage.clock()))
+    await stage.rests()
+    assert await stage.store.read(lambda tx: tx.routes.all()[0].paused) == ""
+    assert "lets me write again" in stage.owner()[1]
+
+
+async def test_a_reaction_that_is_taken_does_not_show_that_we_may_write(stage: Stage) -> None:
+    await silenced(stage)
+    row = (await stage.rows("dead"))[0]
+    observer, changed = Feedback(stage.relay), replace(row, op="react", message=None)
+    outcome = Outcome(row.id, "sent")
+    await stage.store.write(lambda tx: observer.settled(tx, [changed], [outcome], now=stage.clock()))
+    assert await stage.store.read(lambda tx: tx.routes.all()[0].paused)
+
+
+@pytest.mark.parametrize("before", [SILENCED, KICKED])
+async def test_a_chat_that_threw_us_out_is_not_tried(stage: Stage, before: str) -> None:
+    await silenced(stage, before)
+    forum = parse_address(FORUM)
+    await stage.store.write(
+        lambda tx: stage.relay.places.member(tx, forum, may_write=False, reason="I was kicked", now=stage.clock())
+    )
+    for _ in range(3):
+        await stage.later(TRY_AGAIN_S)
+        await stage.says("hello")
+        await stage.rests()
+    assert stage.telegram.tries.count("-100900") == 1
+
+
+@pytest.mark.parametrize("reason", [SILENCED, KICKED])
+async def test_a_rule_that_is_switched_on_while_the_chat_bars_us_tells_nobody_that_it_does_not(
+    stage: Stage, reason: str
+) -> None:
+    await silenced(stage, reason)
+    for n in range(2):
+        await stage.store.write(lambda tx: tx.routes.enable(1, enabled=True))
+        await writes(stage, "hello?", id=f"-100900/{n}")
+        await stage.says("hello")
+        await stage.rests()
+    assert ["does not let me write" in text for text in stage.owner()] == [True]
+    assert await stage.store.read(lambda tx: tx.routes.all()[0].paused)
 
 
 # --- rules as they are saved

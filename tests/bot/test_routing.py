@@ -804,8 +804,23 @@ def test_a_rule_that_rests_takes_nothing_and_says_why() -> None:
     assert went_to(resolution) == []
     assert resolution.is_filtered
     assert resolution.steps[0].why == f"paused: {CHAT}: bot was kicked"
-    assert made.linked(parse_address(CHAT)) == []
-    assert made.reply_rule(parse_address(ROOM), parse_address(CHAT)) is None
+    assert made.linked(parse_address(ROOM)) == []
+    assert made.reply_rule(parse_address(CHAT), parse_address(ROOM)) is None
+
+
+@pytest.mark.parametrize("within", ["", "/17"])
+def test_a_rule_that_rests_for_a_chats_sake_still_takes_what_is_written_there(within: str) -> None:
+    topic = f"{CHAT}{within}"
+    made = Router([dataclasses.replace(rule(1, f"{ROOM} <-> {topic}"), paused=f"{CHAT}: not enough rights")])
+    assert went_to(made.resolve(incoming(topic))) == [ROOM]
+    assert went_to(made.resolve(incoming())) == []
+    assert made.linked(parse_address(topic)) == [parse_address(ROOM)]
+    assert made.reply_rule(parse_address(ROOM), parse_address(topic)) is not None
+
+
+def test_a_rule_that_rests_for_one_chats_sake_still_leads_to_another() -> None:
+    made = Router([dataclasses.replace(rule(1, f"{ROOM} <-> {CHAT}0"), paused=f"{CHAT}: not enough rights")])
+    assert went_to(made.resolve(incoming())) == [f"{CHAT}0"]
 
 
 def test_nothing_is_relayed_from_a_muted_conversation() -> None:
