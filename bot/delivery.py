@@ -39,7 +39,7 @@ from bot.retry import (
 )
 from bot.settling import STORE_WAIT_S, Observer, Settling, is_digest
 from bot.store import Store, StoreError, Tx
-from bot.store.outbox import CHANGES, Delivery, Lease, NewDelivery, Outcome
+from bot.store.outbox import CHANGES, Delivery, Lease, Outcome
 from bridges.api import Outgoing
 from bridges.errors import BridgeError, Garbled, Inexpressible, Refused, Unavailable
 from bridges.model import ConversationId, MessageId, Receipt
@@ -389,19 +389,15 @@ class _Dispatcher:
             Outcome(row.id, "sent", remote_ids=_share(receipt.ids, index, shares) if index < shares else ())
             for index, row in enumerate(lease.rows)
         ]
-        await self._settling.settle(lease, outcomes, handle=(out.handle, receipt.handle))
         now = self.engine._clock()
+        notes = self._outgoings.unsaid(lease.rows, receipt, now=now)
+        await self._settling.settle(lease, outcomes, handle=(out.handle, receipt.handle), follow=notes)
         for row in lease.rows:
-            if notes := self._outgoings.unsaid(row, receipt, now=now):
-                await self._say_after(notes)
             self.engine._meters.delivered(self.account.name, now - row.created_at)
         logger.debug(
             "delivered",
             extra={"action": "deliver", "account": self.account.name, "outbox": [row.id for row in lease.rows]},
         )
-
-    async def _say_after(self, notes: Sequence[NewDelivery]) -> None:
-        await self._settling.write(lambda tx: [tx.outbox.add(note) for note in notes])
 
     async def _failed(self, lease: Lease, error: Exception, *, outs: Sequence[Outgoing] = ()) -> None:
         engine, account, now = self.engine, self.account, self.engine._clock()

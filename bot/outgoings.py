@@ -192,13 +192,14 @@ class Outgoings:
         link = "" if isinstance(error, NotFetched) else attachment.link
         return f"{note[:-1]}: {reason}]{link and ' '}{link}"
 
-    def unsaid(self, row: Delivery, receipt: Receipt, *, now: float) -> list[NewDelivery]:
-        """What is to follow a message that was sent: what there is to say of its files, or what of its own words did
-        not go with it.
+    def unsaid(self, rows: Sequence[Delivery], receipt: Receipt, *, now: float) -> list[NewDelivery]:
+        """What is to follow messages that were sent at once: what there is to say of their files, or what of their own
+        words did not go with them.
 
         It is forgotten with that.
         """
-        left = receipt.left if isinstance(receipt, SentInPart) else ()
+        left = [(rows[0], words) for words in receipt.left] if isinstance(receipt, SentInPart) else []
+        left += [(row, Message(text=text)) for row in rows for text in self._unsaid.pop(row.id, ())]
         return [
             NewDelivery(
                 account=row.account,
@@ -213,7 +214,7 @@ class Outgoings:
                 op="note",
                 subject=row.message,
             )
-            for words in (*left, *(Message(text=text) for text in self._unsaid.pop(row.id, ())))
+            for row, words in left
         ]
 
 

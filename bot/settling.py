@@ -13,7 +13,7 @@ from bot.addresses import TELEGRAM, Address
 from bot.faultpoints import point
 from bot.store import Store, StoreError, Tx
 from bot.store.messages import Copy
-from bot.store.outbox import CHANGES, Delivery, Lease, Outcome
+from bot.store.outbox import CHANGES, Delivery, Lease, NewDelivery, Outcome
 from bridges.model import AccountName, ConversationId, Message
 
 logger = logging.getLogger(__name__)
@@ -50,10 +50,12 @@ class Settling:
         *,
         pause: str | None = None,
         handle: tuple[str, str] = ("", ""),
+        follow: Sequence[NewDelivery] = (),
     ) -> None:
         """Write it down, however long the store takes: the answer is known only here until then.
 
-        ``handle``: what the send took the conversation to be called, and what it learnt.
+        ``handle``: what the send took the conversation to be called, and what it learnt. ``follow``: what is to be sent
+        after it.
         """
         before, learnt = handle
 
@@ -61,7 +63,10 @@ class Settling:
             now = self._clock()
             if learnt and learnt != before:
                 tx.conversations.learn_handle(lease.account, lease.conversation, learnt, before=before, now=now)
-            return self.settle_in(tx, lease, outcomes, now=now, pause=pause)
+            settled = self.settle_in(tx, lease, outcomes, now=now, pause=pause)
+            for new in follow if settled else ():
+                tx.outbox.add(new)
+            return settled
 
         settled = await self.write(unit)
         point("delivery.settled")

@@ -17,14 +17,14 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from bot.downloads import Downloads, plain
-from bot.files import FETCH_S, STRANGER_S, Files, Folder, LocalFile, NotFetched, NotNow, OnDisk, Queued
+from bot.files import FETCH_S, STRANGER_S, Files, Folder, LeadsAway, LocalFile, NotFetched, NotNow, OnDisk, Queued
 from bot.http import HttpClient
 from bridges.api import File, origin_of
 from bridges.driver import drive
 from bridges.errors import BridgeError, Garbled, Refused, Unauthorized, Unavailable
 from bridges.files import Bytes, form_request
 from bridges.model import AccountName, Attachment
-from tests.bot.fakes import Clock
+from tests.bot.fakes import Clock, FakeBridge, fake_account
 from tests.journeys.world import Server, until
 
 MB = 1_000_000
@@ -266,6 +266,12 @@ async def test_whose_server_has_a_file_is_told_by_its_address(tmp_path: Path) ->
     refs = ["https://own.example/a", "https://drip.example/a", "http://drip.example:81/a", "AgAC", "", "http://x:y"]
     assert [downloads.stranger(ref) for ref in refs] == [None, "drip.example", "drip.example", None, None, None]
     await downloads.close()
+
+
+async def test_a_providers_account_tells_which_files_lie_with_strangers() -> None:
+    account: object = fake_account(FakeBridge())
+    assert isinstance(account, LeadsAway)
+    assert account.stranger(attachment("https://drip.example/a")) == "drip.example"
 
 
 async def test_the_size_is_looked_at_before_anything_is_asked(tmp_path: Path) -> None:

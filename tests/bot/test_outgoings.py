@@ -85,7 +85,7 @@ class Sending:
         """What is sent for it, and what is said after it."""
         row = await self.row(text, *refs)
         out = await self.outgoings.of(row)
-        notes = self.outgoings.unsaid(row, Receipt(), now=self.clock())
+        notes = self.outgoings.unsaid([row], Receipt(), now=self.clock())
         return out, [Message.model_validate_json(note.payload).text for note in notes]
 
 
@@ -176,6 +176,20 @@ async def test_waiting_for_a_turn_is_no_try_and_takes_none_of_the_ten_minutes(se
     with pytest.raises(Unavailable, match="away"):
         await waiting
     await asyncio.gather(*others)
+
+
+async def test_an_attempt_ends_before_its_lease_however_long_others_take(
+    sending: Sending, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.outgoings.GATHERING_S", 0)
+    sending.desk.may_go_on.clear()
+    row = await sending.row("see", "a")
+    for _ in range(9):
+        with pytest.raises(Unavailable, match="wait for others"):
+            await sending.outgoings.of(row)
+    monkeypatch.undo()
+    sending.desk.may_go_on.set()
+    assert len((await sending.outgoings.of(row)).files) == 1
 
 
 class InPart(FakeBridge):
