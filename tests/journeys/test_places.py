@@ -192,6 +192,27 @@ async def test_a_chat_that_throws_the_bot_out_rests_until_it_is_back(world: Worl
     assert len([text for text in owner.texts()[before:] if "lets me write again" in text]) == 1
 
 
+async def test_a_group_that_is_closed_for_a_night_is_heard_and_opens_again_by_itself(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ops, number, owner = world.group("Ops"), next(_numbers), world.private(ANN)
+    await ops.ask(f"/link support:sms/{number}")
+    world.telegram.set_member(ops.id, world.telegram.bot.id, "member")
+    monkeypatch.setattr(world.telegram.bot, "can_read_all_group_messages", True)
+    await ops.ask("/help")
+    world.telegram.set_permissions(ops.id, can_send_messages=False)
+    await world.sms("at night", sender=number)
+    await owner.hears(f"{ops.address}")
+    await world.settled()
+    world.telegram.set_permissions(ops.id, can_send_messages=True)
+    await ops.marked(ops.say("is anybody there?"), SENT)
+    await ops.ask("/help")
+    await owner.hears("lets me write again")
+    await world.sms("in the morning", sender=number)
+    await ops.hears("in the morning")
+    assert not any("at night" in text for text in ops.texts())
+
+
 async def test_what_waits_for_a_chat_that_turns_out_to_be_closed_is_kept_for_a_retry(world: World) -> None:
     ops, number, owner = world.group("Ops"), next(_numbers), world.private(ANN)
     await ops.ask(f"/link support:sms/{number}")
