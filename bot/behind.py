@@ -43,9 +43,13 @@ def never_there(tx: Tx, row: Delivery) -> bool:
 def cancel(tx: Tx, subject: int, address: str, *, now: float, ops: Collection[str] = ()) -> bool:
     """Whatever was still to be done to a message somewhere, and said of it, is not. True if there was any.
 
-    ``ops``: only these; what goes out now is not stopped any more.
+    ``ops``: only these, of edits also those that are told; what goes out now is not stopped any more.
     """
-    found = [row for row in _pending(tx, subject, address) if not ops or row.op in ops]
+    found = [
+        row
+        for row in _pending(tx, subject, address)
+        if not ops or row.op in ops or ("edit" in ops and row.op == "note" and row.words)
+    ]
     return any([tx.outbox.settle_by_hand(row.id, state="cancelled", now=now) for row in found])
 
 
@@ -90,12 +94,13 @@ def fold(tx: Tx, row: Delivery, *, now: float) -> bool:
     mine = [other for other in pending if other.op in ("edit", "delete") and other.part == kept.part]
     if (origin is not None and origin.gone_at is not None) or any(other.op == "delete" for other in mine):
         _stop(tx, mine, now=now)
-        if may_be_there(kept):
+        held = may_be_there(kept)
+        if held:
             tx.outbox.disown(kept.id)
-            return False
-        tx.outbox.settle_by_hand(kept.id, state="cancelled", now=now)
+        else:
+            tx.outbox.settle_by_hand(kept.id, state="cancelled", now=now)
         let_go(tx, kept, now=now)
-        return True
+        return not held
     payload = newest(tx, kept)
     if payload:
         tx.outbox.rewrite(kept.id, payload)

@@ -344,7 +344,8 @@ class Changes:
         places = self._places(tx, origin, at=here, kind=Kind.DELETES, by=by, now=now)
         for place in places:
             if self._remove(tx, place, origin, now=now) == "cannot":
-                self._note(tx, place, origin, self._deleted(tx, origin, place, now=now), now=now)
+                known = self._as_it_stands(tx, place, origin, now=now)
+                self._note(tx, place, origin, self._deleted(tx, known, place, now=now), now=now)
         if places:
             tx.messages.gone(origin.id, now=now)
         return "relayed" if places else "filtered"
@@ -364,13 +365,20 @@ class Changes:
             return "done" if stopped else "nothing"
         if not self._can(tx, place, origin, "delete"):
             return "cannot"
-        if behind.cancel(tx, origin.id, str(place.address), now=now, ops=("edit", "note", "react")):
-            origin = replace(origin, text="")  # these may be words that nobody saw there
+        origin = self._as_it_stands(tx, place, origin, now=now)
+        behind.cancel(tx, origin.id, str(place.address), now=now, ops=("note", "react"))
         words: Sequence[Message] = [self._deleted(tx, origin, place, now=now)]
         for part in sorted(there or range(1, place.parts + 1)):
             self._put(tx, place, origin, "delete", Message(), part=part, words=words, now=now)
             words = ()
         return "done"
+
+    def _as_it_stands(self, tx: Tx, place: _Place, origin: Origin, *, now: float) -> Origin:
+        """The message with the words that are known in a place, where edits of it that wait are not made any more."""
+        if not behind.cancel(tx, origin.id, str(place.address), now=now, ops=("edit",)):
+            return origin
+        first = next((row for row in place.rows if row.intact), None)
+        return replace(origin, text=Message.model_validate_json(first.payload).text if first else "")
 
     def _edit(self, tx: Tx, place: _Place, origin: Origin, message: Message, *, other_files: bool, now: float) -> None:
         parts = self._parts(tx, place, message, now=now)
@@ -485,8 +493,6 @@ class Changes:
         becomes: Sequence[Message] = (),
     ) -> None:
         """Say something of the message. ``becomes``: its parts with the edit that is told."""
-        if not any(row.state in ("queued", "sending") for row in place.rows):
-            becomes = ()  # it is there: they will not be wanted
         for part in self._relay.parts_for(tx, place.address, message, template=template, long=place.long, now=now):
             self._put(tx, place, origin, "note", part, part=0, words=becomes, now=now, marked=marked)
 
@@ -569,6 +575,9 @@ class Changes:
                 target = router.carries_on(rule, item, to=place.address)
             if target is not None:
                 places.append(_Place(place.address, place.rows, place.parts, target.template, target.rule.options.long))
+            elif rule is not None and not rule.works and place.is_empty and _carries(rule, kind):
+                # Nothing is sent by it, but what waits for a person is not to be sent later as it was.
+                places.append(replace(place, template=_template_of(rule), long=rule.options.long))
             elif place.parts == 0:
                 rule = router.reply_rule(place.address, at)
                 if rule is not None and (not rule.options.kinds or kind in rule.options.kinds):
@@ -597,6 +606,10 @@ class Changes:
         home = Address(AccountName(origin.account), ConversationId(origin.conversation))
         found = [_Place(address, tuple(rows.get(address, ())), parts[address]) for address in parts if address != home]
         return [*found, _Place(home, (), 0)]
+
+
+def _carries(rule: Rule, kind: Kind) -> bool:
+    return not rule.options.kinds or kind in rule.options.kinds
 
 
 def _template_of(rule: Rule | None) -> str:

@@ -203,6 +203,56 @@ async def test_what_was_taken_back_and_did_arrive_owes_its_deletion(able: Line, 
     assert await comes(able) == ["🗑 deleted “Pat: hello”"]
 
 
+async def test_what_is_taken_back_while_it_is_under_way_and_held_then_owes_its_deletion_once(it: Line) -> None:
+    await it.said(ROOM, "hello")
+    await edited(it, "other")
+
+    def unit(tx: Tx) -> None:
+        (lease,) = tx.outbox.claim("club", owner="o", now=it.clock(), lease_s=60, limit=1)
+        tx.outbox.begin(lease, now=it.clock())
+        assert it.edits(tx, ROOM, ".", id="m1") == "relayed"
+        settling = it.engine._dispatchers["club"]._settling
+        settling.settle_in(tx, lease, [Outcome(lease.rows[0].id, "held", "cut off")], now=it.clock())
+
+    await it.store.write(unit)
+    assert await comes(it) == []
+    row = await first(it)
+
+    def arrived(tx: Tx) -> None:
+        decisions.arrived(tx, row, now=it.clock())
+        it.relay.changes.owed(tx, row, now=it.clock())
+
+    await it.store.write(arrived)
+    await it.rests()
+    assert it.club.texts == ["🗑 deleted “Pat: hello”"]
+
+
+async def test_an_edit_that_was_not_told_yet_is_not_told_of_what_was_deleted(tmp_path: Path) -> None:
+    async with line(tmp_path, **PLAIN) as it:
+        await it.route(f"{ROOM} <-> {LOBBY}")
+        await it.said(ROOM, "hello")
+        await it.engine.start()
+        await it.rests()
+        it.club.error = Unavailable("away", retry_after=60.0)
+        await edited(it, "the password is hunter2")
+        await it.rests()
+        await edited(it, ".")
+        it.club.error = None
+        await it.later(60)
+        await it.rests()
+        assert it.club.texts == ["Pat: hello", "🗑 Pat deleted “Pat: hello”"]
+
+
+@pytest.mark.parametrize("text", [".", "other"])
+async def test_what_waits_for_a_person_is_not_sent_as_it_was_though_its_rule_does_not_work(it: Line, text: str) -> None:
+    await it.said(ROOM, "hello")
+    await ended(it, "dead")
+    await it.store.write(lambda tx: tx.routes.enable(_rule(tx, "r"), enabled=False))
+    assert await edited(it, text) == "relayed"
+    await all_again(it)
+    assert await comes(it) == ([] if text == "." else ["Pat: other"])
+
+
 # --- what waits for a person has the newest content
 
 

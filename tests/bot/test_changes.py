@@ -544,6 +544,7 @@ async def test_changes_reach_each_of_three_joined_conversations_once(three: Line
     assert (three.room, three.desk.texts) == (["Pat: hello"], ["Pat: hello"])
     await edited(three, "other", place=LOBBY, id="x1")
     await reacted(three, "👍", place=ROOM, id="t1")
+    await three.rests()
     await deleted(three, place=LOBBY, id="x1")
     await three.rests()
     assert three.telegram.done == ["edit t1: Pat: other", "delete t1"]
