@@ -151,7 +151,9 @@ def _elsewhere(tx: Tx, row: Delivery, target: Address, *, edited: str | None, no
     # Whoever redirects what waits for a decision knows that it is late; a stamp is put on anew.
     stays = row.late == "stamp" or row.state == "queued"
     payload = edited or (row.words or row.payload if row.op == "send" and not row.owed & OTHER_WORDS else row.payload)
-    answered = None if row.reply_to is None or row.op != "send" else tx.messages.get(row.reply_to)
+    # Parts of a long message have no room for a quotation.
+    answers = row.reply_to if row.op == "send" and row.parts == 1 else None
+    answered = None if answers is None else tx.messages.get(answers)
     if answered is not None and answered.text and not _is_at(tx, answered.id, target):
         told = quoting(
             Message.model_validate_json(payload), original=Message(text=answered.text, sender=answered.author)

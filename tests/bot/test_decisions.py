@@ -135,6 +135,16 @@ async def test_an_answer_that_is_redirected_to_where_its_question_is_not_quotes_
     assert "what time?" in decisions.text_of(new) and decisions.text_of(new).endswith("Pat: at nine")
 
 
+async def test_a_part_that_is_redirected_stays_as_long_as_it_is(it: Line) -> None:
+    await it.route(f"{ROOM} <-> {LOBBY}")
+    await it.said(LOBBY, "what time?", id="q1", name="Ann")
+    await it.said(ROOM, "word " * 300, id="m2")
+    await it.store.write(lambda tx: tx.db.execute("UPDATE outbox SET reply_to = 1 WHERE account = 'club' AND part = 1"))
+    row = (await it.rows(LOBBY))[0]
+    await redirected(it, row)
+    assert decisions.text_of((await it.rows(BAR))[0]) == decisions.text_of(row)
+
+
 @pytest.mark.parametrize(
     ("late", "state", "kept"),
     [
