@@ -56,7 +56,7 @@ def remember(
             if (name := _NAME.match(part.text)) is not None:
                 names.add(_name_digest(name))
     if known:
-        tx.relayed_words.put_into(known, source=_placed(source), into=_placed(into), now=now)
+        tx.relayed_words.put(known, source=_placed(source), into=_placed(into), now=now)
         tx.relayed_words.put(names, now=now)
 
 

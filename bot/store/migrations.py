@@ -184,7 +184,8 @@ _FAITHFUL = (
     """CREATE INDEX faces_at ON faces (at)""",
     # Words that were relayed a moment ago under somebody's name: where they come back, another bridge sent them.
     """CREATE TABLE relayed_words (
-        digest TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (digest)
+        digest TEXT NOT NULL, goes_to TEXT NOT NULL, source TEXT NOT NULL, at REAL NOT NULL,
+        PRIMARY KEY (digest, goes_to, source)
     ) STRICT, WITHOUT ROWID""",
     """CREATE INDEX relayed_words_at ON relayed_words (at)""",
     # Files that are lent out under /files/…: what they are and whose reference it is.
