@@ -7,9 +7,10 @@ back, or let go of, would be published by it. Where its message waits for a pers
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from bot.store import Tx
-from bot.store.outbox import CHANGES, TAKEN_BACK, Delivery, NewDelivery
+from bot.store.outbox import CHANGES, TAKEN_BACK, Delivery, like
 
 NOT_THERE = ("dead", "expired", "discarded", "cancelled")
 UNSENT = ("dead", "expired", "held")
@@ -155,24 +156,7 @@ def put_after(tx: Tx, row: Delivery, payloads: Sequence[str], *, now: float) -> 
 
 def _add_like(tx: Tx, row: Delivery, payload: str, *, part: int, parts: int, now: float) -> int:
     """Another part of the message, as an edit adds it."""
-    return tx.outbox.add(
-        NewDelivery(
-            account=row.account,
-            conversation=row.conversation,
-            payload=payload,
-            created_at=now,
-            expires_at=now + (row.expires_at - row.created_at),
-            on_ambiguous=row.on_ambiguous,
-            priority=row.priority,
-            message=row.message,
-            marked=bool(row.marked),
-            part=part,
-            parts=parts,
-            why=row.why,
-            subject=row.message,
-            late=row.late,
-        )
-    )
+    return tx.outbox.add(replace(like(row, payload, now=now), op="send", part=part, parts=parts, subject=row.message))
 
 
 def added(tx: Tx, row: Delivery) -> Sequence[Delivery]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bot import behind, late
 from bot.addresses import Address
 from bot.shaping import quoting
 from bot.store import Tx
-from bot.store.outbox import OTHER_WORDS, Delivery, NewDelivery, State
+from bot.store.outbox import OTHER_WORDS, Delivery, State, like
 from bridges.model import Message
 
 REDIRECTED = ", redirected from delivery "
@@ -160,22 +161,12 @@ def _elsewhere(tx: Tx, row: Delivery, target: Address, *, edited: str | None, no
         )
         payload = told.model_dump_json(exclude_defaults=True)
     return tx.outbox.add(
-        NewDelivery(
+        replace(
+            like(row, payload, now=now),
             account=target.account,
             conversation=target.conversation,
-            payload=payload,
-            created_at=now,
-            expires_at=now + (row.expires_at - row.created_at),
-            on_ambiguous=row.on_ambiguous,
-            priority=row.priority,
-            message=row.message,
-            marked=bool(row.marked),
             reply_to=row.reply_to,
-            part=row.part,
-            parts=row.parts,
             why=f"{row.why}{REDIRECTED}{row.id}",
-            op=row.op,
-            subject=row.subject,
             late=row.late if stays else "",
         )
     )

@@ -109,6 +109,27 @@ class Delivery:
         return zlib.crc32(self.payload.encode()) == self.crc
 
 
+def like(row: Delivery, payload: str, *, now: float) -> NewDelivery:
+    """Another delivery as this one was made, with this content and as much time from now on as it had."""
+    return NewDelivery(
+        account=row.account,
+        conversation=row.conversation,
+        payload=payload,
+        created_at=now,
+        expires_at=now + (row.expires_at - row.created_at),
+        on_ambiguous=row.on_ambiguous,
+        priority=row.priority,
+        message=row.message,
+        marked=bool(row.marked),
+        part=row.part,
+        parts=row.parts,
+        why=row.why,
+        op=row.op,
+        subject=row.subject,
+        late=row.late,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
     """The right to send the head of a lane, until ``until``."""
