@@ -159,12 +159,8 @@ class Changes:
         places = self._places(tx, origin, at=here, kind=Kind.EDITS, by=event.message.sender, now=now)
         tx.messages.rewrite(origin.id, text=event.message.text, digest=digest)
         other_files = origin.digest.partition(".")[2] not in ("", digest.partition(".")[2])
-        message = event.message
-        if message.sender is not None:
-            author = message.sender.model_copy(update={"account": AccountName(account)})
-            message = message.model_copy(update={"sender": author})
         for place in places:
-            self._edit(tx, place, origin, message, other_files=other_files, now=now)
+            self._edit(tx, place, origin, event.message, other_files=other_files, now=now)
         return "relayed" if places else "filtered"
 
     def deleted(self, tx: Tx, account: str, event: Deleted, *, now: float) -> str:

@@ -159,7 +159,7 @@ class Line:
             id=MessageId(id),
             message=message,
         )
-        return self.relay.changes.edited(tx, address.account, event, now=self.clock())
+        return self.relay.changed(tx, address.account, event, now=self.clock())
 
     def reacts(self, tx: Tx, place: str, *emoji: str, id: str, name: str = "Bo") -> str:
         """Somebody's reactions on a message are now these; returns the outcome."""

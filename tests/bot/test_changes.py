@@ -380,7 +380,7 @@ async def test_new_words_and_other_files_are_told_as_they_cannot_be_put_in_place
             id=MessageId("m1"),
             message=other.model_copy(update={"sender": sender}),
         )
-        return able.relay.changes.edited(tx, "telegram", event, now=able.clock())
+        return able.relay.changed(tx, "telegram", event, now=able.clock())
 
     assert await able.store.write(unit) == "relayed"
     await able.rests()

@@ -10,7 +10,7 @@ import json
 import re
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -74,7 +74,6 @@ class Stage:
     """The message in the chat that came from the place before all others."""
     there: str = ""
     """Its id at the place."""
-    said: dict[str, str] = field(default_factory=dict)
 
     @property
     def pbx(self) -> NetSapiensSandbox:

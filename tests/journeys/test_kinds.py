@@ -7,7 +7,6 @@ written them anew; look at the difference before it is committed.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 
@@ -70,4 +69,3 @@ async def test_what_arrives_in_the_chat_is_what_was_said_at_the_provider(world: 
     stage = await _stage(world, provider)
     arrived = {kind: await stage.into_chat(tell) for kind, tell in FROM[provider].items()}
     _compare(f"from_{provider}", arrived)
-    await asyncio.sleep(0)

@@ -6,7 +6,6 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 import pytest
@@ -73,23 +72,19 @@ async def pair(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pair]:
     fork = Fork()
     await fork.start()
     try:
-        async with World(_folder(tmp_path_factory, "one"), sides={"im": im, "rai": rai}) as one:
+        async with World(tmp_path_factory.mktemp("one"), sides={"im": im, "rai": rai}) as one:
             accounts = {name: one.settings()[f"accounts.{name}"] for name in ("im", "rai")}
             changes = {
                 "accounts.im": {**accounts["im"], "send_as": "bob"},
                 "accounts.rai": {**accounts["rai"], "sender": OTHER.email},
             }
-            async with World(_folder(tmp_path_factory, "two"), changes=changes) as two:
+            async with World(tmp_path_factory.mktemp("two"), changes=changes) as two:
                 im.hook_url = f"{fork.url}/hooks/im/{one.hook_secret('im')}"
                 rai.hook_url = f"{fork.url}/hooks/rai/{one.hook_secret('rai')}"
                 fork.bots += [one, two]
                 yield Pair(one, two, im, rai)
     finally:
         await fork.close()
-
-
-def _folder(factory: pytest.TempPathFactory, name: str) -> Path:
-    return factory.mktemp(name)
 
 
 async def _linked(world: World, *addresses: str) -> Chat:
