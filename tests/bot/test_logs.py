@@ -43,21 +43,15 @@ class Opaque:
 
 
 @pytest.fixture(autouse=True)
-def _logging_as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    levels = {name: logging.getLogger(name).level for name in (None, *QUIET)}
+def _loggers_of_others() -> Iterator[None]:
+    """A server that another test started has set up its loggers for the whole process."""
     others = [logging.getLogger(name) for name in (*QUIET, "uvicorn")]
     before = [(other, other.propagate, other.handlers[:]) for other in others]
     for other in others:
-        # A server that another test started has set up its loggers for the whole process.
         other.propagate, other.handlers[:] = True, []
     yield
     for other, propagate, handlers in before:
         other.propagate, other.handlers[:] = propagate, handlers
-    for handler in [handler for handler in root.handlers if isinstance(handler, Output)]:
-        root.removeHandler(handler)
-    for name, number in levels.items():
-        logging.getLogger(name).setLevel(number)
 
 
 def by_exception(text: str) -> None:
