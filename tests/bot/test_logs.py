@@ -10,7 +10,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from bot.logs import MARK, QUIET, Output, configure
+from bot.logs import MARK, QUIET, configure
 
 PEM = """-----BEGIN PRIVATE KEY-----
 Y2FuYXJ5LWxpbmUtb25lLW9mLXRoZS1rZXk
