@@ -5,11 +5,11 @@ Everything here is written in the transaction that settles the delivery, so it i
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 
 from bot import decisions, late
 from bot.addresses import TELEGRAM, Address
+from bot.cards import deal
 from bot.relay import Relay
 from bot.store import Tx
 from bot.store.messages import Origin
@@ -182,30 +182,19 @@ class Feedback:
         )
 
 
-def card_buttons(tx: Tx, delivery: int, *, chat: str, now: float, never_sent: bool = False) -> tuple[Button, ...]:
-    """The ways to decide on a held delivery; the nonce behind them can be used once."""
-    nonce = secrets.token_urlsafe(12)
-    tx.cards.add(nonce, kind=CARD, subject=delivery, chat=chat, now=now)
-    if never_sent:
-        return (
-            Button(label="Send", data=f"{CARD}:{SEND_AGAIN}:{nonce}"),
-            Button(label="Drop", data=f"{CARD}:{DROP}:{nonce}"),
-        )
-    return (
-        Button(label="Send again", data=f"{CARD}:{SEND_AGAIN}:{nonce}"),
-        Button(label="It arrived", data=f"{CARD}:{ARRIVED}:{nonce}"),
-        Button(label="Drop", data=f"{CARD}:{DROP}:{nonce}"),
-    )
+def card_buttons(
+    tx: Tx, delivery: int, *, chat: str, now: float, never_sent: bool = False, person: int | None = None
+) -> tuple[Button, ...]:
+    """The ways to decide on a held delivery, once; ``person`` is the only one who may, if it was asked for."""
+    again = (("Send", SEND_AGAIN),) if never_sent else (("Send again", SEND_AGAIN), ("It arrived", ARRIVED))
+    choices = (*again, ("Drop", DROP))
+    return deal(tx, CARD, choices, chat=chat, now=now, subject=delivery, person=person, expires_s=None, beside=False)
 
 
 def _incident_buttons(tx: Tx, delivery: int, *, chat: str, now: float) -> tuple[Button, ...]:
     """What to do about the account of a delivery that was given up."""
-    nonce = secrets.token_urlsafe(12)
-    tx.cards.add(nonce, kind=INCIDENT, subject=delivery, chat=chat, now=now)
-    return (
-        Button(label="Retry", data=f"{INCIDENT}:{RETRY}:{nonce}"),
-        Button(label="Show", data=f"{INCIDENT}:{SHOW}:{nonce}"),
-    )
+    choices = (("Retry", RETRY), ("Show", SHOW))
+    return deal(tx, INCIDENT, choices, chat=chat, now=now, subject=delivery, expires_s=None, beside=False)
 
 
 def _reason_class(reason: str) -> str:

@@ -27,7 +27,6 @@ from bot.store.messages import Copy
 from bot.store.outbox import PRIORITY_RELAY, PRIORITY_REPLY, NewDelivery
 from bot.store.routes import RouteRow
 from bridges.api import Capabilities
-from bridges.errors import Refused
 from bridges.model import (
     AccountName,
     Button,
@@ -534,7 +533,7 @@ def explain(resolution: Resolution) -> str:
     return "\n".join(map(str, resolution.steps)) or silence
 
 
-def refusal(error: AddressError | Refused | ValueError) -> str:
+def refusal(error: Exception) -> str:
     """An error a person caused, as a sentence. An address it may begin with stays as it is: its case matters."""
     text = str(error)
     return text[:1].upper() + text[1:] if text.partition(" ")[0].isalpha() else text

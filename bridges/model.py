@@ -116,6 +116,8 @@ class Button(Model):
 
     label: str
     data: str
+    beside: bool = False
+    """In the same row as the one before."""
 
 
 class Message(Model):

@@ -71,23 +71,60 @@ class Marks:
         self._db.execute("UPDATE marks SET shown = want WHERE message = ?", (message,))
 
 
+@dataclass(frozen=True, slots=True)
+class Card:
+    """Buttons that can be used once."""
+
+    nonce: str
+    kind: str
+    subject: int
+    """What it is about: a row of some table."""
+    chat: str
+    used_at: float | None
+    created_at: float
+    person: str
+    """The only one who may press; empty: whoever has the role."""
+    expires_at: float | None
+    shown: str
+    """A digest of what was shown."""
+    payload: str
+    """What it is to do, as JSON."""
+
+
 class Cards:
     """Single-use buttons, by nonce."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
 
-    def add(self, nonce: str, *, kind: str, subject: int, chat: str, now: float) -> None:
+    def add(
+        self,
+        nonce: str,
+        *,
+        kind: str,
+        subject: int,
+        chat: str,
+        now: float,
+        person: str = "",
+        expires_at: float | None = None,
+        shown: str = "",
+        payload: str = "{}",
+    ) -> None:
         """Keep a card that asks for a decision on ``subject``."""
         self._db.execute(
-            "INSERT INTO cards (nonce, kind, subject, chat, created_at) VALUES (?, ?, ?, ?, ?)",
-            (nonce, kind, subject, chat, now),
+            "INSERT INTO cards (nonce, kind, subject, chat, created_at, person, expires_at, shown, payload)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (nonce, kind, subject, chat, now, person, expires_at, shown, payload),
         )
 
-    def subject(self, nonce: str, *, kind: str) -> int | None:
-        """What a card is about, or None if there is no such card."""
-        row = self._db.execute("SELECT subject FROM cards WHERE nonce = ? AND kind = ?", (nonce, kind)).fetchone()
-        return int(row[0]) if row else None
+    def get(self, nonce: str, *, kind: str) -> Card | None:
+        """A card, or None if there is none of this kind."""
+        row = self._db.execute(
+            "SELECT nonce, kind, subject, chat, used_at, created_at, person, expires_at, shown, payload FROM cards"
+            " WHERE nonce = ? AND kind = ?",
+            (nonce, kind),
+        ).fetchone()
+        return Card(*row) if row else None
 
     def use(self, nonce: str, *, now: float) -> bool:
         """Use it up; False if it was used before."""
@@ -95,3 +132,9 @@ class Cards:
             self._db.execute("UPDATE cards SET used_at = ? WHERE nonce = ? AND used_at IS NULL", (now, nonce)).rowcount
             > 0
         )
+
+    def prune(self, *, before: float, limit: int) -> int:
+        """Forget those made before then: whoever presses one is told that it is not known any more."""
+        return self._db.execute(
+            "DELETE FROM cards WHERE nonce IN (SELECT nonce FROM cards WHERE created_at < ? LIMIT ?)", (before, limit)
+        ).rowcount

@@ -199,6 +199,74 @@ _FAITHFUL = (
     """CREATE INDEX texts_at ON texts (at)""",
 )
 
+_CHATOPS = (
+    # Who paused an account; empty: its credentials were refused, and it is tried again by itself.
+    """ALTER TABLE accounts ADD COLUMN paused_by TEXT NOT NULL DEFAULT ''""",
+    # A card may be for one person, for a while, and about exactly what was shown (a digest of it).
+    """ALTER TABLE cards ADD COLUMN person TEXT NOT NULL DEFAULT ''""",
+    """ALTER TABLE cards ADD COLUMN expires_at REAL""",
+    """ALTER TABLE cards ADD COLUMN shown TEXT NOT NULL DEFAULT ''""",
+    """ALTER TABLE cards ADD COLUMN payload TEXT NOT NULL DEFAULT '{}'""",
+    """CREATE INDEX cards_created ON cards (created_at)""",
+    # Deliveries of one announcement; parked ones stand in no lane until its turn comes.
+    """CREATE TABLE broadcasts (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, person TEXT NOT NULL, person_name TEXT NOT NULL, chat TEXT NOT NULL,
+        message INTEGER REFERENCES messages (id), text TEXT NOT NULL, state TEXT NOT NULL
+            CHECK (state IN ('running', 'paused', 'stopped', 'done')),
+        progress TEXT NOT NULL DEFAULT '', shown TEXT NOT NULL DEFAULT '', created_at REAL NOT NULL, ended_at REAL
+    ) STRICT""",
+    """CREATE INDEX broadcasts_open ON broadcasts (id) WHERE state IN ('running', 'paused')""",
+    """ALTER TABLE outbox ADD COLUMN broadcast INTEGER REFERENCES broadcasts (id)""",
+    """ALTER TABLE outbox ADD COLUMN parked INTEGER NOT NULL DEFAULT 0""",
+    """CREATE INDEX outbox_broadcast ON outbox (broadcast, state) WHERE broadcast IS NOT NULL""",
+    """CREATE TABLE audiences (
+        name TEXT PRIMARY KEY, created_by TEXT NOT NULL, created_at REAL NOT NULL
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE audience_members (
+        name TEXT NOT NULL REFERENCES audiences (name) ON DELETE CASCADE, address TEXT NOT NULL,
+        PRIMARY KEY (name, address)
+    ) STRICT, WITHOUT ROWID""",
+    # Who was seen in Telegram, so that people can be named by @name.
+    """CREATE TABLE people (
+        person TEXT PRIMARY KEY, username TEXT NOT NULL DEFAULT '', name TEXT NOT NULL, at REAL NOT NULL
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE INDEX people_username ON people (username) WHERE username != ''""",
+    # The menus that were set in Telegram beyond the general ones; what they hold, as a digest.
+    """CREATE TABLE menus (
+        chat TEXT NOT NULL, person TEXT NOT NULL, shown TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (chat, person)
+    ) STRICT, WITHOUT ROWID""",
+    # A wizard: where one person in one chat is in it.
+    """CREATE TABLE dialogs (
+        chat TEXT NOT NULL, person TEXT NOT NULL, kind TEXT NOT NULL, step TEXT NOT NULL, state TEXT NOT NULL,
+        asked TEXT NOT NULL DEFAULT '', created_at REAL NOT NULL, updated_at REAL NOT NULL, PRIMARY KEY (chat, person)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE chat_settings (
+        chat TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (chat, key)
+    ) STRICT, WITHOUT ROWID""",
+    # What was changed in the rules, so that the last change can be undone: a rule as JSON before and after.
+    """CREATE TABLE route_changes (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, person TEXT NOT NULL, before TEXT, after TEXT,
+        undone_at REAL
+    ) STRICT""",
+    # Append-only: nothing that runs here can change or remove what was written down.
+    """CREATE TRIGGER audit_stays BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END""",
+    """CREATE TRIGGER audit_kept BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END""",
+    """CREATE INDEX audit_person ON audit (person, id)""",
+    # For /search: an index of the words of messages; the words themselves stay in messages.
+    """CREATE VIRTUAL TABLE messages_words USING fts5(
+        text, content='messages', content_rowid='id', tokenize='unicode61 remove_diacritics 2'
+    )""",
+    """CREATE TRIGGER messages_words_new AFTER INSERT ON messages WHEN new.text != '' BEGIN
+        INSERT INTO messages_words (rowid, text) VALUES (new.id, new.text); END""",
+    """CREATE TRIGGER messages_words_gone AFTER DELETE ON messages WHEN old.text != '' BEGIN
+        INSERT INTO messages_words (messages_words, rowid, text) VALUES ('delete', old.id, old.text); END""",
+    """CREATE TRIGGER messages_words_other AFTER UPDATE OF text ON messages WHEN old.text != new.text BEGIN
+        INSERT INTO messages_words (messages_words, rowid, text)
+            SELECT 'delete', old.id, old.text WHERE old.text != '';
+        INSERT INTO messages_words (rowid, text) SELECT new.id, new.text WHERE new.text != ''; END""",
+    """INSERT INTO messages_words (rowid, text) SELECT id, text FROM messages WHERE text != ''""",
+)
+
 
 @migrations()
 def m001_initial(db: Database) -> None:
@@ -237,7 +305,22 @@ def m005_faithful(db: Database) -> None:
         db.execute(statement)
 
 
+@migrations()
+def m006_chatops(db: Database) -> None:
+    """What operators do from the chat: announcements, audiences, wizards, menus, the search in what was said."""
+    for statement in _CHATOPS:
+        db.execute(statement)
+
+
 NAMES = frozenset(
-    step.__name__ for step in (m001_initial, m002_leases_and_retention, m003_providers, m004_imports, m005_faithful)
+    step.__name__
+    for step in (
+        m001_initial,
+        m002_leases_and_retention,
+        m003_providers,
+        m004_imports,
+        m005_faithful,
+        m006_chatops,
+    )
 )
 """Every step this version knows: a database with another one was made by a newer version."""

@@ -32,11 +32,11 @@ def person_of(message: Message) -> int | None:
     return user.id
 
 
-def role_of(tx: Tx, person: int | None, *, chat: int, owners: tuple[int, ...]) -> Role:
-    """The highest role a person holds in this chat."""
+def role_of(tx: Tx, person: int | None, *, chat: int | None, owners: tuple[int, ...]) -> Role:
+    """The highest role a person holds in this chat; ``chat`` None: the highest that holds everywhere."""
     if person is None:
         return Role.VIEWER
     if person in owners:
         return Role.OWNER
-    held = [Role[word.upper()] for word in tx.roles.of(str(person), chat=str(chat))]
+    held = [Role[word.upper()] for word in tx.roles.of(str(person), chat="*" if chat is None else str(chat))]
     return max(held, default=Role.VIEWER)

@@ -26,7 +26,9 @@ from bot.relay import Relay
 from bot.settings import TelegramSettings
 from bot.store import Store, StoreError, Tx
 from bot.store.inbox import Arrived
+from bot.telegram import decision_cards as decision_cards  # its kinds of cards
 from bot.telegram.access import Role, person_of, role_of
+from bot.telegram.commands.registry import Services
 from bot.telegram.contact import Contact
 from bot.telegram.gaps import WEBHOOK_PATIENCE_S
 from bot.telegram.inbound import Change, CommandLine, Meaning, Membership, Moved, Passed, Press, Talk, here, meaning
@@ -122,16 +124,11 @@ class TelegramSide:
             clock=self._clock,
         )
         self._talks = Talks(relay=relay, role=self._role, clock=self._clock)
+        self._feedback = feedback
         self._runner = Runner(
-            store=self._store,
-            bot=self.bot,
-            relay=relay,
-            feedback=feedback,
-            default_timezone=self._zone,
-            role=self._role,
-            clock=self._clock,
+            store=self._store, relay=relay, services=self._services, role=self._role, clock=self._clock
         )
-        self._presses = Presses(store=self._store, relay=relay, feedback=feedback, role=self._role, clock=self._clock)
+        self._presses = Presses(store=self._store, services=self._services, role=self._role, clock=self._clock)
         intake.takes_updates(self.take)
         self._add_handlers()
 
@@ -195,7 +192,11 @@ class TelegramSide:
         """How long a missing number is waited for."""
         return WEBHOOK_PATIENCE_S if self._settings.mode == "webhook" else 0.0
 
-    def _role(self, tx: Tx, person: int | None, *, chat: int) -> Role:
+    def _services(self) -> Services:
+        """What commands and cards may use; asked for when Telegram has said who we are."""
+        return Services(self._relay, self._feedback, self._zone, self.bot.username)
+
+    def _role(self, tx: Tx, person: int | None, *, chat: int | None) -> Role:
         return role_of(tx, person, chat=chat, owners=self._settings.owners)
 
     # --- working, in order for each chat

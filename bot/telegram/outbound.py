@@ -61,7 +61,18 @@ from bot.text import cut, utf16_length, utf16_offsets
 from bridges.api import Capabilities, File, Outgoing
 from bridges.errors import BridgeError, Garbled, Inexpressible, Refused, Unavailable
 from bridges.files import FETCHING, file_of
-from bridges.model import Attachment, Contact, ConversationId, Location, Message, MessageId, Receipt, Span, SpanKind
+from bridges.model import (
+    Attachment,
+    Button,
+    Contact,
+    ConversationId,
+    Location,
+    Message,
+    MessageId,
+    Receipt,
+    Span,
+    SpanKind,
+)
 
 CAPABILITIES = Capabilities(
     text_limit=4096,
@@ -182,6 +193,16 @@ class Form:
         return replace(self, text=cut(self.text, CAPTION_LEAST), spans=(), left=(words, *self.left))
 
 
+def keyboard_of(buttons: Sequence[Button]) -> InlineKeyboardMarkup | None:
+    """Buttons in their rows; None without any."""
+    rows: list[list[InlineKeyboardButton]] = []
+    for button in buttons:
+        if not (button.beside and rows):
+            rows.append([])
+        rows[-1].append(InlineKeyboardButton(button.label, callback_data=button.data))
+    return InlineKeyboardMarkup(rows) if rows else None
+
+
 def form_of(out: Outgoing, *, chat_id: int) -> Form:
     """How a message is tried first. Raises ``Refused``."""
     message, reply, keyboard = out.message, None, None
@@ -190,9 +211,7 @@ def form_of(out: Outgoing, *, chat_id: int) -> Form:
         chat, number = split_message_id(message.reply_to)
         reply = number if chat == chat_id else None
     if message.buttons:
-        keyboard = InlineKeyboardMarkup(
-            [[InlineKeyboardButton(b.label, callback_data=b.data) for b in message.buttons]]
-        )
+        keyboard = keyboard_of(message.buttons)
     pieces, too_much = fitting(pieces_of(message.attachments, files=out.files))
     notes = "\n".join(attachment_note(piece.attachment) for piece in too_much)
     text, left = "\n".join(filter(None, [message.text, notes])), tuple[Message, ...]()

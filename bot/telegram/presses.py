@@ -1,102 +1,133 @@
-"""Buttons on the bot's own cards, and what is decided by them."""
+"""Buttons on the bot's own cards: who may press, whether it still counts, and then the card's own decision."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
 
-from telegram import CallbackQuery
+from telegram import CallbackQuery, MaybeInaccessibleMessage
 from telegram import Message as TelegramMessage
 from telegram.error import TelegramError
 
-from bot import decisions
-from bot.addresses import telegram_address
-from bot.feedback import ARRIVED, CARD, INCIDENT, SEND_AGAIN, SHOW, Feedback
-from bot.relay import Relay
+from bot.addresses import Address, AddressError, telegram_address
+from bot.decisions import DecisionError
+from bot.relay import refusal
+from bot.routing import RouteError
 from bot.store import Store, Tx
 from bot.store.inbox import Arrived
-from bot.store.outbox import Delivery
-from bot.telegram.access import Role
+from bot.telegram.cards import Press, Pressed, card_kinds
+from bot.telegram.commands.registry import NotAllowed, Reply, Services, UsageError
 from bot.telegram.errors import bridge_error
+from bot.telegram.inbound import here
+from bot.telegram.outbound import NO_PREVIEW, keyboard_of
 from bot.telegram.turns import RoleIn, audit
+from bridges.errors import Refused
 
 logger = logging.getLogger(__name__)
+
+_WRONG = (UsageError, AddressError, RouteError, Refused, DecisionError, NotAllowed)
+"""What a card's decision may raise: nothing is done then, and the card can be pressed again."""
+TOAST_MOST = 200
+"""https://core.telegram.org/bots/api#answercallbackquery, 2026-11."""
 
 
 class Presses:
     """Does what a pressed button stands for, for those who may."""
 
     def __init__(
-        self, *, store: Store, relay: Relay, feedback: Feedback, role: RoleIn, clock: Callable[[], float]
+        self, *, store: Store, services: Callable[[], Services], role: RoleIn, clock: Callable[[], float]
     ) -> None:
         self._store = store
-        self._relay = relay
-        self._feedback = feedback
+        self._services = services
         self._role = role
         self._clock = clock
 
     async def press(self, item: Arrived, query: CallbackQuery) -> None:
         """Commit what the button decides, then show it."""
-        toast, card = await self._store.write(lambda tx: self._pressed(tx, item, query))
+        pressed = await self._store.write(lambda tx: self._pressed(tx, item, query))
         try:
-            await query.answer(toast[:200])
-            if card is not None and isinstance(query.message, TelegramMessage):
-                await query.message.edit_text(card)
+            await query.answer(pressed.toast[:TOAST_MOST], show_alert=len(pressed.toast) > TOAST_MOST // 2)
+            if pressed.card is not None and isinstance(query.message, TelegramMessage):
+                await query.message.edit_text(
+                    pressed.card.text,
+                    reply_markup=keyboard_of(pressed.card.buttons),
+                    link_preview_options=NO_PREVIEW,
+                )
         except TelegramError as error:
-            # What was decided is committed; only the toast is lost.
+            # What was decided is committed; only its display is lost.
             logger.info("a press was not answered", extra={"action": "press", "error": str(bridge_error(error))})
 
-    def _pressed(self, tx: Tx, item: Arrived, query: CallbackQuery) -> tuple[str, str | None]:
-        """Decide by a card's button; returns the toast, and the card's new text if it is used up."""
-        now = self._clock()
+    def _pressed(self, tx: Tx, item: Arrived, query: CallbackQuery) -> Pressed:
+        """Decide by a card's button, if it counts."""
         if not tx.inbox.is_pending(item.id):
-            return "This was done already.", None
+            return Pressed("This was done already.")
         tx.inbox.done(item, ["commands"])
-        chat = query.message.chat.id if query.message else query.from_user.id
-        role = self._role(tx, query.from_user.id, chat=chat)
-        kind, _, rest = (query.data or "").partition(":")
+        name, _, rest = (query.data or "").partition(":")
         choice, _, nonce = rest.partition(":")
-        subject = tx.cards.subject(nonce, kind=kind) if kind in (CARD, INCIDENT) else None
-        person, place = query.from_user.id, f"telegram:{chat}"
-        if subject is None:
-            return "I do not know this button any more.", None
-        if role < Role.OPERATOR:
-            audit(tx, person, place=place, command=f"button {choice}", outcome="refused", now=now)
-            return f"This needs the role operator; yours is {role.word}.", None
-        row = tx.outbox.get(subject)
-        if kind == INCIDENT and row is not None:
-            text, card = self._pressed_incident(tx, row, choice, nonce, chat=chat, now=now)
-            audit(tx, person, place=place, command=f"button {choice}", outcome=row.account, now=now)
-            return text, card and f"{card} ({query.from_user.full_name})"
-        if row is None or row.state != "held" or not tx.cards.use(nonce, now=now):
-            return "This was decided already.", f"Delivery {subject} was decided already."
-        if choice == SEND_AGAIN:
-            text = decisions.retry(tx, row, now=now)
-        elif choice == ARRIVED:
-            text = decisions.arrived(tx, row, now=now)
-            if row.owed:
-                self._relay.changes.owed(tx, row, now=now)
-        else:
-            text = decisions.discard(tx, row, now=now)
-        if row.message is not None and row.marked:
-            self._feedback.show(tx, row.message, now=now)
-        audit(tx, person, place=place, command=f"button {choice}", outcome=f"delivery {row.id}", now=now)
-        return text, f"{text} ({query.from_user.full_name})"
+        kind = card_kinds.kinds.get(name)
+        card = tx.cards.get(nonce, kind=name) if kind is not None else None
+        word, _, _ = choice.partition("=")
+        if kind is None or card is None or word not in kind.choices:
+            return Pressed("I do not know this button any more.")
+        now, person, place = self._clock(), query.from_user.id, _place(query.message, person=query.from_user.id)
+        chat = int(place.conversation.partition("/")[0])
+        role = self._role(tx, person, chat=chat)
+        everywhere = self._role(tx, person, chat=None)
 
-    def _pressed_incident(
-        self, tx: Tx, row: Delivery, choice: str, nonce: str, *, chat: int, now: float
-    ) -> tuple[str, str | None]:
-        """See what was given up at an account, as often as one likes, or send all of it again, once."""
-        dead = tx.outbox.list(states=("dead",), account=row.account)
-        if choice == SHOW:
-            listed = decisions.listing(dead[-30:], empty=f"Nothing of {row.account} is given up any more.")
-            self._relay.tell(tx, telegram_address(chat), listed, now=now)
-            return f"{len(dead)} are given up.", None
-        if not tx.cards.use(nonce, now=now):
-            return "This was decided already.", "This was decided already."
-        number = decisions.retry_all(tx, now=now, account=row.account, states=("dead",))
-        for each in dead:
-            if each.message is not None and each.marked:
-                self._feedback.show(tx, each.message, now=now)
-        text = f"{number} deliveries to {row.account} are sent again."
-        return text, text
+        def told(pressed: Pressed) -> Pressed:
+            audit(tx, person, place=str(place), command=f"button {name} {word}", outcome=pressed.outcome, now=now)
+            return pressed
+
+        def refused(why: str, card: Reply | None = None) -> Pressed:
+            return told(Pressed(why, card, outcome="refused"))
+
+        if card.person and card.person != str(person):
+            return refused("Only the person who asked for this may press here.")
+        if card.chat.partition("/")[0] != str(chat):
+            return refused("This button belongs into another chat.")
+        if card.used_at is not None:
+            return Pressed("This was decided already.")
+        if card.expires_at is not None and card.expires_at <= now:
+            minutes = (card.expires_at - card.created_at) / 60
+            return refused(
+                f"Too late: these buttons counted for {minutes:.0f} minutes. Write the command again.",
+                Reply(f"{_text(query.message)}\n\nExpired: nothing was done.".strip()),
+            )
+        needed = kind.choices[word]
+        if role < needed:
+            return refused(f"This needs the role {needed.word}; yours is {role.word}.")
+        if word in kind.scopes and everywhere < needed:
+            return refused(f"This needs the role {needed.word} everywhere; yours counts in this chat only.")
+        press = Press(
+            card=card,
+            choice=choice,
+            person=person,
+            person_name=query.from_user.full_name,
+            role=role,
+            everywhere=everywhere,
+            place=place,
+            message=query.message if isinstance(query.message, TelegramMessage) else None,
+            services=self._services(),
+            now=now,
+        )
+        tx.db.execute("SAVEPOINT press")
+        try:
+            pressed = kind.decide(press, tx)
+        except _WRONG as error:
+            tx.db.execute("ROLLBACK TO press")
+            return refused(f"{refusal(error).removesuffix('.')}.")
+        finally:
+            tx.db.execute("RELEASE press")
+        if pressed.used:
+            tx.cards.use(nonce, now=now)
+        return told(pressed)
+
+
+def _place(message: MaybeInaccessibleMessage | None, *, person: int) -> Address:
+    if isinstance(message, TelegramMessage):
+        return here(message)
+    return telegram_address(message.chat.id if message is not None else person)
+
+
+def _text(message: MaybeInaccessibleMessage | None) -> str:
+    return (message.text or "") if isinstance(message, TelegramMessage) else ""

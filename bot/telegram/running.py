@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from telegram import Message as TelegramMessage
 from telegram import Update
-from telegram.ext import ExtBot
 
 from bot.addresses import AddressError
 from bot.decisions import DecisionError
-from bot.feedback import Feedback
 from bot.operations import chat_lines
 from bot.relay import Relay, refusal
 from bot.routing import RouteError
@@ -21,7 +19,7 @@ from bot.store.inbox import Arrived
 from bot.telegram.access import Role, person_of
 from bot.telegram.albums import keep_pictures
 from bot.telegram.commands import registry
-from bot.telegram.commands.registry import Call, NotAllowed, Reply, Services, UsageError
+from bot.telegram.commands.registry import Call, Command, NotAllowed, Reply, Scope, Services, UsageError
 from bot.telegram.inbound import CommandLine, here, pictures_of, received
 from bot.telegram.lanes import Turn
 from bot.telegram.turns import RoleIn, audit, done, is_open
@@ -38,18 +36,14 @@ class Runner:
         self,
         *,
         store: Store,
-        bot: ExtBot[None],
         relay: Relay,
-        feedback: Feedback,
-        default_timezone: str,
+        services: Callable[[], Services],
         role: RoleIn,
         clock: Callable[[], float],
     ) -> None:
         self._store = store
-        self._bot = bot
         self._relay = relay
-        self._feedback = feedback
-        self._zone = default_timezone
+        self._services = services
         self._role_in = role
         self._clock = clock
         self._prepared: dict[int, object] = {}
@@ -76,15 +70,20 @@ class Runner:
             return None
         message = line.message
 
-        def may(tx: Tx) -> Role | None:
-            return self._role(tx, message) if tx.inbox.is_pending(item.id) else None
+        def may(tx: Tx) -> Roles | None:
+            return self._roles(tx, message) if tx.inbox.is_pending(item.id) else None
 
-        role = await self._store.read(may)
-        if role is None or role < command.role_for(line.arguments):
+        roles = await self._store.read(may)
+        if roles is None:
+            return None
+        call = self._read(self._call(update, line, roles=roles), command)
+        if isinstance(call, Exception):
+            return call
+        if _not_enough(call, command):
             return None
         try:
             async with asyncio.timeout(within_s):
-                return await command.prepare(self._call(update, line, role=role))
+                return await command.prepare(call)
         except TimeoutError:
             return Unavailable(f"nothing came back within {within_s:g} s; try again in a moment")
         except (*_WRONG, BridgeError) as error:
@@ -93,17 +92,26 @@ class Runner:
     def _run(self, tx: Tx, turn: Turn, update: Update, line: CommandLine, *, prepared: object) -> None:
         if not is_open(tx, turn):
             return
-        call = replace(self._call(update, line, role=self._role(tx, line.message)), prepared=prepared)
+        call = replace(self._call(update, line, roles=self._roles(tx, line.message)), prepared=prepared)
         reply, outcome = self._answer(tx, call)
         if reply is not None:
             self._relay.tell(tx, call.here, reply.text, now=call.now, reply_to=call.keep(tx), buttons=reply.buttons)
         audit(tx, call.person, place=str(call.here), command=f"/{line.name}", outcome=outcome, now=call.now)
         done(tx, turn, "commands")
 
-    def _role(self, tx: Tx, message: TelegramMessage) -> Role:
-        return self._role_in(tx, person_of(message), chat=message.chat_id)
+    def _roles(self, tx: Tx, message: TelegramMessage) -> Roles:
+        person = person_of(message)
+        return Roles(self._role_in(tx, person, chat=message.chat_id), self._role_in(tx, person, chat=None))
 
-    def _call(self, update: Update, line: CommandLine, *, role: Role) -> Call:
+    def _read(self, call: Call, command: Command) -> Call | UsageError:
+        """The command with the arguments that somebody wrote, or what is wrong with them."""
+        chosen = command.way_of(call.arguments)
+        try:
+            return replace(call, way=chosen, values=command.read(chosen, call.arguments))
+        except UsageError as error:
+            return error
+
+    def _call(self, update: Update, line: CommandLine, *, roles: Roles) -> Call:
         place = here(line.message)
         event = received(update, line.album or (line.message,))
         assert event is not None
@@ -119,9 +127,10 @@ class Runner:
             here=place,
             person=person_of(line.message),
             person_name=event.message.sender.name if event.message.sender else "",
-            role=role,
+            role=roles.here,
+            everywhere=roles.everywhere,
             message=line.message,
-            services=Services(self._relay, self._feedback, self._zone, self._bot.username),
+            services=self._services(),
             now=self._clock(),
             keep=keep,
             attachments=event.message.attachments,
@@ -133,29 +142,54 @@ class Runner:
             near = registry.nearest(call.name)
             hint = f" Did you mean /{near.name}?" if near else ""
             return Reply(f"There is no command /{call.name}.{hint} /help lists those you may use."), "unknown"
-        needed = command.role_for(call.arguments)
-        if call.role < needed:
-            return Reply(_refused(call, needed)), "refused"
-        if command.prepare is not None and call.prepared is None:
-            # The role came between the question and the answer, so nothing was asked for.
-            return Reply(f"Your role has just become {call.role.word}: write /{call.name} once more."), "refused"
+        chosen = command.way_of(call.arguments)
+        call = replace(call, way=chosen)
+        if refused := _not_enough(call, command):
+            return Reply(refused), "refused"
         tx.db.execute("SAVEPOINT command")
         try:
+            call = replace(call, values=command.read(chosen, call.arguments))
             if isinstance(call.prepared, Exception):
                 raise call.prepared
+            if command.prepare is not None and call.prepared is None:
+                # The role came between the question and the answer, so nothing was asked for.
+                raise NotAllowed(f"Your role has just become {call.role.word}: write /{call.name} once more.")
             reply = command.run(call, tx)
         except NotAllowed as error:
             tx.db.execute("ROLLBACK TO command")
             return Reply(str(error)), "refused"
         except _WRONG as error:
             tx.db.execute("ROLLBACK TO command")
-            return Reply(f"{refusal(error).removesuffix('.')}.\nExample: {command.example}"), "wrong argument"
+            example = chosen.example if chosen is not None else command.example
+            return Reply(f"{refusal(error).removesuffix('.')}.\nExample: {example}"), "wrong argument"
         except BridgeError as error:
             tx.db.execute("ROLLBACK TO command")
             return Reply(chat_lines(f"/{call.name}: {error}")), "failed"
         finally:
             tx.db.execute("RELEASE command")
         return reply, "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """The highest role held in a chat, and the highest held everywhere."""
+
+    here: Role
+    everywhere: Role
+
+
+def _not_enough(call: Call, command: Command) -> str:
+    """Why the person may not run the command so; empty if they may."""
+    chosen = command.way_of(call.arguments)
+    needed = chosen.role if chosen is not None else command.role
+    if call.role < needed:
+        return _refused(call, needed)
+    if chosen is not None and chosen.scope is Scope.ALL and call.everywhere < needed:
+        return (
+            f"/{call.name} needs the role {needed.word} everywhere; your role {call.role.word} counts in this chat"
+            " only. An owner of this bot can give it to you."
+        )
+    return ""
 
 
 def _refused(call: Call, needed: Role) -> str:

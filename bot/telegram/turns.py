@@ -12,7 +12,7 @@ from bot.telegram.lanes import Turn
 class RoleIn(Protocol):
     """Says which role a person holds in a chat."""
 
-    def __call__(self, tx: Tx, person: int | None, *, chat: int) -> Role: ...
+    def __call__(self, tx: Tx, person: int | None, *, chat: int | None) -> Role: ...
 
 
 def is_open(tx: Tx, turn: Turn) -> bool:

@@ -23,7 +23,7 @@ from bot.operations import (
 )
 from bot.store import Tx
 from bot.telegram.access import Role
-from bot.telegram.commands.registry import Answer, Call, Reply, UsageError, registry
+from bot.telegram.commands.registry import Answer, Call, Reply, Scope, UsageError, registry
 from bot.text import utf16_length
 from bridges.api import Listed, Lists
 from bridges.errors import BridgeError, Refused, Unavailable
@@ -94,7 +94,7 @@ async def _conversations(account: Account) -> Sequence[Listed] | BridgeError | N
 @registry.add(
     "channels",
     role=Role.OPERATOR,
-    arguments="[account [word]]",
+    usage="[ACCOUNT] [word]",
     summary="Conversations one can send to, with their addresses",
     example="/channels support",
     details=(
@@ -211,7 +211,8 @@ async def _ask_for_operation(call: Call) -> str | Asked:
 @registry.add(
     "account",
     role=Role.ADMIN,
-    arguments="[ACCOUNT [OPERATION arguments]]",
+    usage="[ACCOUNT] [OPERATION] [arguments]",
+    scope=Scope.ALL,
     summary="The accounts, and what one can look up and do there beside sending",
     example="/account support",
     details=(

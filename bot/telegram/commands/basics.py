@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from bot.store import Tx
 from bot.telegram.access import Role
-from bot.telegram.commands.registry import Answer, Call, Command, Reply, UsageError, registry
+from bot.telegram.commands.registry import Answer, Call, Command, Reply, Scope, UsageError, registry
 
 
-@registry.add("start", role=Role.VIEWER, summary="What this bot does here and what you may do", example="/start")
+@registry.add(
+    "start", role=Role.VIEWER, usage="[word]", summary="What this bot does here and what you may do", example="/start"
+)
 def start(call: Call, tx: Tx) -> Answer:
     """Five lines and what to do next."""
     linked = call.relay.router(tx).linked(call.here)
@@ -26,16 +28,13 @@ def start(call: Call, tx: Tx) -> Answer:
     return Reply("\n".join(lines))
 
 
-@registry.add(
-    "help", role=Role.VIEWER, arguments="[command]", summary="The commands, or one in full", example="/help send"
-)
+@registry.add("help", role=Role.VIEWER, usage="[command]", summary="The commands, or one in full", example="/help send")
 def help_(call: Call, tx: Tx) -> Answer:
     """The list for the caller's role, or everything about one command."""
-    words = call.arguments.split()
-    if not words:
-        lines = [f"/{c.name} {c.arguments}".rstrip() + f": {c.summary}" for c in registry.for_role(call.role)]
+    if "command" not in call.values:
+        lines = [f"/{c.name}: {c.summary}" for c in registry.for_role(call.role)]
         return Reply("\n".join([*lines, "", "/help COMMAND tells more about one."]))
-    name = words[0].lstrip("/").lower()
+    name = call.values["command"].lstrip("/").lower()
     command = registry.commands.get(name)
     if command is None:
         near = registry.nearest(name)
@@ -45,13 +44,16 @@ def help_(call: Call, tx: Tx) -> Answer:
 
 def describe(command: Command) -> str:
     """A command in full: usage, what it does, who may, an example."""
-    lines = [f"/{command.name} {command.arguments}".rstrip(), f"{command.summary}."]
+    lines = [f"{command.summary}."]
+    for each in command.ways:
+        who = "anyone" if each.role is Role.VIEWER else each.role.word
+        reach = ", everywhere" if each.role and each.scope is Scope.ALL else ""
+        lines.append(f"/{command.name} {each.usage.line}".rstrip() + (f": {each.summary}" if each.summary else ""))
+        lines.append(f"  who may: {who}{reach}; {each.effect}")
     if command.details:
         lines.append(command.details)
-    who = "anyone" if command.role is Role.VIEWER else f"the role {command.role.word} or higher"
-    for word, role in command.roles_of_words:
-        who += f"; for {word}: {role.word} or higher"
-    return "\n".join([*lines, f"Who may: {who}", f"Example: {command.example}"])
+    examples = dict.fromkeys([command.example, *(each.example for each in command.ways)])
+    return "\n".join([*lines, *(f"Example: {example}" for example in examples)])
 
 
 @registry.add("whoami", role=Role.VIEWER, summary="Who you are to this bot", example="/whoami")

@@ -11,7 +11,7 @@ from bot.store import Tx
 from bot.store.messages import Origin
 from bot.telegram.access import Role
 from bot.telegram.commands.deliveries import answered_origin
-from bot.telegram.commands.registry import Answer, Call, NotAllowed, Reply, UsageError, registry
+from bot.telegram.commands.registry import Answer, Call, Effect, NotAllowed, Reply, UsageError, registry
 from bot.telegram.commands.send import written
 from bridges.model import Person, PersonId
 
@@ -21,6 +21,8 @@ _EMOJI = regex.compile(r"\X")
 @registry.add(
     "undo",
     role=Role.OPERATOR,
+    effect=Effect.SENDS,
+    as_reply=True,
     summary="As a reply: takes that message back wherever it can be",
     example="/undo (as a reply to a message)",
     details="Only who wrote it and admins may. The answer says where a message cannot be taken back.",
@@ -38,14 +40,16 @@ def undo(call: Call, tx: Tx) -> Answer:
 @registry.add(
     "edit",
     role=Role.OPERATOR,
-    arguments="text",
+    usage="text",
+    effect=Effect.SENDS,
+    as_reply=True,
     summary="As a reply: gives that message other words wherever it went",
     example="/edit the meeting is at ten (as a reply to a message)",
     details="Only who wrote it and admins may. Where a message cannot be changed, the new words are told.",
 )
 def edit(call: Call, tx: Tx) -> Answer:
     """The new words go the way that the message went."""
-    message = written(call, call.arguments.strip())
+    message = written(call, call.values["text"])
     if not message.text:
         raise UsageError("the new text is needed")
     origin = _own(call, tx, what="edit")
@@ -62,13 +66,15 @@ def edit(call: Call, tx: Tx) -> Answer:
 @registry.add(
     "react",
     role=Role.OPERATOR,
-    arguments="EMOJI",
+    usage="EMOJI",
+    effect=Effect.SENDS,
+    as_reply=True,
     summary="As a reply: puts a reaction on that message, on the other side",
     example="/react 👍 (as a reply to a message)",
 )
 def react(call: Call, tx: Tx) -> Answer:
     """As if the person had reacted over there."""
-    emoji = call.word("one emoji")
+    emoji = call.values["EMOJI"]
     if emoji.isalnum() or emoji.isascii() or len(_EMOJI.findall(emoji)) != 1:
         raise UsageError(f"{emoji!r} is not one emoji")
     origin = answered_origin(call, tx, what="react to")

@@ -12,7 +12,7 @@ from bot.store import Tx
 from bot.store.messages import Origin
 from bot.store.outbox import Delivery
 from bot.telegram.access import Role
-from bot.telegram.commands.registry import Answer, Call, Reply, UsageError, registry
+from bot.telegram.commands.registry import Answer, Call, Effect, Reply, UsageError, registry
 from bot.telegram.outbound import message_id
 
 
@@ -69,14 +69,14 @@ def held(call: Call, tx: Tx) -> Answer:
     if not rows:
         return Reply("Nothing is held.")
     never_sent = not rows[0].starts
-    buttons = card_buttons(tx, rows[0].id, chat=call.here.conversation, now=call.now, never_sent=never_sent)
+    buttons = card_buttons(
+        tx, rows[0].id, chat=call.here.conversation, now=call.now, never_sent=never_sent, person=call.person
+    )
     text = decisions.listing(rows, empty="")
     return Reply(f"{text}\nThe buttons are for {rows[0].id}; /retry ID sends again, /discard ID drops.", buttons)
 
 
-@registry.add(
-    "show", role=Role.OPERATOR, arguments="ID", summary="One delivery: text, address, reason", example="/show 12"
-)
+@registry.add("show", role=Role.OPERATOR, usage="ID", summary="One delivery: text, address, reason", example="/show 12")
 def show(call: Call, tx: Tx) -> Answer:
     """Everything about one delivery."""
     row = _row(call, tx)
@@ -102,15 +102,20 @@ def _at(seconds: float) -> str:
 
 
 def _row(call: Call, tx: Tx) -> Delivery:
-    return decisions.find(tx, call.word("the number of a delivery"))
+    return decisions.find(tx, call.values["ID"])
 
 
 @registry.add(
-    "retry", role=Role.OPERATOR, arguments="ID|all", summary="Send failed or held ones again", example="/retry 12"
+    "retry",
+    role=Role.OPERATOR,
+    usage="ID|all",
+    effect=Effect.SENDS,
+    summary="Send failed or held ones again",
+    example="/retry 12",
 )
 def retry(call: Call, tx: Tx) -> Answer:
     """One, or all that are dead or held."""
-    word = call.word("the number of a delivery, or all,")
+    word = call.values["ID|all"]
     if word.lower() == "all":
         rows = tx.outbox.list(states=("dead", "held"))
         number = decisions.retry_all(tx, now=call.now)
@@ -124,7 +129,12 @@ def retry(call: Call, tx: Tx) -> Answer:
 
 
 @registry.add(
-    "discard", role=Role.OPERATOR, arguments="ID", summary="Let a failed, held or waiting one go", example="/discard 12"
+    "discard",
+    role=Role.OPERATOR,
+    usage="ID",
+    effect=Effect.SENDS,
+    summary="Let a failed, held or waiting one go",
+    example="/discard 12",
 )
 def discard(call: Call, tx: Tx) -> Answer:
     """It stays in the records as discarded."""
@@ -143,6 +153,7 @@ def _show(call: Call, tx: Tx, row: Delivery) -> None:
     "trace",
     role=Role.OPERATOR,
     summary="As a reply: where that message went, each state and time",
+    as_reply=True,
     example="/trace (as a reply to a message)",
 )
 def trace(call: Call, tx: Tx) -> Answer:
@@ -164,6 +175,7 @@ def trace(call: Call, tx: Tx) -> Answer:
     "why",
     role=Role.OPERATOR,
     summary="As a reply: which rule sent that message, or filtered it",
+    as_reply=True,
     example="/why (as a reply to a message)",
 )
 def why(call: Call, tx: Tx) -> Answer:

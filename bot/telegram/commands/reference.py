@@ -15,11 +15,13 @@ def table() -> str:
     """All commands as a Markdown table."""
     lines = ["| command | role | does | example |", "|---|---|---|---|"]
     for command in registry.commands.values():
-        usage = f"/{command.name} {command.arguments}".rstrip().replace("|", "\\|")
+        usages = "<br>".join(f"`{usage}`".replace("|", "\\|") for usage in command.usages())
         role = command.role.word if command.role else "anyone"
-        for word, needed in command.roles_of_words:
-            role += f" (`{word}`: {needed.word})"
-        lines.append(f"| `{usage}` | {role} | {command.summary} | `{command.example}` |")
+        for each in command.ways:
+            if each.role is not command.role:
+                role += f" (`{each.keyword or each.usage.line}`: {each.role.word})"
+        example = command.example.replace("|", "\\|")
+        lines.append(f"| {usages} | {role} | {command.summary} | `{example}` |")
     return "\n".join(lines)
 
 

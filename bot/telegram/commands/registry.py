@@ -1,19 +1,21 @@
-"""One registry of commands: it feeds the handlers, the authorisation, ``/help``, the menu and the README."""
+"""One registry of commands: it feeds the handlers, the authorisation, ``/help``, the menus and the README."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TypeAlias
 
 from telegram import Message
 
-from bot.addresses import Address
+from bot.addresses import TELEGRAM, Address, is_within
 from bot.feedback import Feedback
 from bot.relay import Relay
 from bot.store import Tx
 from bot.telegram.access import Role
+from bot.telegram.commands.usage import Usage, UsageMismatch, first_word, shown
 from bridges.model import Attachment, Button
 
 
@@ -23,6 +25,23 @@ class UsageError(ValueError):
 
 class NotAllowed(Exception):
     """The person may use the command, and not for this; the text says who may."""
+
+
+class Effect(StrEnum):
+    """What a command leaves behind, in the words of ``/help``."""
+
+    LOOKS = "changes nothing"
+    SENDS = "sends or changes messages"
+    SETS = "changes how this bot works"
+
+
+class Scope(StrEnum):
+    """How far a command reaches: which role it needs, one for this chat or one that holds everywhere."""
+
+    CHAT = "here"
+    """What it does concerns this chat, its messages, or conversations outside Telegram."""
+    ALL = "everywhere"
+    """What it does concerns everybody: a role that is limited to a chat is not enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +72,7 @@ class Call:
     person: int | None
     person_name: str
     role: Role
+    """The highest role held here."""
     message: Message
     services: Services
     now: float
@@ -62,6 +82,36 @@ class Call:
     """What the command's ``prepare`` brought."""
     attachments: tuple[Attachment, ...] = ()
     """What hangs on the command's own message; of an album, all of it."""
+    everywhere: Role = Role.VIEWER
+    """The highest role held everywhere, which is what reaches beyond this chat."""
+    way: Way | None = None
+    """Which of the ways to write the command it is."""
+    values: Mapping[str, str] = field(default_factory=dict)
+    """The arguments by placeholder, as the way's usage names them."""
+
+    def target(self, tx: Tx, word: str) -> Address:
+        """An address, a name or ``here``, that the person's role reaches. Raises what :meth:`reach` raises,
+        ``AddressError`` and ``Refused``."""
+        address = self.relay.parse_target(tx, word, here=self.here)
+        self.reach(address)
+        return address
+
+    def reach(self, address: Address) -> None:
+        """A role that is limited to this chat does not reach into other chats of Telegram; raises ``NotAllowed``."""
+        if not self.reaches(address):
+            needed = self.way.role.word if self.way is not None else self.role.word
+            raise NotAllowed(
+                f"Your role {self.role.word} counts in this chat only: for {address} the role {needed} is needed"
+                " everywhere. An owner can give it: /grant USER ROLE"
+            )
+
+    def reaches(self, address: Address) -> bool:
+        """Whether the person's role covers what concerns this address."""
+        needed = self.way.role if self.way is not None else self.role
+        if self.everywhere >= needed or address.account != TELEGRAM:
+            return True
+        chat = Address(TELEGRAM, type(address.conversation)(self.here.conversation.partition("/")[0]))
+        return is_within(address, chat)
 
     @property
     def relay(self) -> Relay:
@@ -73,13 +123,6 @@ class Call:
         """The message that the command replies to; not the one that stands for the whole topic."""
         parent = self.message.reply_to_message
         return None if parent is None or parent.forum_topic_created is not None else parent
-
-    def word(self, what: str) -> str:
-        """The one argument there has to be."""
-        words = self.arguments.split()
-        if len(words) != 1:
-            raise UsageError(f"{what} is needed" if not words else f"only {what} is needed, and nothing after it")
-        return words[0]
 
 
 Answer: TypeAlias = Reply | None
@@ -93,25 +136,95 @@ It changes nothing anywhere: after a crash it is asked again. It returns somethi
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """One way to write a command, who may, and what it does."""
+
+    usage: Usage
+    role: Role
+    scope: Scope
+    effect: Effect
+    example: str
+    summary: str = ""
+
+    @property
+    def keyword(self) -> str:
+        """The first word that tells it from the others; empty if it has none."""
+        return self.usage.keyword
+
+
+def way(
+    usage: str,
+    *,
+    example: str = "",
+    summary: str = "",
+    role: Role | None = None,
+    scope: Scope | None = None,
+    effect: Effect | None = None,
+) -> Mapping[str, object]:
+    """One way to write a command; what is not given is the command's own."""
+    return {
+        "usage": Usage(usage),
+        "example": example,
+        "summary": summary,
+        "role": role,
+        "scope": scope,
+        "effect": effect,
+    }
+
+
+@dataclass(frozen=True, slots=True)
 class Command:
     """A command as it is run, explained and allowed."""
 
     name: str
     role: Role
-    arguments: str
+    """The role for whatever is none of its ways, and for those that name none."""
     summary: str
     """What it does, for the menu: at most 256 characters."""
     example: str
     run: Run
+    ways: tuple[Way, ...]
     details: str = ""
-    roles_of_words: tuple[tuple[str, Role], ...] = ()
-    """First arguments that need another role than the command itself."""
+    as_reply: bool = False
+    """Written as a reply to a message."""
     prepare: Prepare | None = None
 
-    def role_for(self, arguments: str) -> Role:
-        """The role that this use of the command needs."""
-        first = arguments.split(None, 1)[0].lower() if arguments.strip() else ""
-        return dict(self.roles_of_words).get(first, self.role)
+    @property
+    def least(self) -> Role:
+        """The role from which on some way of it may be used."""
+        return min(each.role for each in self.ways)
+
+    def usages(self) -> list[str]:
+        """Every way as people write it."""
+        return [f"/{self.name} {each.usage.line}".rstrip() for each in self.ways]
+
+    def way_of(self, arguments: str) -> Way | None:
+        """Which way somebody means: the one whose keyword comes first, else the one without. None: none of them."""
+        first = first_word(arguments)[0].lower()
+        named = next((each for each in self.ways if each.keyword and each.keyword == first), None)
+        if named is not None:
+            return named
+        others = [each for each in self.ways if not each.keyword]
+        if not first:
+            return next((each for each in others if not each.usage.line), others[0] if others else None)
+        return next((each for each in others if each.usage.line), None)
+
+    def read(self, way: Way | None, arguments: str) -> dict[str, str]:
+        """The arguments by placeholder; raises ``UsageError``."""
+        if way is None:
+            keywords = [each.keyword for each in self.ways if each.keyword]
+            first = first_word(arguments)[0]
+            if not first:
+                raise UsageError(f"say what to do: {', '.join(keywords)}")
+            if not keywords:
+                raise UsageError(f"{shown(first)} is too much: nothing stands after /{self.name}")
+            near = difflib.get_close_matches(first.lower(), keywords, n=1, cutoff=0.5)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise UsageError(f"{shown(first)} is none of {', '.join(keywords)}{hint}")
+        try:
+            return way.usage.read(arguments)
+        except UsageMismatch as error:
+            raise UsageError(str(error)) from error
 
 
 @dataclass
@@ -127,36 +240,39 @@ class Registry:
         role: Role,
         summary: str,
         example: str,
-        arguments: str = "",
+        usage: str = "",
+        ways: Sequence[Mapping[str, object]] = (),
+        effect: Effect = Effect.LOOKS,
+        scope: Scope = Scope.CHAT,
         details: str = "",
-        roles_of_words: Sequence[tuple[str, Role]] = (),
+        as_reply: bool = False,
         prepare: Prepare | None = None,
     ) -> Callable[[Run], Run]:
         """Declare a command; the function it is put on runs it, inside the transaction that answers it.
 
-        What only the network knows is asked for by ``prepare`` beforehand; ``run`` finds it in ``Call.prepared``.
+        ``usage`` or ``ways`` say how it is written (:mod:`bot.telegram.commands.usage`). What only the network knows
+        is asked for by ``prepare`` beforehand; ``run`` finds it in ``Call.prepared``.
         """
+        own = {"role": role, "scope": scope, "effect": effect, "example": example}
+        made = tuple(
+            Way(**{**own, **{key: value for key, value in each.items() if value not in (None, "")}})  # type: ignore[arg-type]
+            for each in ways or (way(usage),)
+        )
 
         def declared(run: Run) -> Run:
-            self.commands[name] = Command(
-                name, role, arguments, summary, example, run, details, tuple(roles_of_words), prepare
-            )
+            self.commands[name] = Command(name, role, summary, example, run, made, details, as_reply, prepare)
             return run
 
         return declared
 
     def nearest(self, name: str) -> Command | None:
         """The command that somebody may have meant."""
-        close = difflib.get_close_matches(name, self.commands, n=1, cutoff=0.5)
+        close = difflib.get_close_matches(name[:32], self.commands, n=1, cutoff=0.5)
         return self.commands[close[0]] if close else None
 
     def for_role(self, role: Role) -> list[Command]:
         """What somebody with this role may run, at least in part."""
-        return [
-            command
-            for command in self.commands.values()
-            if min([command.role, *(needed for _, needed in command.roles_of_words)]) <= role
-        ]
+        return [command for command in self.commands.values() if command.least <= role]
 
 
 registry = Registry()

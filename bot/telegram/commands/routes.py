@@ -10,19 +10,20 @@ from bot.routing import Arrow, Draft, RouteError, RouteOptions, Rule, format_rou
 from bot.rules import add_route, explain_route, find_route, save_route
 from bot.store import Tx
 from bot.telegram.access import Role
-from bot.telegram.commands.registry import Answer, Call, Reply, UsageError, registry
+from bot.telegram.commands.registry import Answer, Call, Effect, Reply, UsageError, registry, way
 
 
 @registry.add(
     "link",
     role=Role.ADMIN,
-    arguments="ADDRESS",
+    usage="ADDRESS",
+    effect=Effect.SETS,
     summary="Join this chat or topic with a conversation, both ways",
     example="/link support:sms/85255501234",
 )
 def link(call: Call, tx: Tx) -> Answer:
     """One two-way route between here and there."""
-    target = call.relay.parse_target(tx, call.word("the address of one conversation"), here=call.here)
+    target = call.target(tx, call.values["ADDRESS"])
     if target == call.here:
         raise UsageError("that is this very chat")
     if target in call.relay.router(tx).linked(call.here):
@@ -35,15 +36,16 @@ def link(call: Call, tx: Tx) -> Answer:
 @registry.add(
     "unlink",
     role=Role.ADMIN,
-    arguments="[ADDRESS]",
+    usage="[ADDRESS]",
+    effect=Effect.SETS,
     summary="End the links of this chat or topic",
     example="/unlink",
 )
 def unlink(call: Call, tx: Tx) -> Answer:
     """Remove the two-way routes between here and everything, or one address."""
     other = None
-    if call.arguments:
-        other = call.relay.parse_target(tx, call.word("one address"), here=call.here)
+    if "ADDRESS" in call.values:
+        other = call.relay.parse_target(tx, call.values["ADDRESS"], here=call.here)
     removed = []
     for row in tx.routes.all():
         rule = rule_of(row)
@@ -71,7 +73,14 @@ def routes(call: Call, tx: Tx) -> Answer:
 @registry.add(
     "route",
     role=Role.ADMIN,
-    arguments="add|show|remove|enable|disable|test …",
+    ways=(
+        way("add RULE", effect=Effect.SETS),
+        way("show ROUTE", example="/route show r1"),
+        way("remove ROUTE", effect=Effect.SETS, example="/route remove r1"),
+        way("enable ROUTE", effect=Effect.SETS, example="/route enable r1"),
+        way("disable ROUTE", effect=Effect.SETS, example="/route disable r1"),
+        way("test ADDRESS text", role=Role.OPERATOR, example="/route test support:room-42 hello"),
+    ),
     summary="Make, look at, switch and try routing rules",
     example="/route add support:* -> here",
     details=(
@@ -83,31 +92,22 @@ def routes(call: Call, tx: Tx) -> Answer:
         "Keys: name= match=/regex/ not=/regex/ from= kinds= template= hours= priority= stop=yes late= long="
         " on_ambiguous="
     ),
-    roles_of_words=(("test", Role.OPERATOR),),
 )
 def route(call: Call, tx: Tx) -> Answer:
     """Dispatch on the first word."""
-    word, _, rest = call.arguments.partition(" ")
-    rest = rest.strip()
-    match word.lower():
-        case "add":
-            return _add(call, tx, rest)
-        case "test":
-            return _test(call, tx, rest)
-        case "show":
-            return Reply(_line(find_route(tx, rest)))
-        case "remove":
-            rule = find_route(tx, rest)
-            tx.routes.remove(rule.id)
-            return Reply(f"Removed: {format_route(rule)}")
-        case "enable" | "disable" as wanted:
-            rule = find_route(tx, rest)
-            tx.routes.enable(rule.id, enabled=wanted == "enable")
-            return Reply(f"Route {rule.name} is {wanted}d.")
-        case "":
-            raise UsageError("say what to do: add, show, remove, enable, disable or test")
-        case other:
-            raise UsageError(f"{other!r} is none of add, show, remove, enable, disable, test")
+    word = call.way.keyword if call.way is not None else ""
+    if word == "add":
+        return _add(call, tx, call.values["RULE"])
+    if word == "test":
+        return _test(call, tx)
+    rule = find_route(tx, call.values["ROUTE"])
+    if word == "remove":
+        tx.routes.remove(rule.id)
+        return Reply(f"Removed: {format_route(rule)}")
+    if word in ("enable", "disable"):
+        tx.routes.enable(rule.id, enabled=word == "enable")
+        return Reply(f"Route {rule.name} is {word}d.")
+    return Reply(_line(rule))
 
 
 def _add(call: Call, tx: Tx, text: str) -> Answer:
@@ -135,10 +135,7 @@ def _named(call: Call, tx: Tx, text: str) -> dict[str, Address]:
     return found
 
 
-def _test(call: Call, tx: Tx, text: str) -> Answer:
-    word, _, words = text.partition(" ")
-    if not word or not words.strip():
-        raise UsageError("an address and a text are needed: /route test support:room-42 hello")
-    address = call.relay.parse_target(tx, word, here=call.here)
+def _test(call: Call, tx: Tx) -> Answer:
+    address = call.target(tx, call.values["ADDRESS"])
     at = datetime.fromtimestamp(call.now, UTC)
-    return Reply(explain_route(call.relay.router(tx), call.relay.accounts, address, words.strip(), at=at))
+    return Reply(explain_route(call.relay.router(tx), call.relay.accounts, address, call.values["text"], at=at))

@@ -7,7 +7,7 @@ from bot.store import Tx
 from bot.store.outbox import PRIORITY_REPLY
 from bot.telegram.access import Role
 from bot.telegram.albums import whole_album
-from bot.telegram.commands.registry import Answer, Call, UsageError, registry
+from bot.telegram.commands.registry import Answer, Call, Effect, UsageError, registry
 from bot.telegram.kinds import content_of, spans_of
 from bot.telegram.outbound import message_id
 from bridges.model import Message, Span
@@ -17,20 +17,16 @@ from bridges.responses import clean
 @registry.add(
     "send",
     role=Role.OPERATOR,
-    arguments="ADDRESS text",
+    usage="ADDRESS [text]",
+    effect=Effect.SENDS,
     summary="Send one message; as a reply to a message, sends that one",
     example="/send support:room-42 hello",
     details="The mark on your message shows what became of it: 👀 waiting, 👌 sent, 🤔 may have arrived, 💔 failed.",
 )
 def send(call: Call, tx: Tx) -> Answer:
     """Put the words behind the address into the outbox; the mark on the command is the answer."""
-    word, _, text = call.arguments.partition(" ")
-    if "\n" in word:
-        word, _, text = call.arguments.partition("\n")
-    if not word:
-        raise UsageError("an address is needed, and the text after it")
-    target = call.relay.parse_target(tx, word, here=call.here)
-    text = text.strip()
+    target = call.target(tx, call.values["ADDRESS"])
+    text = call.values.get("text", "")
     message = written(call, text) if text or call.attachments else _answered_message(call, tx)
     if target == call.here:
         raise UsageError("that is this very chat")

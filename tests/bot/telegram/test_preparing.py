@@ -24,7 +24,8 @@ from bot.store.sqlite import SqliteStore
 from bot.telegram import application
 from bot.telegram.access import Role
 from bot.telegram.application import TelegramSide
-from bot.telegram.commands.registry import Answer, Call, Command, Reply, UsageError, registry
+from bot.telegram.commands.registry import Answer, Call, Command, Effect, Reply, Scope, UsageError, Way, registry
+from bot.telegram.commands.usage import Usage
 from bot.telegram.outbound import TelegramAccount
 from bridges.errors import Garbled, Refused, Unauthorized, Unavailable
 
@@ -106,7 +107,15 @@ class Scene:
 @pytest.fixture
 async def slow(monkeypatch: pytest.MonkeyPatch) -> Slow:
     made = Slow()
-    command = Command("slow", Role.OPERATOR, "", "Asks", "/slow x", made.run, prepare=made.prepare)
+    command = Command(
+        "slow",
+        Role.OPERATOR,
+        "Asks",
+        "/slow x",
+        made.run,
+        (Way(Usage("[text]"), Role.OPERATOR, Scope.CHAT, Effect.LOOKS, "/slow x"),),
+        prepare=made.prepare,
+    )
     monkeypatch.setitem(registry.commands, "slow", command)
     return made
 
@@ -164,7 +173,7 @@ async def test_nothing_is_asked_for_somebody_who_may_not(scene: Scene, slow: Slo
 
 
 async def test_a_role_that_came_meanwhile_is_told_of(scene: Scene, slow: Slow, monkeypatch: pytest.MonkeyPatch) -> None:
-    roles = iter([Role.VIEWER, Role.OPERATOR])
+    roles = iter([Role.VIEWER] * 2 + [Role.OPERATOR] * 2)
     monkeypatch.setattr(application, "role_of", lambda tx, person, chat, owners: next(roles))
     scene.telegram.say(BO, OPS, "/slow tea")
     await scene.hears("Your role has just become operator: write /slow once more.")

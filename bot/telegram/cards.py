@@ -1,0 +1,158 @@
+"""Cards: messages of the bot with buttons, each of which can be used once, by the right person, for a while.
+
+A kind of card declares its choices, with the role that each needs, and the function that decides. What is common to
+all (who may press, whether it is used up, expired or unknown) is dealt with in :mod:`bot.telegram.presses`; a card's
+own function runs only after that, inside the transaction that also marks the card as used.
+
+A card survives a restart: it is a row, and its nonce is in the button. It is bound to its chat; to a person, if it has
+one; to a time; and to what was shown, by a digest, where what it does depends on more than itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from telegram import Message as TelegramMessage
+
+from bot.addresses import Address
+from bot.cards import deal, digest
+from bot.relay import Relay
+from bot.store import Tx
+from bot.store.marks import Card
+from bot.telegram.access import Role
+from bot.telegram.commands.registry import Call, Reply, Services
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """A button that somebody pressed who may."""
+
+    card: Card
+    choice: str
+    person: int
+    person_name: str
+    role: Role
+    everywhere: Role
+    place: Address
+    """The chat or topic that the card stands in."""
+    message: TelegramMessage | None
+    """The card's own message, if Telegram still tells it."""
+    services: Services
+    now: float
+
+    @property
+    def relay(self) -> Relay:
+        """The relay."""
+        return self.services.relay
+
+    @property
+    def payload(self) -> Any:
+        """What the card keeps."""
+        return json.loads(self.card.payload)
+
+
+@dataclass(frozen=True, slots=True)
+class Pressed:
+    """What came of it."""
+
+    toast: str
+    card: Reply | None = None
+    """The card's new text and buttons; None: it stays as it is."""
+    used: bool = True
+    """Whether this card's buttons are used up; those of a new text are another card's."""
+    outcome: str = "done"
+    """For the audit."""
+
+
+Decide: TypeAlias = Callable[[Press, Tx], Pressed]
+
+
+@dataclass(frozen=True, slots=True)
+class CardKind:
+    """What the cards of a kind offer, and who decides."""
+
+    name: str
+    choices: Mapping[str, Role]
+    decide: Decide
+    scopes: Mapping[str, bool]
+    """Choices that reach everywhere: a role for this chat is not enough."""
+
+
+@dataclass
+class CardKinds:
+    """All kinds by name."""
+
+    kinds: dict[str, CardKind] = field(default_factory=dict)
+
+    def add(
+        self, name: str, *, choices: Mapping[str, Role], everywhere: Sequence[str] = ()
+    ) -> Callable[[Decide], Decide]:
+        """Declare a kind of card: its choices with the role each needs; ``everywhere`` names those that reach so
+        far."""
+
+        def declared(decide: Decide) -> Decide:
+            self.kinds[name] = CardKind(name, choices, decide, dict.fromkeys(everywhere, True))
+            return decide
+
+        return declared
+
+
+card_kinds = CardKinds()
+
+
+YES, NO = "yes", "no"
+Preview: TypeAlias = Callable[[Tx, Services, Any], str]
+"""The text of a confirmation, made of its payload and of how things are now; raises what commands raise."""
+
+
+def confirmation(
+    kind: str, *, role: Role, preview: Preview, yes: str, everywhere: bool = False
+) -> Callable[[Decide], Callable[[Call, Tx, object], Reply]]:
+    """Declare something that is asked about before it is done; returns what a command answers with.
+
+    The card is the asking person's alone, for as long as ``bot.cards.EXPIRES_S``. At the press the preview is made
+    once more: if it is not what was shown, nothing is done and the new one is shown.
+    """
+
+    def declared(do: Decide) -> Callable[[Call, Tx, object], Reply]:
+        def card(tx: Tx, services: Services, payload: object, *, person: int, chat: str, now: float) -> Reply:
+            text = preview(tx, services, payload)
+            buttons = deal(
+                tx,
+                kind,
+                ((yes, YES), ("Cancel", NO)),
+                chat=chat,
+                now=now,
+                person=person,
+                payload=payload,
+                shown=text,
+            )
+            return Reply(text, buttons)
+
+        @card_kinds.add(kind, choices={YES: role, NO: Role.VIEWER}, everywhere=(YES,) if everywhere else ())
+        def decide(press: Press, tx: Tx) -> Pressed:
+            if press.choice == NO:
+                return Pressed("Nothing was done.", Reply("Cancelled: nothing was done."), outcome="cancelled")
+            text = preview(tx, press.services, press.payload)
+            if digest(text) != press.card.shown:
+                again = card(
+                    tx,
+                    press.services,
+                    press.payload,
+                    person=press.person,
+                    chat=press.place.conversation,
+                    now=press.now,
+                )
+                return Pressed("It has changed meanwhile: look again.", again, outcome="changed meanwhile")
+            return do(press, tx)
+
+        def ask(call: Call, tx: Tx, payload: object) -> Reply:
+            assert call.person is not None
+            return card(tx, call.services, payload, person=call.person, chat=call.here.conversation, now=call.now)
+
+        return ask
+
+    return declared
