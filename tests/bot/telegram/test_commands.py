@@ -1,0 +1,128 @@
+"""What holds for every command: how it is read, who may run it, what a card binds."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bot.store import Tx
+from bot.telegram import cards
+from bot.telegram.access import Role
+from bot.telegram.cards import Press, Pressed, confirmation
+from bot.telegram.commands.registry import Answer, Call, Reply, registry
+from tests.bot.telegram.desk import ANN, BO, NEWS, OPS, Desk, a_desk
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    async with a_desk(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def number(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """A command /raise that asks before it raises a number; the number may change meanwhile."""
+    numbers = [1]
+    monkeypatch.setattr(cards.card_kinds, "kinds", dict(cards.card_kinds.kinds))
+    monkeypatch.setattr(registry, "commands", dict(registry.commands))
+
+    @confirmation(
+        "raise", role=Role.OPERATOR, yes="Yes", preview=lambda tx, services, new: f"{numbers[0]} becomes {new}"
+    )
+    def do(press: Press, tx: Tx) -> Pressed:
+        numbers[0] = press.payload
+        return Pressed("Raised.", Reply(f"It is {numbers[0]} now."))
+
+    @registry.add("raise", role=Role.OPERATOR, usage="n", summary="Raise it", example="/raise 2")
+    def raise_(call: Call, tx: Tx) -> Answer:
+        return do(call, tx, int(call.values["n"]))
+
+    return numbers
+
+
+async def test_a_confirmation_does_what_was_shown_once(desk: Desk, number: list[int]) -> None:
+    (card,) = await desk.write("/raise 5")
+    assert card.text == "1 becomes 5"
+    assert number == [1]
+    pressed = await desk.press(card, "Yes")
+    assert (number, pressed.toast, pressed.card and pressed.card.text) == ([5], "Raised.", "It is 5 now.")
+    assert pressed.card is not None
+    assert pressed.card.buttons == ()
+    assert (await desk.press(card, "Yes")).toast == "This was decided already."
+    assert number == [5]
+
+
+async def test_a_confirmation_is_the_asking_persons_alone(desk: Desk, number: list[int]) -> None:
+    await desk.grant(BO, "owner")
+    (card,) = await desk.write("/raise 5")
+    assert (await desk.press(card, "Yes", by=BO)).toast == "Only the person who asked for this may press here."
+    assert (await desk.press(card, "Yes", chat=NEWS)).toast == "This button belongs into another chat."
+    assert number == [1]
+    assert (await desk.press(card, "Yes")).toast == "Raised."
+    assert ("1002", "button raise yes", "refused") in await desk.audit()
+
+
+async def test_a_confirmation_expires(desk: Desk, number: list[int]) -> None:
+    (card,) = await desk.write("/raise 5")
+    desk.line.clock.at += 901
+    pressed = await desk.press(card, "Yes")
+    assert pressed.toast == "Too late: these buttons counted for 15 minutes. Write the command again."
+    assert pressed.card is not None
+    assert pressed.card.text.endswith("Expired: nothing was done.")
+    assert number == [1]
+
+
+async def test_what_changed_since_it_was_shown_is_shown_again(desk: Desk, number: list[int]) -> None:
+    (card,) = await desk.write("/raise 5")
+    number[0] = 3
+    pressed = await desk.press(card, "Yes")
+    assert (pressed.toast, number) == ("It has changed meanwhile: look again.", [3])
+    assert pressed.card is not None
+    assert pressed.card.text == "3 becomes 5"
+    assert (await desk.press(pressed.card, "Yes")).toast == "Raised."
+
+
+async def test_a_role_that_was_taken_away_does_not_press(desk: Desk, number: list[int]) -> None:
+    await desk.grant(BO, "operator")
+    (card,) = await desk.write("/raise 5", by=BO)
+    await desk.grant(BO, "viewer")
+    assert (await desk.press(card, "Yes", by=BO)).toast == "This needs the role operator; yours is viewer."
+    assert number == [1]
+
+
+async def test_a_cancelled_one_does_nothing(desk: Desk, number: list[int]) -> None:
+    (card,) = await desk.write("/raise 5")
+    await desk.press(card, "Cancel")
+    assert (await desk.press(card, "Yes")).toast == "This was decided already."
+    assert number == [1]
+
+
+async def test_a_role_for_one_chat_does_not_reach_into_another(desk: Desk) -> None:
+    await desk.grant(BO, "admin", chat=OPS)
+    assert (await desk.ask("/mute club:lobby", by=BO)).startswith("Nothing is relayed from club:lobby any more")
+    assert (await desk.ask("/mute here", by=BO)).startswith(f"Nothing is relayed from telegram:{OPS} any more")
+    assert (await desk.ask(f"/mute telegram:{NEWS}", by=BO)).startswith("Your role admin counts in this chat only")
+    assert (await desk.ask("/mute club:lobby", by=BO, chat=NEWS)).startswith("/mute needs the role admin; yours is v")
+    assert (await desk.ask("/account", by=BO)).startswith("/account needs the role admin everywhere")
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        ("/mute", "An address, a name or here is needed.\nExample: /mute support:sms/85255501234"),
+        ("/mute a b", "“b” is too much: after the command stands an address, a name or here."),
+        ("/show twelve", "“twelve” is not the number of a delivery.\nExample: /show 12"),
+        ("/route tset club:a b", "“tset” is none of add, show, remove, enable, disable, test; did you mean test?"),
+        ("/route", "Say what to do: add, show, remove, enable, disable, test."),
+        (
+            "/route test",
+            "An address, a name or here is needed after “test”.\nExample: /route test support:room-42 hello",
+        ),
+        ("/whoami again", "“again” is too much: nothing stands after /whoami"),
+        ("/stauts", "There is no command /stauts. Did you mean /status? /help lists those you may use."),
+    ],
+)
+async def test_what_is_wrong_is_said_with_an_example(desk: Desk, line: str, answer: str) -> None:
+    assert (await desk.ask(line, by=ANN)).startswith(answer)
