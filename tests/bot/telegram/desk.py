@@ -1,8 +1,8 @@
 """What somebody writes in a chat, and what the bot says to it: commands and buttons without any network.
 
 A real store, the real registry, runner, cards and rules; two providers that keep what is delivered
-(``tests/bot/line``). An update is made as Telegram makes it and goes through the library's own reading. Nothing is sent until
-``desk.line.engine`` is started; the bot's answers are read from the outbox.
+(``tests/bot/line``). An update is made as Telegram makes it and goes through the library's own reading. Nothing is
+sent until ``desk.line.engine`` is started; the bot's answers are read from the outbox.
 """
 
 from __future__ import annotations
