@@ -11,7 +11,7 @@ from bot.store import Tx
 from bot.telegram import cards
 from bot.telegram.access import Role
 from bot.telegram.cards import Press, Pressed, confirmation
-from bot.telegram.commands.registry import Answer, Call, Reply, Services, registry
+from bot.telegram.commands.registry import Answer, Call, Reply, registry
 from tests.bot.telegram.desk import ANN, BO, NEWS, OPS, Desk, a_desk
 
 
