@@ -110,6 +110,7 @@ class Places:
         before, after = str(old), str(new)
         followed = tx.routes.move(before, after)
         tx.names.move(before, after)
+        tx.audiences.move(before, after)
         tx.mutes.move(before, after)
         tx.topics.move(before, after)
         tx.faces.move(before, after)

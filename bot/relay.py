@@ -108,7 +108,7 @@ class Relay:
 
     def parse_target(self, tx: Tx, text: str, *, here: Address | None = None) -> Address:
         """An address, a name or ``here``; raises ``AddressError`` or ``Refused`` with what is wrong and an example."""
-        if text == "here":
+        if text.lower() == "here":
             if here is None:
                 raise AddressError("here means the chat a command is written in; name an address instead")
             return here

@@ -46,6 +46,10 @@ class Names:
         row = self._db.execute("SELECT address FROM names WHERE name = ?", (name,)).fetchone()
         return str(row[0]) if row else None
 
+    def all(self) -> list[str]:
+        """Every name."""
+        return [str(row[0]) for row in self._db.execute("SELECT name FROM names ORDER BY name")]
+
     def of(self, address: str) -> list[str]:
         """The names that an address has."""
         rows = self._db.execute("SELECT name FROM names WHERE address = ? ORDER BY name", (address,))
@@ -54,6 +58,10 @@ class Names:
     def set(self, name: str, address: str) -> None:
         """Name an address, replacing the one that had the name."""
         self._db.execute("INSERT OR REPLACE INTO names (name, address) VALUES (?, ?)", (name, address))
+
+    def remove(self, name: str) -> None:
+        """The name means nothing any more."""
+        self._db.execute("DELETE FROM names WHERE name = ?", (name,))
 
     def move(self, old: str, new: str) -> None:
         """Names of an address, and of what is in it, name what took its place."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from bot.store.audiences import Audiences
 from bot.store.audit import Audit
 from bot.store.faces import Faces
 from bot.store.files import LentFiles
@@ -42,6 +43,7 @@ class Tx:
         self.mutes = Mutes(db, self.woken)
         self.roles = Roles(db, self.woken)
         self.names = Names(db)
+        self.audiences = Audiences(db)
         self.faces = Faces(db)
         self.texts = Texts(db)
         self.files = LentFiles(db)

@@ -1,0 +1,162 @@
+"""Targets as people write them: addresses, names, ``here`` and ``@audience``, with commas between."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bot.addresses import Address, AddressError, parse_address
+from bot.relay import Relay
+from bot.store import Tx
+from bridges.errors import Refused
+
+MOST = 5_000
+EXAMPLE = "support:room-42, @all"
+AUDIENCE_NAME = re.compile(r"[\w.-]{1,64}")
+"""How an audience may be called, without the ``@``."""
+
+_BETWEEN = re.compile(r"([,\n\r]\s*)")
+_QUOTES = {'"': '"', "“": "”", "„": "“", "«": "»", "'": "'", "‘": "’"}
+_NUMBERS = re.compile(r"[^:]+:[a-z]+/\+?[0-9]+(?:,\+?[0-9]+)*")
+"""An address that is a list of numbers, such as ``pbx:chat/4101,4102``: a comma may stand in it."""
+
+
+class TargetError(AddressError):
+    """Something among the targets is none; says which, and gives one valid example."""
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """What somebody wrote as targets, understood."""
+
+    addresses: tuple[Address, ...]
+    """Where it goes, in the order of the line, each once."""
+    audiences: tuple[str, ...]
+    """The audiences that are named in it, without the ``@``."""
+    text: str
+    """The targets written so that reading them again gives the same, anywhere."""
+
+
+def parse_targets(tx: Tx, relay: Relay, text: str, *, here: Address | None) -> Targets:
+    """Read targets; raises ``TargetError``. ``here`` None: there is no chat that the word could mean."""
+    found: dict[Address, None] = {}
+    audiences: dict[str, None] = {}
+    written: dict[str, None] = {}
+    for piece in _pieces(tx, relay, text):
+        if piece.startswith("@"):
+            name = piece[1:].lower()
+            found.update(dict.fromkeys(_audience(tx, relay, piece)))
+            audiences[name] = None
+            written[f"@{name}"] = None
+        else:
+            address = _address(tx, relay, piece, here=here)
+            found[address] = None
+            named = ":" not in piece and tx.names.get(piece.lower()) is not None
+            written[piece.lower() if named else str(address)] = None
+        if len(found) > MOST:
+            raise TargetError(f"these are more than {MOST} targets, the most for one message: name fewer of them")
+    if not found:
+        raise TargetError(
+            f"no target is named: write addresses, names or @audience with commas between, as in {EXAMPLE}"
+        )
+    return Targets(tuple(found), tuple(audiences), ", ".join(written))
+
+
+def _pieces(tx: Tx, relay: Relay, text: str) -> Sequence[str]:
+    """What stands between the commas; one that belongs to the numbers of an address is left in it."""
+    pieces: list[str] = []
+    between = ""
+    for number, part in enumerate(_BETWEEN.split(_bare(text))):
+        if number % 2:
+            between = part
+            continue
+        piece = _bare(part)
+        if not piece:
+            continue
+        if between == "," and pieces and _goes_on(tx, relay, pieces[-1], piece):
+            pieces[-1] += f",{piece}"
+        else:
+            pieces.append(piece)
+    return pieces
+
+
+def _goes_on(tx: Tx, relay: Relay, before: str, piece: str) -> bool:
+    joined = f"{before},{piece}"
+    if not re.fullmatch(r"\+?[0-9]+", piece) or not _NUMBERS.fullmatch(joined) or tx.names.get(piece):
+        return False
+    try:
+        relay.parse_target(tx, joined)
+    except (AddressError, Refused):
+        return False
+    return True
+
+
+def _bare(text: str) -> str:
+    """The text without blanks and one pair of quotes around it."""
+    text = text.strip()
+    end = _QUOTES.get(text[:1])
+    is_quoted = end is not None and len(text) > 1 and text.find(end, 1) == len(text) - 1
+    return text[1:-1].strip() if is_quoted else text
+
+
+def _audience(tx: Tx, relay: Relay, piece: str) -> list[Address]:
+    name = piece[1:].lower()
+    members = tx.audiences.members(name)
+    if not members:
+        if tx.audiences.exists(name):
+            raise TargetError(f"@{name} is empty; fill it with /audience add {name} support:room-42")
+        known = [each for each, _ in tx.audiences.all()]
+        near = nearest(name, known)
+        hint = f"did you mean @{near}?" if near else f"there is {_listed(known)}"
+        raise TargetError(f"there is no audience {_shown(piece)}; {hint} Targets are written as in {EXAMPLE}")
+    found = [parse_address(member) for member in members]
+    for address in found:
+        if address.account not in relay.accounts:
+            raise TargetError(
+                f"@{name} holds {address}, and {relay.unknown_account(address.account)};"
+                f" to take it out: /audience remove {name} {address}"
+            )
+    return found
+
+
+def _address(tx: Tx, relay: Relay, piece: str, *, here: Address | None) -> Address:
+    if re.search(r"\s", piece):
+        raise TargetError(f"{_shown(piece)} holds blanks: targets go with commas between, as in {EXAMPLE}")
+    try:
+        return relay.parse_target(tx, piece.lower() if piece.lower() == "here" else piece, here=here)
+    except AddressError as error:
+        if ":" in piece or piece.lower() == "here":
+            raise TargetError(_about(piece, str(error))) from error
+    except Refused as error:
+        raise TargetError(_about(piece, str(error))) from error
+    audiences = [name for name, _ in tx.audiences.all()]
+    if piece.lower() in audiences:
+        raise TargetError(f"{_shown(piece)} is an audience, which is written @{piece.lower()}")
+    near = nearest(piece.lower(), tx.names.all())
+    hint = f"; did you mean {near}?" if near else "."
+    raise TargetError(f"{_shown(piece)} is no address and no name{hint} Targets are written as in {EXAMPLE}")
+
+
+def nearest(word: str, known: Sequence[str]) -> str | None:
+    """The name that somebody may have meant."""
+    close = difflib.get_close_matches(word[:64].lower(), known, n=1, cutoff=0.5)
+    return close[0] if close else None
+
+
+def _listed(known: Sequence[str]) -> str:
+    if not known:
+        return "none yet: /audience add NAME ADDRESS makes one."
+    more = f" and {len(known) - 8} more" if len(known) > 8 else ""
+    return ", ".join(f"@{name}" for name in known[:8]) + more + "."
+
+
+def _about(piece: str, reason: str) -> str:
+    """The reason, which names the target at fault."""
+    return reason if piece[:40] in reason else f"{_shown(piece)}: {reason}"
+
+
+def _shown(text: str) -> str:
+    printable = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text[:40])
+    return f"“{printable}…”" if len(text) > 40 else f"“{printable}”"
