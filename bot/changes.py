@@ -569,6 +569,10 @@ class Changes:
                 continue
             if rule is not None and rule.works:
                 target = router.carries_on(rule, item, to=place.address)
+                if target is None and not router.leads(rule, at, place.address) and _carries(rule, kind):
+                    # The rule was changed and leads elsewhere: what went before stays under its care.
+                    places.append(replace(place, template=_template_of(rule), long=rule.options.long))
+                    continue
             if target is not None:
                 places.append(_Place(place.address, place.rows, place.parts, target.template, target.rule.options.long))
             elif rule is not None and not rule.works and place.is_empty and _carries(rule, kind):

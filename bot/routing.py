@@ -306,6 +306,13 @@ class Router:
         """A rule by its name."""
         return next((rule for rule in self.rules if name and rule.name == name), None)
 
+    def leads(self, rule: Rule, source: Address, target: Address) -> bool:
+        """Whether a rule is about messages from there to there, whatever it asks of each."""
+        return any(
+            way.rule.id == rule.id and (way.forum is not None or way.target.address == target)
+            for way in self._ways(source)
+        )
+
     def carries_on(self, rule: Rule, item: Incoming, *, to: Address) -> Target | None:
         """How a rule that took a message takes what became of it; None if it does not.
 

@@ -1,17 +1,21 @@
-"""What chat commands and the command line share about routing rules: find, add, explain."""
+"""What chat commands and the command line share about routing rules: find, add, change, undo, explain."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from bot.accounts import Account
 from bot.addresses import Address, NewTopic
+from bot.changes import BY_ROUTE
 from bot.long import TEXT_FILE
 from bot.relay import rule_of
 from bot.routing import Arrow, Draft, Incoming, Kind, RouteError, Router, Rule, format_route, options_to_json
 from bot.shaping import shape
 from bot.store import Tx
+from bot.store.route_changes import RouteChange
+from bot.store.routes import RouteRow
 from bridges.api import Capabilities
 from bridges.errors import Refused
 from bridges.model import Message, Person, PersonId
@@ -28,6 +32,11 @@ def find_route(tx: Tx, word: str) -> Rule:
 
 def add_route(tx: Tx, draft: Draft, *, accounts: Mapping[str, Account], created_by: str, now: float) -> Rule:
     """Save a rule; raises ``RouteError`` for a name that is taken or an end that nothing can be sent to."""
+    _check_ends(draft, accounts=accounts)
+    return save_route(tx, draft, created_by=created_by, now=now)
+
+
+def _check_ends(draft: Draft, *, accounts: Mapping[str, Account]) -> None:
     target = draft.target.chat if isinstance(draft.target, NewTopic) else draft.target
     for end in (target, draft.source):
         account = accounts.get(end.account)
@@ -36,16 +45,11 @@ def add_route(tx: Tx, draft: Draft, *, accounts: Mapping[str, Account], created_
                 account.check(end.conversation)
             except Refused as error:
                 raise RouteError(f"{end}: {error}") from error
-    return save_route(tx, draft, created_by=created_by, now=now)
 
 
 def save_route(tx: Tx, draft: Draft, *, created_by: str, now: float, enabled: bool = True) -> Rule:
     """Write a rule whose ends were checked; raises ``RouteError`` for a name that is taken or a link that is there."""
-    if draft.source == draft.target:
-        raise RouteError(f"{draft.source} is both source and target, a route leads elsewhere")
-    twin = _twin(tx, draft)
-    if twin is not None:
-        raise RouteError(f"{twin} says the same already: {format_route(twin)}")
+    _check_sense(tx, draft)
     try:
         row = tx.routes.add(
             name=draft.name or None,
@@ -59,7 +63,89 @@ def save_route(tx: Tx, draft: Draft, *, created_by: str, now: float, enabled: bo
         )
     except ValueError as error:
         raise RouteError(str(error)) from error
+    tx.route_changes.add(person=created_by, before=None, after=row, now=now)
     return rule_of(row)
+
+
+def _check_sense(tx: Tx, draft: Draft, *, but: int | None = None) -> None:
+    if draft.source == draft.target:
+        raise RouteError(f"{draft.source} is both source and target, a route leads elsewhere")
+    twin = _twin(tx, draft)
+    if twin is not None and twin.id != but:
+        raise RouteError(f"{twin} says the same already: {format_route(twin)}")
+
+
+def change_route(tx: Tx, rule: Rule, draft: Draft, *, accounts: Mapping[str, Account], person: str, now: float) -> Rule:
+    """Write a rule's new form in its place; raises ``RouteError`` as :func:`add_route` does.
+
+    A rule without a name in its new form keeps the old one. What was sent by it follows a new name, so that edits of
+    earlier messages still find their rule.
+    """
+    _check_ends(draft, accounts=accounts)
+    _check_sense(tx, draft, but=rule.id)
+    before = tx.routes.get(rule.id)
+    assert before is not None
+    after = replace(
+        before,
+        name=draft.name or before.name,
+        source=str(draft.source),
+        arrow=str(draft.arrow),
+        target=str(draft.target),
+        options=options_to_json(draft.options),
+    )
+    if after == before:
+        raise RouteError(f"{rule} says this already: {format_route(rule)}")
+    _put(tx, after, renamed_from=before.name, person=person, now=now)
+    tx.route_changes.add(person=person, before=before, after=after, now=now)
+    return rule_of(after)
+
+
+def _put(tx: Tx, row: RouteRow, *, renamed_from: str | None, person: str, now: float) -> None:
+    try:
+        tx.routes.put(row, created_by=person, now=now)
+    except ValueError as error:
+        raise RouteError(str(error)) from error
+    if renamed_from is not None and renamed_from != row.name:
+        tx.outbox.rename_reason(f"{BY_ROUTE}{renamed_from}", f"{BY_ROUTE}{row.name}")
+
+
+def remove_route(tx: Tx, rule: Rule, *, person: str, now: float) -> None:
+    """Forget a rule."""
+    before = tx.routes.get(rule.id)
+    tx.routes.remove(rule.id)
+    tx.route_changes.add(person=person, before=before, after=None, now=now)
+
+
+def switch_route(tx: Tx, rule: Rule, *, enabled: bool, person: str, now: float) -> None:
+    """Switch a rule on or off."""
+    before = tx.routes.get(rule.id)
+    tx.routes.enable(rule.id, enabled=enabled)
+    after = tx.routes.get(rule.id)
+    if after != before:
+        tx.route_changes.add(person=person, before=before, after=after, now=now)
+
+
+def undo_change(tx: Tx, changes: Sequence[RouteChange], *, person: str, now: float) -> list[str]:
+    """Take the last deed back; returns what was done, a line for each rule. Raises ``RouteError`` if a rule of it was
+    changed since by something else."""
+    lines = []
+    for change in changes:
+        subject = change.after or change.before
+        assert subject is not None
+        now_there = tx.routes.get(subject.id)
+        if now_there != change.after:
+            name = subject.name
+            raise RouteError(f"route {name} was changed since by something else; /route edit {name} sets it right")
+        if change.before is None:
+            tx.routes.remove(subject.id)
+            lines.append(f"Removed again: {format_route(rule_of(subject))}")
+        else:
+            renamed_from = None if change.after is None else change.after.name
+            _put(tx, change.before, renamed_from=renamed_from, person=person, now=now)
+            state = "" if change.before.enabled else " (disabled)"
+            lines.append(f"As before{state}: {format_route(rule_of(change.before))}")
+        tx.route_changes.undone(change, now=now)
+    return lines
 
 
 def _twin(tx: Tx, draft: Draft) -> Rule | None:

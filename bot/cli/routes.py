@@ -17,11 +17,13 @@ from bot.cli.common import Problem, opened, print_json, print_table, run_async, 
 from bot.relay import router_of, rule_of
 from bot.routes_file import RoutesFileError, from_toml, to_toml
 from bot.routing import RouteError, Rule, format_route, options_to_data, parse_route
-from bot.rules import add_route, explain_route, find_route, save_route
+from bot.rules import add_route, explain_route, find_route, remove_route, save_route, switch_route
 from bot.settings import Settings
 from bot.store import Tx
 
 T = TypeVar("T")
+CLI = "command line"
+"""Who changes a rule from here."""
 
 
 @click.group()
@@ -87,7 +89,7 @@ def add(context: click.Context, rule: tuple[str, ...]) -> None:
     except RouteError as error:
         raise Problem(str(error)) from error
     now = time.time()
-    made = _do(settings, lambda tx: add_route(tx, draft, accounts=accounts, created_by="command line", now=now))
+    made = _do(settings, lambda tx: add_route(tx, draft, accounts=accounts, created_by=CLI, now=now))
     click.echo(f"{made.id}  {format_route(made)}")
 
 
@@ -99,7 +101,7 @@ def remove(context: click.Context, route: str) -> None:
 
     def unit(tx: Tx) -> Rule:
         rule = find_route(tx, route)
-        tx.routes.remove(rule.id)
+        remove_route(tx, rule, person=CLI, now=time.time())
         return rule
 
     click.echo(f"removed: {format_route(_do(settings_of(context), unit))}")
@@ -108,7 +110,7 @@ def remove(context: click.Context, route: str) -> None:
 def _switch(context: click.Context, route: str, *, enabled: bool) -> None:
     def unit(tx: Tx) -> Rule:
         rule = find_route(tx, route)
-        tx.routes.enable(rule.id, enabled=enabled)
+        switch_route(tx, rule, enabled=enabled, person=CLI, now=time.time())
         return rule
 
     rule = _do(settings_of(context), unit)
@@ -200,7 +202,7 @@ def import_(context: click.Context, file: Path, yes: bool) -> None:
 
     def unit(tx: Tx) -> None:
         for line in gone:
-            tx.routes.remove(before[line].id)
+            remove_route(tx, before[line], person="import", now=now)
         for line in new:
             draft, enabled = after[line]
             save_route(tx, draft, created_by="import", now=now, enabled=enabled)

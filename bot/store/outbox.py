@@ -425,6 +425,20 @@ class Outbox:
         """The message of one that may have arrived was taken back: whoever says that it did owes the deletion."""
         self._db.execute("UPDATE outbox SET owed = owed | ? WHERE id = ? AND state = 'held'", (TAKEN_BACK, id))
 
+    def states_of_reason(self, why: str) -> dict[str, int]:
+        """How many of the deliveries that are kept and have this reason are in which state."""
+        rows = self._db.execute(
+            "SELECT state, COUNT(*) FROM outbox WHERE why = ? GROUP BY state ORDER BY state", (why,)
+        )
+        return {str(state): int(number) for state, number in rows}
+
+    def rename_reason(self, old: str, new: str) -> None:
+        """What led to deliveries is called otherwise now, also where a person sent them on."""
+        self._db.execute(
+            "UPDATE outbox SET why = ? || substr(why, ?) WHERE why = ? OR (why > ? AND why < ?)",
+            (new, len(old) + 1, old, f"{old}, ", f"{old}, \U0010ffff"),
+        )
+
     # --- what people decide
 
     def requeue(self, id: int, *, now: float, expires_at: float) -> bool:

@@ -102,6 +102,24 @@ class Routes:
         )
         self._woken.add("routes")
 
+    def put(self, row: RouteRow, *, created_by: str, now: float) -> None:
+        """Write a rule as it is given, in the place of the one with its id, or anew. Raises ``ValueError`` if another
+        rule has its name."""
+        try:
+            self._db.execute(
+                "INSERT INTO routes (id, name, source, arrow, target, enabled, options, paused, created_at, created_by)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name,"
+                " source = excluded.source, arrow = excluded.arrow, target = excluded.target,"
+                " enabled = excluded.enabled, options = excluded.options, paused = excluded.paused",
+                (
+                    row.id, row.name, row.source, row.arrow, row.target, int(row.enabled), row.options, row.paused,
+                    now, created_by,
+                ),
+            )  # fmt: skip
+        except sqlite3.IntegrityError as error:
+            raise ValueError(f"a route named {row.name!r} exists already; choose another name=") from error
+        self._woken.add("routes")
+
     def remove(self, id: int) -> None:
         """Forget a rule."""
         self._db.execute("DELETE FROM routes WHERE id = ?", (id,))

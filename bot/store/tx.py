@@ -15,6 +15,7 @@ from bot.store.messages import Conversations, Messages
 from bot.store.meta import Accounts, Counters, Meta, Notices
 from bot.store.outbox import Outbox
 from bot.store.roles import Names, Roles
+from bot.store.route_changes import RouteChanges
 from bot.store.routes import Routes
 from bot.store.texts import Texts
 from bot.store.topics import Mutes, Topics
@@ -39,6 +40,7 @@ class Tx:
         self.messages = Messages(db)
         self.outbox = Outbox(db, self.counters, self.woken)
         self.routes = Routes(db, self.woken)
+        self.route_changes = RouteChanges(db)
         self.topics = Topics(db, self.woken)
         self.mutes = Mutes(db, self.woken)
         self.roles = Roles(db, self.woken)

@@ -36,6 +36,7 @@ VOCABULARY: Mapping[str, Kind] = {
     "ROLE": Kind("viewer, operator, admin or owner", "operator", r"(?i:viewer|operator|admin|owner)"),
     "ROUTE": Kind("the name or number of a route", "r1"),
     "RULE": Kind("a rule: SOURCE -> TARGET [key=value …]", "support:* -> here", rest=True),
+    "OPTIONS": Kind("key=value …, or a whole new rule", "stop=yes", rest=True),
     "TARGETS": Kind("targets: addresses, names or @audience, with commas between", "support:room-42, @all"),
     "USER": Kind("a person: a numeric id or @name", "@ann", r"@?[A-Za-z][A-Za-z0-9_]{2,31}|[1-9][0-9]{0,18}"),
     "ZONE": Kind("a time zone", "Europe/Paris", r"[A-Za-z][A-Za-z0-9_+/-]{1,63}"),
