@@ -569,7 +569,8 @@ class Changes:
                 continue
             if rule is not None and rule.works:
                 target = router.carries_on(rule, item, to=place.address)
-                if target is None and not router.leads(rule, at, place.address) and _carries(rule, kind):
+                was_turned = target is None and at == home and not router.leads(rule, at, place.address)
+                if was_turned and _carries(rule, kind):
                     # The rule was changed and leads elsewhere: what went before stays under its care.
                     places.append(replace(place, template=_template_of(rule), long=rule.options.long))
                     continue
