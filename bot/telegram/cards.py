@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from telegram import Message as TelegramMessage
 
@@ -23,7 +23,11 @@ from bot.relay import Relay
 from bot.store import Tx
 from bot.store.marks import Card
 from bot.telegram.access import Role
-from bot.telegram.commands.registry import Call, Reply, Services
+from bot.telegram.replies import Reply
+
+if TYPE_CHECKING:
+    # Commands show cards, so these are no more than names here.
+    from bot.telegram.commands.registry import Call, Services
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,7 @@ card_kinds = CardKinds()
 
 
 YES, NO = "yes", "no"
-Preview: TypeAlias = Callable[[Tx, Services, Any], str]
+Preview: TypeAlias = "Callable[[Tx, Services, Any], str]"
 """The text of a confirmation, made of its payload and of how things are now; raises what commands raise."""
 
 

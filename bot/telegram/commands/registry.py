@@ -16,15 +16,10 @@ from bot.relay import Relay
 from bot.store import Tx
 from bot.telegram.access import Role
 from bot.telegram.commands.usage import Usage, UsageMismatch, first_word, shown
-from bridges.model import Attachment, Button
-
-
-class UsageError(ValueError):
-    """An argument is wrong; the text says which and why. The command's example is added to the answer."""
-
-
-class NotAllowed(Exception):
-    """The person may use the command, and not for this; the text says who may."""
+from bot.telegram.replies import NotAllowed as NotAllowed
+from bot.telegram.replies import Reply as Reply
+from bot.telegram.replies import UsageError as UsageError
+from bridges.model import Attachment
 
 
 class Effect(StrEnum):
@@ -42,14 +37,6 @@ class Scope(StrEnum):
     """What it does concerns this chat, its messages, or conversations outside Telegram."""
     ALL = "everywhere"
     """What it does concerns everybody: a role that is limited to a chat is not enough."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer in words. None instead of it: the state mark on the command is answer enough."""
-
-    text: str
-    buttons: tuple[Button, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
