@@ -343,7 +343,7 @@ def _command(message: Message, *, bot: User) -> CommandLine | Passed | None:
     if user is not None and user.is_bot and message.sender_chat is None:
         # Two bots that answer each other's commands would not come to an end.
         return Passed("filtered", "a command by another bot is not run")
-    return CommandLine(name.lower(), rest.strip(), message)
+    return CommandLine(clean(name).lower(), clean(rest).strip(), message)
 
 
 def received(update: Update, messages: Sequence[Message]) -> Received | None:
