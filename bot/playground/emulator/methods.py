@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import math
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ from bot.playground.emulator.files import (
 )
 from bot.playground.emulator.flood import FloodLimits
 from bot.playground.emulator.forms import Form, Upload
+from bot.playground.emulator.keyboards import KeyboardError, only_inline, read_keyboard, suit
+from bot.playground.emulator.menus import SCOPES
 from bot.playground.emulator.updates import LONG_POLL_LIMIT_S, Conflict, Webhook
 from bot.playground.emulator.world import (
     GENERAL_TOPIC,
@@ -60,18 +63,6 @@ _CHAT_ACTIONS = frozenset(
         "record_video_note",
         "upload_video_note",
     )
-)
-_BUTTON_ACTIONS = (
-    "url",
-    "callback_data",
-    "web_app",
-    "login_url",
-    "switch_inline_query",
-    "switch_inline_query_current_chat",
-    "switch_inline_query_chosen_chat",
-    "copy_text",
-    "callback_game",
-    "pay",
 )
 
 
@@ -218,7 +209,7 @@ async def run(name: str, call: Call) -> Result:
         raise ApiError(400, "Bad Request: Logged out")
     try:
         return await found(call)
-    except text_rules.EntityError as error:
+    except (text_rules.EntityError, KeyboardError) as error:
         raise bad(str(error)) from error
     except Conflict as error:
         raise ApiError(409, str(error)) from error
@@ -263,6 +254,8 @@ def _private(call: Call, user_id: int, *, write: bool) -> Chat:
         if write:
             raise forbidden("bot can't initiate conversation with a user")
         chat = chat or Chat(user_id, "private", peer=person, bot_id=bot.id)
+    if write and person.deactivated:
+        raise forbidden("user is deactivated")
     if write and bot.id in person.blocked:
         raise forbidden("bot was blocked by the user")
     return chat
@@ -332,6 +325,9 @@ def may_write(call: Call, chat: Chat, thread_id: int, content: Json) -> None:
 
 
 def count_against_flood(call: Call, chat: Chat) -> None:
+    closed_s = call.world.closed_until.get(chat.id, 0.0) - call.world.clock()
+    if closed_s > 0:
+        raise too_many(max(1, math.ceil(closed_s)))
     if call.flood is None:
         return
     wait = call.flood.check(call.bot.id, chat.id, is_group=chat.type != "private", clock=call.world.clock)
@@ -409,60 +405,8 @@ def find_reply(call: Call, chat: Chat) -> Reply:
 
 
 def reply_markup(call: Call) -> Json | None:
-    """The keyboard of a message, as far as it stays with it; other keyboards are checked and forgotten."""
-    value = call.parsed("reply_markup", "reply keyboard markup")
-    if value is None:
-        return None
-    if not isinstance(value, dict):
-        raise bad("Object expected as reply markup")
-    keyboard = value.get("keyboard")
-    if keyboard is not None and not _is_rows(keyboard):
-        raise bad('Field "keyboard" must be an Array of Arrays')
-    inline = value.get("inline_keyboard")
-    if inline is None:
-        return None
-    if not _is_rows(inline):
-        raise bad('Field "inline_keyboard" of the InlineKeyboardMarkup must be an Array of Arrays')
-    rows = [[_button(button) for button in row] for row in inline]
-    rows = [row for row in rows if row]
-    if sum(len(row) for row in rows) > 100 or any(len(row) > 8 for row in rows):
-        raise bad("reply markup is too long")
-    return {"inline_keyboard": rows} if rows else None
-
-
-def _is_rows(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(row, list) for row in value)
-
-
-def _button(button: object) -> Json:
-    prefix = "Can't parse inline keyboard button: "
-    if not isinstance(button, dict):
-        raise bad(prefix + "InlineKeyboardButton must be an Object")
-    if not isinstance(button.get("text"), str):
-        raise bad(prefix + 'Can\'t find field "text"')
-    if not button["text"]:
-        raise bad("BUTTON_TEXT_INVALID")
-    actions = [name for name in _BUTTON_ACTIONS if button.get(name) not in (None, "") or name in button]
-    used = next((name for name in actions if button.get(name) not in (None,)), "")
-    if not used or (used in ("url", "callback_data") and not button[used]):
-        raise bad(prefix + "Text buttons are unallowed in the inline keyboard")
-    if used == "callback_data" and not 1 <= len(str(button[used]).encode()) <= 64:
-        raise bad("BUTTON_DATA_INVALID")
-    shown: Json = {"text": button["text"]}
-    if used == "url":
-        url = text_rules.checked_link(str(button["url"]))
-        if not url:
-            raise bad(f"inline keyboard button URL '{button['url']}' is invalid: Wrong HTTP URL")
-        shown["url"] = url
-    else:
-        shown[used] = button[used]
-    if button.get("style"):
-        if button["style"] not in ("danger", "success", "primary", "default"):
-            raise bad(prefix + "invalid button style specified")
-        shown["style"] = button["style"]
-    if button.get("icon_custom_emoji_id"):
-        shown["icon_custom_emoji_id"] = str(button["icon_custom_emoji_id"])
-    return shown
+    """The keyboard that comes with a message, of any kind."""
+    return read_keyboard(call.text("reply_markup"))
 
 
 def text_content(call: Call) -> Json:
@@ -506,15 +450,18 @@ def send(call: Call, content: Json, *, forward_origin: Json | None = None) -> Me
     chat = find_chat(call, call.text("chat_id"), write=True)
     thread_id = find_topic(call, chat)
     reply = find_reply(call, chat)
+    suit(markup, chat.type)
     may_write(call, chat, thread_id, content)
     call.used |= {"disable_notification", "message_effect_id", "allow_paid_broadcast"}
+    stays = markup is not None and "inline_keyboard" in markup
     return call.world.post(
         chat,
         content,
         author=call.bot.user,
         thread_id=thread_id or None,
         reply_to=reply.message,
-        reply_markup=markup,
+        reply_markup=markup if stays else None,
+        keyboard=None if stays else markup,
         quote=reply.quote,
         external_reply=reply.external,
         forward_origin=forward_origin,
@@ -637,37 +584,52 @@ async def get_webhook_info(call: Call) -> Result:
     return info
 
 
-_SCOPES = {
-    "default": (),
-    "all_private_chats": (),
-    "all_group_chats": (),
-    "all_chat_administrators": (),
-    "chat": ("chat_id",),
-    "chat_administrators": ("chat_id",),
-    "chat_member": ("chat_id", "user_id"),
-}
-
-
 def _scope(call: Call) -> tuple[str, str]:
     """The key of a list of commands: its scope and its language."""
     value = call.parsed("scope", "BotCommandScope")
+    prefix = "can't parse BotCommandScope: "
     if value is None:
         value = {"type": "default"}
-    if not isinstance(value, dict) or value.get("type") not in _SCOPES:
-        raise bad("Can't parse BotCommandScope: Unsupported type specified")
+    if not isinstance(value, dict):
+        raise bad(prefix + "BotCommandScope must be an Object")
+    if "type" not in value:
+        raise bad(prefix + 'Can\'t find field "type"')
     kind = str(value["type"])
-    parts = [kind]
-    for name in _SCOPES[kind]:
+    if kind not in SCOPES:
+        raise bad(prefix + "Unsupported type specified")
+    for name in SCOPES[kind]:
         if name not in value:
-            raise bad(f"Can't parse BotCommandScope: Can't find field \"{name}\"")
-        if name == "chat_id":
-            parts.append(str(find_chat(call, str(value[name]), write=False).id))
-        else:
-            parts.append(str(value[name]))
+            raise bad(prefix + f'Can\'t find field "{name}"')
+    parts = [kind]
+    if "chat_id" in SCOPES[kind]:
+        parts += _scope_ids(call, kind, str(value["chat_id"]), value.get("user_id"))
     language = call.text("language_code")
     if not re.fullmatch(r"(?:[a-z]{2})?", language):
         raise bad("invalid language code specified")
     return ":".join(parts), language
+
+
+def _scope_ids(call: Call, kind: str, chat_id: str, user: object) -> list[str]:
+    """The chat, and the person in it, that a list of commands is for."""
+    prefix = "can't parse BotCommandScope: "
+    if not chat_id:
+        raise bad(prefix + "Empty chat_id specified")
+    user_id = 0
+    if kind == "chat_member":
+        try:
+            user_id = int(str(user))
+        except ValueError:
+            raise bad(prefix + 'Field "user_id" must be a valid Number') from None
+        if user_id <= 0:
+            raise bad(prefix + "Invalid user_id specified")
+    chat = find_chat(call, chat_id, write=False)
+    if user_id and user_id not in call.world.users:
+        raise bad("user not found")
+    if chat.peer and kind != "chat":
+        raise bad("can't use specified scope in private chats")
+    if chat.type == "channel":
+        raise bad("can't change commands in channel chats")
+    return [str(chat.id), *([str(user_id)] if user_id else [])]
 
 
 @method("setMyCommands")
@@ -676,27 +638,43 @@ async def set_my_commands(call: Call) -> Result:
     if value is None:
         value = []
     if not isinstance(value, list):
-        raise bad("Expected an Array of BotCommand")
-    if len(value) > 100:
-        raise bad("BOT_COMMANDS_TOO_MUCH")
-    commands = list[Json]()
-    for item in value:
-        if not isinstance(item, dict) or not {"command", "description"} <= item.keys():
-            raise bad("Can't parse BotCommand: expected an Object with command and description")
-        name = str(item["command"]).strip().removeprefix("/")
-        description = str(item["description"]).strip()
-        if not re.fullmatch(r"[a-z0-9_]{1,32}", name):
-            raise bad("BOT_COMMAND_INVALID")
-        if not 1 <= text_rules.utf16_length(description) <= 256:
-            raise bad("BOT_COMMAND_DESCRIPTION_INVALID")
-        commands.append({"command": name, "description": description})
+        raise bad("expected an Array of BotCommand")
+    given = [_command_fields(item) for item in value]
     key = _scope(call)
+    commands = [_command(name, description) for name, description in given]
+    if len(commands) > 100:
+        raise bad("BOT_COMMANDS_TOO_MUCH")
     if commands:
         call.bot.commands[key] = commands
     else:
         call.bot.commands.pop(key, None)
     call.world.tell("commands", scope=key[0], language=key[1], commands=commands)
     return True
+
+
+def _command_fields(item: object) -> tuple[str, str]:
+    prefix = "can't parse BotCommand: "
+    if not isinstance(item, dict):
+        raise bad(prefix + "expected an Object")
+    for name in ("command", "description"):
+        if name not in item:
+            raise bad(prefix + f'Can\'t find field "{name}"')
+    return str(item["command"]).strip().removeprefix("/"), str(item["description"]).strip()
+
+
+def _command(name: str, description: str) -> Json:
+    """A command as it is kept (td/telegram/BotCommand.cpp, set_commands; the letters are checked behind it)."""
+    if not name:
+        raise bad("command must be non-empty")
+    if len(name) > 32:
+        raise bad("command length must not exceed 32")
+    if not description:
+        raise bad("command description must be non-empty")
+    if len(description) > 256:
+        raise bad("command description length must not exceed 256")
+    if not re.fullmatch(r"[a-z0-9_]+", name):
+        raise bad("BOT_COMMAND_INVALID")
+    return {"command": name, "description": description}
 
 
 @method("getMyCommands")
@@ -706,7 +684,9 @@ async def get_my_commands(call: Call) -> Result:
 
 @method("deleteMyCommands")
 async def delete_my_commands(call: Call) -> Result:
-    call.bot.commands.pop(_scope(call), None)
+    key = _scope(call)
+    call.bot.commands.pop(key, None)
+    call.world.tell("commands", scope=key[0], language=key[1], commands=[])
     return True
 
 
@@ -779,8 +759,11 @@ def _own_message(call: Call) -> Message:
     chat = find_chat(call, call.text("chat_id"), write=False)
     message = find_message(call, chat, message_id, "message to edit")
     may_edit = message.author == call.bot.id or (chat.type == "channel" and has_right(call, chat, "can_edit_messages"))
-    if not may_edit or message.is_service or message.forward_origin:
+    # With a keyboard that is not under it, it stays as it is (td/telegram/MessagesManager.cpp, can_edit_message).
+    if not may_edit or message.is_service or message.forward_origin or message.keyboard:
         raise bad("message can't be edited")
+    if chat.peer and chat.peer.deactivated:
+        raise forbidden("user is deactivated")
     if chat.peer and call.bot.id in chat.peer.blocked:
         raise forbidden("bot was blocked by the user")
     return message
@@ -794,7 +777,7 @@ def _not_modified() -> ApiError:
 
 
 def _edit(call: Call, message: Message, content: Json) -> Result:
-    markup = reply_markup(call)
+    markup = only_inline(reply_markup(call))
     if content == message.content and markup == message.reply_markup:
         raise _not_modified()
     count_against_flood(call, message.chat)
@@ -834,6 +817,7 @@ async def edit_message_media(call: Call) -> Result:
 async def edit_message_reply_markup(call: Call) -> Result:
     markup = reply_markup(call)
     message = _own_message(call)
+    only_inline(markup)
     if markup == message.reply_markup:
         raise _not_modified()
     count_against_flood(call, message.chat)

@@ -230,6 +230,12 @@ def _actions() -> dict[str, _Action]:
         "content": lambda e, b: e.send_content(b["user"], b["chat"], b["content"], **_take(b, **_SEND)),
         "edit": lambda e, b: e.edit(b["user"], b["chat"], b["message"], b["text"], b.get("entities")),
         "delete": lambda e, b: e.delete(b["user"], b["chat"], b["message"]),
+        "key": lambda e, b: e.press_key(b["user"], b["chat"], b["label"], **_take(b, bot="bot_id")),
+        "share_chat": lambda e, b: e.share_chat(b["user"], b["chat"], b.get("button"), **_take(b, bot="bot_id")),
+        "share_users": lambda e, b: e.share_users(b["user"], b["users"], b.get("button"), **_take(b, bot="bot_id")),
+        "privacy": lambda e, b: e.set_privacy(on=_flag(b, "on"), **_take(b, bot="bot_id")),
+        "deactivate": lambda e, b: e.deactivate(b["user"]),
+        "slow_down": lambda e, b: e.slow_down(b["chat"], b["seconds"]),
         "react": lambda e, b: e.react(b["user"], b["chat"], b["message"], b.get("emoji")),
         "press": lambda e, b: e.press(b["user"], b["chat"], b["message"], b["data"]),
         "block": lambda e, b: e.block(b["user"], **_take(b, bot="bot_id")),
@@ -245,6 +251,12 @@ def _actions() -> dict[str, _Action]:
         "migrate": lambda e, b: {"chat": e.migrate(b["chat"], b.get("new"), **_take(b, is_forum="is_forum"))},
         "fault": _set_fault,
     }
+
+
+def _flag(body: Json, name: str) -> bool:
+    if not isinstance(body[name], bool):
+        raise WorldError(f"{name!r} must be true or false")
+    return bool(body[name])
 
 
 def _set_fault(emulator: Emulator, body: Json) -> object:
@@ -301,6 +313,16 @@ def control_app(emulator: Emulator) -> Starlette:
             return _answer(400, {"error": str(error)})
         return _answer(200, {"reactions": found})
 
+    async def menu(request: Request) -> Response:
+        try:
+            user, chat = number(request, "user"), number(request, "chat")
+            if user is None or chat is None:
+                raise WorldError("'user' or 'chat' is missing")
+            found = emulator.menu_for(user, chat, bot_id=number(request, "bot"))
+        except (ValueError, KeyError) as error:
+            return _answer(400, {"error": str(error)})
+        return _answer(200, {"commands": found})
+
     async def callback(request: Request) -> Response:
         found = emulator.callbacks.get(request.path_params["id"])
         if found is None:
@@ -345,6 +367,7 @@ def control_app(emulator: Emulator) -> Starlette:
             Route("/state", state, methods=["GET"]),
             Route("/messages", messages, methods=["GET"]),
             Route("/reactions", reactions, methods=["GET"]),
+            Route("/menu", menu, methods=["GET"]),
             Route("/callback/{id}", callback, methods=["GET"]),
             Route("/events", events, methods=["GET"]),
             Route("/calls", calls, methods=["GET"]),

@@ -39,6 +39,7 @@ def _whole(world: World) -> Json:
         "bots": [
             {
                 "id": bot.id,
+                "reads_all": bot.can_read_all_group_messages,
                 "commands": [[*key, commands] for key, commands in bot.commands.items()],
                 "names": [[*key, value] for key, value in bot.names.items()],
                 "allowed": sorted(bot.updates.allowed),
@@ -109,6 +110,8 @@ def put_back(world: World, snapshot: Json) -> None:
         _put_messages(world, entry)
     for entry in snapshot["bots"]:
         bot = world.bots[entry["id"]]
+        # What was written down before there was a switch for it does not have it.
+        bot.can_read_all_group_messages = entry.get("reads_all", bot.can_read_all_group_messages)
         bot.commands = {(scope, language): commands for scope, language, commands in entry["commands"]}
         bot.names = {(name, language): value for name, language, value in entry["names"]}
         bot.updates.put_back([Update(**update) for update in entry["updates"]], entry["next_update"], entry["allowed"])

@@ -18,7 +18,17 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from bot.playground.emulator import entities as text_rules
+from bot.playground.emulator import menus
+from bot.playground.emulator.errors import WorldError
 from bot.playground.emulator.files import File, Files, media_content
+from bot.playground.emulator.sharing import (
+    hide_keyboard,
+    key_of,
+    keyboard_of,
+    shared_chat,
+    shared_people,
+    show_keyboard,
+)
 from bot.playground.emulator.updates import Updates
 
 Json = dict[str, Any]
@@ -76,10 +86,6 @@ PERMISSIONS = (
 )
 
 
-class WorldError(ValueError):
-    """A person tried something Telegram does not let them do; the text says what."""
-
-
 @dataclass(slots=True)
 class Person:
     """A user, human or bot, as everybody sees them."""
@@ -92,6 +98,7 @@ class Person:
     is_bot: bool = False
     is_premium: bool = False
     blocked: set[int] = field(default_factory=set)
+    deactivated: bool = False
 
     def to_json(self) -> Json:
         out: Json = {"id": self.id, "is_bot": self.is_bot, "first_name": self.first_name}
@@ -150,6 +157,8 @@ class Member:
     custom_title: str = ""
     rights: dict[str, bool] = field(default_factory=dict)
     until_date: int = 0
+    #: Of a bot: whether it reads everything here, where that was settled before its privacy mode was changed.
+    reads_all: bool | None = None
 
     @property
     def present(self) -> bool:
@@ -202,6 +211,8 @@ class Message:
     protected: bool = False
     is_automatic_forward: bool = False
     reply_markup: Json | None = None
+    keyboard: Json | None = None
+    """What came with it beside its own buttons: a keyboard for the people, one to be taken away, a reply asked for."""
     is_service: bool = False
     deleted: bool = False
     reactions: dict[int, list[Json]] = field(default_factory=dict)
@@ -279,6 +290,8 @@ class Chat:
     last_bot: int = 0
     started: bool = False
     linked: int = 0
+    keyboards: dict[str, int] = field(default_factory=dict)
+    """Who has a keyboard of a bot before them (an id in letters, as JSON has it), and the message it came with."""
 
     def to_json(self) -> Json:
         if self.peer:
@@ -394,6 +407,8 @@ class World:
         self.usernames: dict[str, Person | Chat] = {}
         self.callbacks: dict[str, Callback] = {}
         self.files = Files()
+        #: Until when a chat answers 429 to whatever is written there; see ``slow_down``.
+        self.closed_until: dict[int, float] = {}
         #: Rights of admins that came after Bot API 10.1, shown as well for clients that insist on them.
         self.newer_admin_rights: tuple[str, ...] = ()
         self._subscriptions: list[Subscription] = []
@@ -616,6 +631,8 @@ class World:
         actor = self.person(by) if by else self._owner(chat) or person
         old = chat.member(user_id)
         new = self._member(chat, status, anonymous=anonymous, rights=rights)
+        if old.present and new.present:
+            new.reads_all = old.reads_all
         self._join(chat, person, new)
         self._tell_member(chat, actor, person, old, new)
         if chat.type != "channel" and old.present != new.present:
@@ -685,11 +702,26 @@ class World:
         author = self.users.get(message.author)
         if author is not None and author.is_bot:
             return False
-        if bot.can_read_all_group_messages or chat.member(bot.id).is_admin:
+        member = chat.member(bot.id)
+        reads_all = bot.can_read_all_group_messages if member.reads_all is None else member.reads_all
+        if reads_all or member.is_admin or self._is_command_for(bot, message):
             return True
-        if message.reply_to and message.reply_to.author == bot.id and not message.reply_to.is_service:
-            return True
-        return self._is_command_for(bot, message)
+        answered = message.reply_to
+        if answered is None or answered.is_service:
+            return False
+        return answered.author == bot.id or self._is_command_for(bot, answered)
+
+    def set_privacy(self, *, on: bool, bot_id: int | None = None) -> None:
+        """The owner of a bot switches its privacy mode. In groups it is in already, it counts once it is added anew."""
+        bot = self.bots[bot_id] if bot_id else self.default_bot()
+        if bot.can_read_all_group_messages is not on:
+            return
+        for chat in self.chats.values():
+            member = chat.members.get(bot.id)
+            if member is not None and member.present and member.reads_all is None:
+                member.reads_all = bot.can_read_all_group_messages
+        bot.can_read_all_group_messages = not on
+        self.tell("bot", bot_id=bot.id)
 
     def _is_command_for(self, bot: BotAccount, message: Message) -> bool:
         listed = message.content.get("entities") or message.content.get("caption_entities") or []
@@ -740,6 +772,8 @@ class World:
         chat.started = True
         if author and author.is_bot:
             chat.last_bot = author.id
+        if message.keyboard is not None:
+            show_keyboard(message, {user.id: user.username.lower() for user in self.users.values() if user.username})
         self._tell_message("message", message)
         if not quiet:
             self.deliver(message)
@@ -847,6 +881,7 @@ class World:
         message.chat.messages.pop(message.id, None)
         if message.id in message.chat.pinned:
             message.chat.pinned.remove(message.id)
+        hide_keyboard(message)
         self.tell("deleted", message.chat, message_id=message.id)
 
     def set_reactions(self, message: Message, actor: Person, kinds: list[Json]) -> None:
@@ -898,6 +933,11 @@ class World:
             raise WorldError(f"user {person.id} is not a member of chat {chat.id}")
         if chat.type == "channel" and not member.is_admin:
             raise WorldError("only admins write in a channel")
+        allowed = member.rights if member.status == "restricted" else chat.permissions
+        if not member.is_admin and not allowed.get("can_send_messages", True):
+            raise WorldError(f"{person.first_name} may not write in {chat.title}")
+        if chat.is_forum and not member.is_admin and chat.general.closed and thread_id in (None, GENERAL_TOPIC):
+            raise WorldError("the topic General is closed")
         if thread_id and thread_id != GENERAL_TOPIC:
             topic = chat.topics.get(thread_id)
             if topic is None:
@@ -954,6 +994,8 @@ class World:
         if forward_from is not None:
             more["forward_origin"] = self.origin(forward_from)
         as_chat = self.find_chat(sender_chat) if sender_chat else None
+        if as_chat is not None:
+            _may_speak_as(person, chat, as_chat)
         message = self.post(
             chat, content, author=person, thread_id=thread_id, reply_to=replied, as_chat=as_chat, **more
         )
@@ -1182,6 +1224,69 @@ class World:
         old, new = (member, out) if blocked else (out, member)
         self._tell_member(chat, person, bot.user, old, new)
 
+    def deactivate(self, user_id: int) -> None:
+        """A person deletes their account: others see it without a name, and no bot can write to it."""
+        person = self.person(user_id)
+        if person.username:
+            self.usernames.pop(person.username.lower(), None)
+        person.first_name, person.last_name, person.username, person.deactivated = "", "", None, True
+        self.tell("user", user=person.to_json())
+
+    def slow_down(self, chat_id: int, seconds: float) -> None:
+        """For so long, whatever a bot writes in a chat is answered 429 with what is left of it."""
+        self.closed_until[chat_id] = self.clock() + seconds
+
+    def menu_for(self, user_id: int, chat_id: int, *, bot_id: int | None = None) -> list[Json]:
+        """The commands that Telegram shows a person in a chat, as they were set for its narrowest scope."""
+        person, chat = self.person(user_id), self.chat_of(user_id, chat_id, bot_id=bot_id)
+        member = chat.member(user_id)
+        if not member.present:
+            raise WorldError(f"user {user_id} is not a member of chat {chat.id}")
+        bot = self.bots[bot_id or (chat.bot_id if chat.peer else next(iter(chat.bots), self.default_bot().id))]
+        # A channel has no box to write commands into, nor has a group a menu of a bot that is not in it.
+        if chat.type == "channel" or bot.id not in chat.bots:
+            return []
+        keys = menus.scopes(
+            user_id=user_id, chat_id=chat.id, is_private=chat.peer is not None, is_admin=member.is_admin
+        )
+        return menus.pick(bot.commands, keys, language=person.language_code or "")
+
+    def keyboard_for(self, user_id: int, chat_id: int, *, bot_id: int | None = None) -> Json | None:
+        """The keyboard that a bot put before a person in the place of the letters, or None."""
+        return keyboard_of(self.chat_of(user_id, chat_id, bot_id=bot_id), user_id)
+
+    def press_key(self, user_id: int, chat_id: int, label: str, *, bot_id: int | None = None) -> Json:
+        """A person presses a button of that keyboard that has nothing but a label: they say it."""
+        key = key_of(self.chat_of(user_id, chat_id, bot_id=bot_id), user_id, label)
+        if set(key) - {"text", "style", "icon_custom_emoji_id"}:
+            raise WorldError(f"the button {label!r} asks for something: use share_chat or share_users")
+        return self.say(user_id, chat_id, label, bot_id=bot_id)
+
+    def share_chat(self, user_id: int, shared_id: int, button: str | None = None, *, bot_id: int | None = None) -> Json:
+        """A person presses a button that asks for a chat (the first one, or by its label) and picks one of theirs.
+
+        In their private chat with the bot; returns the service message with ``chat_shared``.
+        """
+        person = self.person(user_id)
+        chat = self.private_chat(person, bot_id or self.default_bot().id)
+        key = key_of(chat, user_id, button, asks="request_chat")
+        content = {"chat_shared": shared_chat(self.find_chat(shared_id), person, chat.bot_id, key["request_chat"])}
+        return self._share(chat, person, content)
+
+    def share_users(
+        self, user_id: int, shared_ids: Sequence[int], button: str | None = None, *, bot_id: int | None = None
+    ) -> Json:
+        """The same for a button that asks for people; returns the service message with ``users_shared``."""
+        person = self.person(user_id)
+        chat = self.private_chat(person, bot_id or self.default_bot().id)
+        key = key_of(chat, user_id, button, asks="request_users")
+        people = [self.person(shared_id) for shared_id in shared_ids]
+        return self._share(chat, person, {"users_shared": shared_people(people, key["request_users"])})
+
+    def _share(self, chat: Chat, person: Person, content: Json) -> Json:
+        self._may_speak(person, chat, None)
+        return self._service(chat, person, content).to_json()
+
     def kick_bot(self, chat_id: int, *, bot_id: int | None = None, by: int | None = None) -> None:
         """An admin throws a bot out of a group or channel."""
         self.set_member(chat_id, bot_id or self.default_bot().id, "kicked", by=by)
@@ -1306,6 +1411,17 @@ class World:
             {**message.to_json(), "reactions": message.reaction_list()} for message in chat.messages.values()
         ]
         return shown
+
+
+def _may_speak_as(person: Person, chat: Chat, as_chat: Chat) -> None:
+    """Admins may speak as their group, the owner of a channel as that, each in groups only."""
+    if chat.type != "supergroup":
+        raise WorldError(f"nobody speaks as a chat in {chat.title or 'a private chat'}")
+    if as_chat is chat:
+        if not chat.member(person.id).is_admin:
+            raise WorldError(f"only admins speak as {chat.title}")
+    elif as_chat.type != "channel" or as_chat.member(person.id).status != "creator":
+        raise WorldError(f"{person.first_name} cannot speak as {as_chat.title}")
 
 
 def is_username(text: str) -> bool:
