@@ -37,6 +37,7 @@ from bot.subscriptions import Renewals
 from bot.telegram.application import TelegramSide, make_bot
 from bot.telegram.marker import Marker
 from bot.telegram.outbound import TelegramAccount
+from bot.telegram.surroundings import Installation
 from bot.web import Web
 from bridges.registry import PROVIDERS
 
@@ -81,6 +82,16 @@ def hook_urls(settings: Settings) -> dict[str, str]:
     """Where each account's provider posts, as far as it can."""
     urls = {name: hook_url(settings, name) for name in settings.accounts}
     return {name: url for name, url in urls.items() if url is not None}
+
+
+def installation_of(settings: Settings) -> Installation:
+    """What the settings say about how this bot stands in the world."""
+    return Installation(
+        public_url=settings.web.public_url,
+        database=settings.store.path,
+        takes_hooks=tuple(hook_secrets(settings)),
+        hook_urls=hook_urls(settings),
+    )
 
 
 def addresses_of(settings: Settings) -> tuple[str, ...]:
@@ -217,7 +228,9 @@ class App:
             zone=settings.telegram.default_timezone,
         )
         self.intake = Intake(store=store, accounts=self.accounts, relay=self.relay, clock=clock)
-        self.telegram.join(relay=self.relay, intake=self.intake, feedback=feedback)
+        self.telegram.join(
+            relay=self.relay, intake=self.intake, feedback=feedback, installation=installation_of(settings)
+        )
         self.marker = Marker(store=store, bot=self.telegram.bot, clock=clock)
         self.retention = Retention(store=store, keep_s=float(settings.store.keep), clock=clock)
         self.renewals = Renewals(
@@ -257,9 +270,9 @@ class App:
                     self._memories[name] = memory
 
     def _try_paused_again(self, tx: Tx) -> None:
-        """A start is a new chance for credentials: the first send tells."""
+        """A start is a new chance for credentials: the first send tells. What a person paused stays so."""
         for name in self.accounts:
-            tx.accounts.resume(name)
+            tx.accounts.try_again(name)
 
     # --- web
 

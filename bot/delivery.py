@@ -244,8 +244,10 @@ class _Dispatcher:
 
     def _claim(self, tx: Tx, *, now: float, limit: int) -> tuple[list[Lease], float | None, bool]:
         account, engine = self.account, self.engine
-        if tx.accounts.get(account.name).paused:
-            return [], None, True
+        state = tx.accounts.get(account.name)
+        if state.paused:
+            # A person's pause is not probed: only that person, or another, ends it.
+            return [], None, not state.paused_by
         claimed = tx.outbox.claim(
             account.name,
             owner=engine._owner,
@@ -532,7 +534,7 @@ class _Dispatcher:
             except BridgeError as error:
                 logger.info("still paused", extra={"account": self.account.name, "error": str(error)})
             else:
-                await self.engine._store.write(lambda tx: tx.accounts.resume(self.account.name))
+                await self.engine._store.write(lambda tx: tx.accounts.try_again(self.account.name))
                 return 0.0
         return max(0.0, self._paused_at + PROBE_EVERY_S - now)
 

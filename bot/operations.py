@@ -7,14 +7,18 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from bot.accounts import Account, ProviderAccount
 from bot.names import defuse, defuse_text
+from bot.store.meta import AccountState
+from bot.zones import clock
 from bridges.api import Operates, Operation
 from bridges.model import Message
 
 _ENDLESS = "…"
 _SHOWN_MOST = 40
+_REASON_MOST = 300
 # What moves a cursor or turns the direction of writing has no place among words that somebody else chose.
 _CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
@@ -44,6 +48,13 @@ class Asked:
 def title_of(account: Account) -> str:
     """The provider as people write it."""
     return account.bridge.title if isinstance(account, ProviderAccount) else "Telegram"
+
+
+def pause_words(state: AccountState, *, zone: ZoneInfo | None = None) -> str:
+    """That an account is paused, by whom or why, and where there is room (with a ``zone``) since when."""
+    since = "" if state.since is None or zone is None else f" since {clock(state.since, zone)}"
+    reason = one_line(state.reason, most=_REASON_MOST)
+    return f"paused{since} {reason}" if state.paused_by else f"paused{since}: {reason}"
 
 
 def operations_of(account: Account) -> tuple[Operation, ...]:

@@ -116,6 +116,7 @@ class Places:
         tx.faces.move(before, after)
         if old.account == TELEGRAM and "/" not in old.conversation:
             tx.roles.move(old.conversation, new.conversation)
+            tx.chats.move(old.conversation, new.conversation)
         tx.conversations.move(old.account, old.conversation, new.conversation)
         tx.messages.move(old.account, old.conversation, new.conversation)
         tx.outbox.move(old.account, old.conversation, new.conversation, now=now)

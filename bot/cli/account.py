@@ -18,6 +18,7 @@ from bot.operations import (
     example,
     find_account,
     operations_of,
+    pause_words,
     plain_lines,
     title_of,
     usage,
@@ -139,7 +140,7 @@ def _print_accounts(accounts: Mapping[str, Account], states: Mapping[str, Accoun
             [
                 name,
                 title_of(found),
-                f"paused: {plain_lines(states[name].reason)}" if states[name].paused else "sending",
+                pause_words(states[name]) if states[name].paused else "sending",
                 ", ".join(operation.name for operation in operations_of(found)) or "nothing beside sending",
             ]
             for name, found in accounts.items()

@@ -38,6 +38,10 @@ class AccountState:
     paused: bool = False
     reason: str = ""
     memory: Mapping[str, str] | None = field(default=None, repr=False)
+    since: float | None = None
+    """When it was paused."""
+    paused_by: str = ""
+    """The person who paused it; empty: its credentials were refused, and it is tried again by itself."""
 
 
 class Accounts:
@@ -49,26 +53,38 @@ class Accounts:
 
     def get(self, account: str) -> AccountState:
         """The state; an account never seen is not paused and remembers nothing."""
-        row = self._db.execute("SELECT paused, reason, memory FROM accounts WHERE account = ?", (account,)).fetchone()
+        row = self._db.execute(
+            "SELECT paused, reason, memory, since, paused_by FROM accounts WHERE account = ?", (account,)
+        ).fetchone()
         if row is None:
             return AccountState(memory={})
-        return AccountState(bool(row[0]), row[1] or "", json.loads(row[2]))
+        return AccountState(bool(row[0]), row[1] or "", json.loads(row[2]), row[3], row[4])
 
-    def pause(self, account: str, *, reason: str, now: float) -> bool:
-        """Stop sending; the queue stays. True if it was not paused before."""
+    def pause(self, account: str, *, reason: str, now: float, by: str = "") -> bool:
+        """Stop sending; the queue stays. ``by``: the person who wants it so, which outlasts refused credentials.
+
+        True if it was not paused before.
+        """
         before = self.get(account).paused
         self._db.execute(
-            "INSERT INTO accounts (account, paused, reason, since) VALUES (?, 1, ?, ?)"
-            " ON CONFLICT (account) DO UPDATE SET paused = 1, reason = excluded.reason, since = excluded.since",
-            (account, reason, now),
+            "INSERT INTO accounts (account, paused, reason, since, paused_by) VALUES (?, 1, ?, ?, ?)"
+            " ON CONFLICT (account) DO UPDATE SET"
+            " paused = 1, reason = excluded.reason, since = excluded.since, paused_by = excluded.paused_by"
+            " WHERE excluded.paused_by != '' OR accounts.paused_by = ''",
+            (account, reason, now, by),
         )
         self._woken.add(account)
         return not before
 
+    def try_again(self, account: str) -> bool:
+        """As :meth:`resume`, but what a person paused stays so."""
+        return not self.get(account).paused_by and self.resume(account)
+
     def resume(self, account: str) -> bool:
         """Send again. True if it was paused."""
         changed = self._db.execute(
-            "UPDATE accounts SET paused = 0, reason = NULL, since = NULL WHERE account = ? AND paused = 1",
+            "UPDATE accounts SET paused = 0, reason = NULL, since = NULL, paused_by = ''"
+            " WHERE account = ? AND paused = 1",
             (account,),
         ).rowcount
         self._woken.add(account)

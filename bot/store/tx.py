@@ -6,17 +6,23 @@ import sqlite3
 
 from bot.store.audiences import Audiences
 from bot.store.audit import Audit
+from bot.store.chats import Chats
 from bot.store.faces import Faces
 from bot.store.files import LentFiles
 from bot.store.imports import Imports
 from bot.store.inbox import Inbox
 from bot.store.marks import Cards, Marks
+from bot.store.menus import Menus
 from bot.store.messages import Conversations, Messages
 from bot.store.meta import Accounts, Counters, Meta, Notices
+from bot.store.numbers import Numbers
 from bot.store.outbox import Outbox
+from bot.store.people import People
 from bot.store.roles import Names, Roles
 from bot.store.route_changes import RouteChanges
 from bot.store.routes import Routes
+from bot.store.said import Said
+from bot.store.search import Search
 from bot.store.texts import Texts
 from bot.store.topics import Mutes, Topics
 from bot.store.words import RelayedWords
@@ -52,5 +58,11 @@ class Tx:
         self.marks = Marks(db, self.woken)
         self.cards = Cards(db)
         self.audit = Audit(db)
+        self.chats = Chats(db)
+        self.numbers = Numbers(db)
+        self.people = People(db)
+        self.menus = Menus(db, self.woken)
         self.imports = Imports(db)
+        self.said = Said(db)
+        self.search = Search(db)
         self.relayed_words = RelayedWords(db)

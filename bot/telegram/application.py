@@ -27,18 +27,19 @@ from bot.settings import TelegramSettings
 from bot.store import Store, StoreError, Tx
 from bot.store.inbox import Arrived
 from bot.telegram import decision_cards as decision_cards  # its kinds of cards
-from bot.telegram.access import Role, person_of, role_of
+from bot.telegram.access import Role, role_of
 from bot.telegram.commands.registry import Services
 from bot.telegram.contact import Contact
 from bot.telegram.gaps import WEBHOOK_PATIENCE_S
 from bot.telegram.inbound import Change, CommandLine, Meaning, Membership, Moved, Passed, Press, Talk, here, meaning
 from bot.telegram.lanes import Lanes, Turn
-from bot.telegram.menus import publish_menu, publish_menus
+from bot.telegram.menus import Menus
 from bot.telegram.presses import Presses
 from bot.telegram.reading import read_update
-from bot.telegram.receiving import Receiver
+from bot.telegram.receiving import ALLOWED_UPDATES, Receiver
 from bot.telegram.request import Request
 from bot.telegram.running import Runner
+from bot.telegram.surroundings import Installation, InTouch, Surroundings
 from bot.telegram.talks import Talks
 from bot.telegram.turns import done, is_open
 
@@ -102,9 +103,14 @@ class TelegramSide:
         self._starter: asyncio.Task[None] | None = None
         self._unknown_kinds: set[str] = set()
 
-    def join(self, *, relay: Relay, intake: Intake, feedback: Feedback) -> None:
+    def join(
+        self, *, relay: Relay, intake: Intake, feedback: Feedback, installation: Installation | None = None
+    ) -> None:
         """Connect with the rest of the bot."""
         self._relay = relay
+        self._surroundings = Surroundings(
+            self.bot, self._in_touch, ALLOWED_UPDATES, installation or Installation(), self._clock()
+        )
         self._contact = Contact(
             store=self._store,
             relay=relay,
@@ -128,6 +134,7 @@ class TelegramSide:
         self._runner = Runner(
             store=self._store, relay=relay, services=self._services, role=self._role, clock=self._clock
         )
+        self._menus = Menus(store=self._store, bot=self.bot, role=self._role, owners=self._settings.owners)
         self._presses = Presses(store=self._store, services=self._services, role=self._role, clock=self._clock)
         intake.takes_updates(self.take)
         self._add_handlers()
@@ -144,6 +151,7 @@ class TelegramSide:
         if self._starter is not None:
             self._starter.cancel()
             await asyncio.gather(self._starter, return_exceptions=True)
+        await self._menus.stop()
         await self._receiver.stop()
         await self._lanes.stop(within_s=10)
 
@@ -159,7 +167,7 @@ class TelegramSide:
 
     async def _begin(self, webhook_url: str | None, webhook_secret: str) -> None:
         await self._receiver.begin(self._greet, webhook_url=webhook_url, secret=webhook_secret)
-        await publish_menus(self.bot, owners=self._settings.owners)
+        self._menus.start()
 
     async def _greet(self) -> None:
         """Learn from Telegram who we are; from then on updates can be worked on."""
@@ -194,7 +202,13 @@ class TelegramSide:
 
     def _services(self) -> Services:
         """What commands and cards may use; asked for when Telegram has said who we are."""
-        return Services(self._relay, self._feedback, self._zone, self.bot.username)
+        return Services(self._relay, self._feedback, self._zone, self.bot.username, self._surroundings)
+
+    def _in_touch(self) -> InTouch:
+        receiver = self._receiver
+        return InTouch(
+            self._settings.mode, receiver.webhook_url, receiver.reached_at, receiver.trouble, receiver.conflict_at
+        )
 
     def _role(self, tx: Tx, person: int | None, *, chat: int | None) -> Role:
         return role_of(tx, person, chat=chat, owners=self._settings.owners)
@@ -328,9 +342,6 @@ class TelegramSide:
         assert isinstance(line, CommandLine)
         await self._runner.run(at_hand.turn, update, line, prepare_s=PREPARE_S)
         point("telegram.commanded")
-        if line.name == "start" and line.message.chat.type == "private":
-            role = Role.OWNER if person_of(line.message) in self._settings.owners else Role.VIEWER
-            await publish_menu(self.bot, role, chat=line.message.chat_id)
 
     async def _on_press(self, update: Update, context: Context) -> None:
         query = update.callback_query

@@ -76,6 +76,10 @@ class Receiver:
         self._listener: asyncio.Task[None] | None = None
         self.reached_at: float | None = None
         self.trouble = "not reached yet"
+        self.webhook_url: str | None = None
+        """Where Telegram is to post; None when polling."""
+        self.conflict_at: float | None = None
+        """When Telegram last said that somebody else receives with this token."""
 
     async def begin(self, greet: Callable[[], Awaitable[None]], *, webhook_url: str | None, secret: str) -> None:
         """Reach Telegram, again and again until it answers, then poll or have updates posted.
@@ -83,6 +87,7 @@ class Receiver:
         ``greet`` makes the bot known to Telegram; what it raises is trouble like any other.
         """
         failures = 0
+        self.webhook_url = webhook_url
         while True:
             try:
                 await greet()
@@ -153,6 +158,7 @@ class Receiver:
         else:
             said = f"Telegram's answer is not of the known shape ({type(error).__name__})"
         if isinstance(error, Conflict):
+            self.conflict_at = self._clock()
             said += " (another program polls with this token, or a webhook is set: stop it, then this goes on)"
         if said != self.trouble:
             level = logging.ERROR if isinstance(error, InvalidToken | Conflict) else logging.WARNING

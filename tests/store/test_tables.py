@@ -154,7 +154,7 @@ async def test_an_account_is_paused_once_and_resumed_once_and_keeps_what_it_reme
         True,
         False,
     ]
-    assert await store.read(lambda tx: tx.accounts.get("a")) == AccountState(True, "by hand", {"cursor": "7"})
+    assert await store.read(lambda tx: tx.accounts.get("a")) == AccountState(True, "by hand", {"cursor": "7"}, 1.0)
     assert await store.write(lambda tx: [tx.accounts.resume("a") for _ in "12"]) == [True, False]
     assert await store.read(lambda tx: tx.accounts.get("a")) == AccountState(False, "", {"cursor": "7"})
     assert await store.read(lambda tx: tx.accounts.get("unknown")) == AccountState(False, "", {})

@@ -18,6 +18,7 @@ from bot.operations import (
     find_account,
     one_line,
     operations_of,
+    pause_words,
     title_of,
     usage,
 )
@@ -250,7 +251,7 @@ def _states(call: Call, tx: Tx) -> Iterator[str]:
 
 def _state(tx: Tx, name: str) -> str:
     state = tx.accounts.get(name)
-    return f"paused: {chat_lines(state.reason)}" if state.paused else "sending"
+    return chat_lines(pause_words(state)) if state.paused else "sending"
 
 
 def _operations(account: Account, tx: Tx) -> Iterator[str]:

@@ -7,44 +7,12 @@ from datetime import UTC, datetime
 from bot import decisions
 from bot.addresses import TELEGRAM
 from bot.feedback import card_buttons
-from bot.polling import trouble_key
 from bot.store import Tx
 from bot.store.messages import Origin
 from bot.store.outbox import Delivery
 from bot.telegram.access import Role
 from bot.telegram.commands.registry import Answer, Call, Effect, Reply, UsageError, registry
 from bot.telegram.outbound import message_id
-
-
-@registry.add("status", role=Role.OPERATOR, summary="Accounts, queues and the last errors", example="/status")
-def status(call: Call, tx: Tx) -> Answer:
-    """One line for each account."""
-    depth = tx.outbox.depth()
-    counts = tx.outbox.counts()
-    lines = []
-    for name, account in sorted(call.relay.accounts.items()):
-        state = tx.accounts.get(name)
-        waiting, oldest = depth.get(name, (0, call.now))
-        parts = [f"paused: {state.reason}" if state.paused else "sending", f"{waiting} waiting"]
-        if waiting:
-            parts.append(f"the oldest for {_span(call.now - oldest)}")
-        for outcome in ("held", "dead"):
-            if counts.get((name, outcome)):
-                parts.append(f"{counts[name, outcome]} {outcome}")
-        lines.append(f"{name} ({account.provider}): {', '.join(parts)}")
-        failing = next((row for row in tx.outbox.list(states=("queued",), account=name, limit=20) if row.error), None)
-        if failing is not None:
-            lines.append(f"  last error: {failing.error}")
-        if trouble := tx.meta.get(trouble_key(name)):
-            lines.append(f"  nothing is fetched: {trouble}")
-    return Reply("\n".join(lines))
-
-
-def _span(seconds: float) -> str:
-    seconds = max(0, int(seconds))
-    if seconds < 120:
-        return f"{seconds} s"
-    return f"{seconds // 60} min" if seconds < 7200 else f"{seconds // 3600} h"
 
 
 @registry.add("queue", role=Role.OPERATOR, summary="Deliveries that wait or are on their way", example="/queue")

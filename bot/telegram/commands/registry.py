@@ -19,6 +19,7 @@ from bot.telegram.commands.usage import Usage, UsageMismatch, first_word, shown
 from bot.telegram.replies import NotAllowed as NotAllowed
 from bot.telegram.replies import Reply as Reply
 from bot.telegram.replies import UsageError as UsageError
+from bot.telegram.surroundings import Surroundings
 from bridges.model import Attachment
 
 
@@ -47,6 +48,8 @@ class Services:
     feedback: Feedback
     default_timezone: str
     bot_username: str
+    surroundings: Surroundings | None = None
+    """How the bot is set up and in touch; None where commands are played without Telegram."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,10 @@ class Way:
     def keyword(self) -> str:
         """The first word that tells it from the others; empty if it has none."""
         return self.usage.keyword
+
+    def is_for(self, role: Role, *, everywhere: Role) -> bool:
+        """Whether somebody who holds these roles, in a chat and everywhere, may use it there."""
+        return role >= self.role and (self.scope is Scope.CHAT or everywhere >= self.role)
 
 
 def way(
@@ -254,12 +261,15 @@ class Registry:
 
     def nearest(self, name: str) -> Command | None:
         """The command that somebody may have meant."""
-        close = difflib.get_close_matches(name[:32], self.commands, n=1, cutoff=0.5)
+        # Letters in another order are the likeliest slip, and look to difflib like another word.
+        same = [each for each in self.commands if sorted(each) == sorted(name)]
+        close = same or difflib.get_close_matches(name[:32], self.commands, n=1, cutoff=0.5)
         return self.commands[close[0]] if close else None
 
-    def for_role(self, role: Role) -> list[Command]:
-        """What somebody with this role may run, at least in part."""
-        return [command for command in self.commands.values() if command.least <= role]
+    def for_role(self, role: Role, *, everywhere: Role | None = None) -> list[Command]:
+        """What somebody with this role in a chat may run there, at least in part; ``everywhere``: where it differs."""
+        reach = role if everywhere is None else everywhere
+        return [c for c in self.commands.values() if any(way.is_for(role, everywhere=reach) for way in c.ways)]
 
 
 registry = Registry()

@@ -21,6 +21,7 @@ from bot.rules import (
 from bot.store import Tx
 from bot.telegram.access import Role
 from bot.telegram.commands.registry import Answer, Call, Effect, NotAllowed, Reply, UsageError, registry, way
+from bot.zones import zone_of
 
 
 @registry.add(
@@ -177,7 +178,10 @@ def _reach(call: Call, rule: Rule | Draft) -> None:
 def _add(call: Call, tx: Tx, text: str) -> Answer:
     try:
         draft = parse_route(
-            text, accounts=list(call.relay.accounts), names=_names(call, tx, text), zone=call.services.default_timezone
+            text,
+            accounts=list(call.relay.accounts),
+            names=_names(call, tx, text),
+            zone=zone_of(tx, call.here, call.services.default_timezone).key,
         )
     except RouteError as error:
         raise UsageError(str(error)) from error
@@ -193,7 +197,7 @@ def _edit(call: Call, tx: Tx, rule: Rule, text: str) -> Answer:
             text,
             accounts=list(call.relay.accounts),
             names=_names(call, tx, text),
-            zone=call.services.default_timezone,
+            zone=zone_of(tx, call.here, call.services.default_timezone).key,
         )
     except RouteError as error:
         raise UsageError(str(error)) from error
