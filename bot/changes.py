@@ -157,7 +157,7 @@ class Changes:
             if outcome == "relayed":
                 return outcome
         places = self._places(tx, origin, at=here, kind=Kind.EDITS, by=event.message.sender, now=now)
-        tx.messages.rewrite(origin.id, text=event.message.text, digest=digest)
+        tx.messages.rewrite(origin.id, text=event.message.text, digest=digest, now=now)
         other_files = origin.digest.partition(".")[2] not in ("", digest.partition(".")[2])
         for place in places:
             self._edit(tx, place, origin, event.message, other_files=other_files, now=now)
@@ -252,7 +252,7 @@ class Changes:
         here = Address(AccountName(origin.account), ConversationId(origin.conversation))
         templates = self._templates(tx, origin, at=here, now=now)
         message = message.model_copy(update={"sender": origin.author})
-        tx.messages.rewrite(origin.id, text=message.text, digest=digest)
+        tx.messages.rewrite(origin.id, text=message.text, digest=digest, now=now)
         under_way, cannot = [], []
         for place in self._all_places(tx, origin, at=here):
             if place.is_empty and not place.waits:

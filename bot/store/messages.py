@@ -120,6 +120,13 @@ class Conversations:
         )
         return [(str(conversation), str(title)) for conversation, title in rows]
 
+    def is_known(self, account: str, conversation: str) -> bool:
+        """Whether anything happened there yet."""
+        found = self._db.execute(
+            "SELECT 1 FROM conversations WHERE account = ? AND conversation = ?", (account, conversation)
+        )
+        return found.fetchone() is not None
+
     def title(self, account: str, conversation: str) -> str:
         """The title, or nothing."""
         row = self._db.execute(
@@ -200,9 +207,12 @@ class Messages:
         found = self.get(int(copy[0]))
         return None if found is None else Found(found, str(copy[1]), int(copy[2]))
 
-    def rewrite(self, id: int, *, text: str, digest: str) -> None:
-        """It was edited."""
-        self._db.execute("UPDATE messages SET text = ?, digest = ? WHERE id = ?", (text, digest, id))
+    def rewrite(self, id: int, *, text: str, digest: str, now: float | None = None) -> None:
+        """It has these words; ``now``: because it was edited."""
+        self._db.execute(
+            "UPDATE messages SET text = ?, digest = ?, edited_at = COALESCE(?, edited_at) WHERE id = ?",
+            (text, digest, now, id),
+        )
 
     def gone(self, id: int, *, now: float) -> None:
         """It was taken back: its words are forgotten."""

@@ -215,10 +215,13 @@ _CHATOPS = (
             CHECK (state IN ('running', 'paused', 'stopped', 'done')),
         progress TEXT NOT NULL DEFAULT '', shown TEXT NOT NULL DEFAULT '', created_at REAL NOT NULL, ended_at REAL
     ) STRICT""",
-    """CREATE INDEX broadcasts_open ON broadcasts (id) WHERE state IN ('running', 'paused')""",
+    """CREATE INDEX broadcasts_open ON broadcasts (id) WHERE ended_at IS NULL""",
     """ALTER TABLE outbox ADD COLUMN broadcast INTEGER REFERENCES broadcasts (id)""",
     """ALTER TABLE outbox ADD COLUMN parked INTEGER NOT NULL DEFAULT 0""",
-    """CREATE INDEX outbox_broadcast ON outbox (broadcast, state) WHERE broadcast IS NOT NULL""",
+    """CREATE INDEX outbox_broadcast ON outbox (broadcast, account, state, settled_at) WHERE broadcast IS NOT NULL""",
+    """CREATE INDEX outbox_parked ON outbox (broadcast, account, id, conversation) WHERE parked = 1""",
+    """CREATE INDEX outbox_released ON outbox (account) WHERE broadcast IS NOT NULL AND parked = 0
+        AND state IN ('queued', 'sending')""",
     """CREATE TABLE audiences (
         name TEXT PRIMARY KEY, created_by TEXT NOT NULL, created_at REAL NOT NULL
     ) STRICT, WITHOUT ROWID""",
@@ -252,6 +255,9 @@ _CHATOPS = (
     """CREATE TRIGGER audit_stays BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END""",
     """CREATE TRIGGER audit_kept BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END""",
     """CREATE INDEX audit_person ON audit (person, id)""",
+    # For /history: deliveries by where they go; whether a message has other words than at first.
+    """CREATE INDEX outbox_place ON outbox (account, conversation, id)""",
+    """ALTER TABLE messages ADD COLUMN edited_at REAL""",
     # For /search: an index of the words of messages; the words themselves stay in messages.
     """CREATE VIRTUAL TABLE messages_words USING fts5(
         text, content='messages', content_rowid='id', tokenize='unicode61 remove_diacritics 2'

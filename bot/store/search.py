@@ -1,0 +1,153 @@
+"""The search in what was said: by an index of the words, or through the newest messages where words have no ends."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bot.store.said import OLDEST
+
+LOOKED_AT = 20_000
+"""So many messages are looked at for a page: the writer must soon be free. Looking goes on with the next page."""
+HIT, END = "\x02", "\x03"
+"""Around the words that were found, in an excerpt: they stand in no message."""
+_AROUND = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Conversations of an account, from one name to another in their order."""
+
+    account: str
+    first: str
+    last: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """What somebody searches for."""
+
+    match: str = field(default="", repr=False)
+    """For the index; empty: nothing of it can be asked of the index."""
+    pieces: tuple[str, ...] = field(default=(), repr=False)
+    """What stands somewhere in the text, whatever is beside it."""
+    sender: str = ""
+    """Part of a name, or an id."""
+    since: float | None = None
+    until: float | None = None
+    within: tuple[Stretch, ...] | None = None
+    """Only there; None: anywhere."""
+    seen: tuple[Stretch, ...] | None = None
+    """What the person may see; None: everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A message that was found."""
+
+    id: int
+    account: str
+    conversation: str
+    sender_id: str
+    sender_name: str
+    text: str = field(repr=False)
+    at: float
+    excerpt: str = field(default="", repr=False)
+    """With the words that were found between ``HIT`` and ``END``; empty: the index did not find it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A page of them, newest first."""
+
+    hits: Sequence[Hit]
+    before: int | None
+    """Where the next page begins; None: this was the last."""
+
+
+class Search:
+    """Looks for words in messages."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def find(self, sought: Sought, *, before: int = OLDEST, limit: int, look_at: int = LOOKED_AT) -> Found:
+        """The newest that fit, below the message ``before``."""
+        candidates, of = _candidates(sought)
+        conditions, values = _conditions(sought)
+        rows = self._db.execute(
+            "WITH inside (account, first, last) AS MATERIALIZED (SELECT value ->> 0, value ->> 1, value ->> 2"
+            " FROM json_each(:inside)), seen (account, first, last) AS MATERIALIZED (SELECT value ->> 0, value ->> 1,"
+            " value ->> 2 FROM json_each(:seen))"
+            " SELECT m.id, m.account, m.conversation, COALESCE(m.sender_id, ''), COALESCE(m.sender_name, ''), m.text,"
+            f" m.at FROM ({candidates}) AS c CROSS JOIN messages AS m ON m.id = c.id WHERE {conditions} LIMIT :limit",
+            {**of, **values, "before": before, "most": look_at, "limit": limit + 1},
+        ).fetchall()
+        excerpts = self._excerpts(sought.match, [row[0] for row in rows[:limit]])
+        hits = [Hit(*row, excerpts.get(row[0], "")) for row in rows[:limit]]
+        if len(rows) > limit:
+            return Found(hits, hits[-1].id)
+        looked, last = self._db.execute(
+            f"SELECT COUNT(*), MIN(id) FROM ({candidates})", {**of, "before": before, "most": look_at}
+        ).fetchone()
+        return Found(hits, int(last) if looked >= look_at else None)
+
+    def _excerpts(self, match: str, ids: Sequence[int]) -> Mapping[int, str]:
+        if not match or not ids:
+            return {}
+        rows = self._db.execute(
+            f"SELECT rowid, snippet(messages_words, 0, ?, ?, '…', {_AROUND}) FROM messages_words"
+            f" WHERE messages_words MATCH ? AND rowid IN ({', '.join('?' * len(ids))})",
+            (HIT, END, match, *ids),
+        )
+        return {int(id): str(text) for id, text in rows}
+
+
+def _candidates(sought: Sought) -> tuple[str, Mapping[str, object]]:
+    """The messages to look at, newest first, and the values for that."""
+    if sought.match:
+        return (
+            "SELECT rowid AS id FROM messages_words WHERE messages_words MATCH :match AND rowid < :before"
+            " ORDER BY rowid DESC LIMIT :most",
+            {"match": sought.match},
+        )
+    place = sought.within[0] if sought.within and len(sought.within) == 1 else None
+    if place is not None and place.first == place.last:
+        return (
+            "SELECT id FROM messages WHERE account = :account AND conversation = :conversation AND id < :before"
+            " ORDER BY id DESC LIMIT :most",
+            {"account": place.account, "conversation": place.first},
+        )
+    return "SELECT id FROM messages WHERE id < :before ORDER BY id DESC LIMIT :most", {}
+
+
+def _conditions(sought: Sought) -> tuple[str, Mapping[str, object]]:
+    clauses = ["m.text != ''", "NOT (m.account = 'telegram' AND substr(m.text, 1, 1) = '/')"]
+    values: dict[str, object] = {"inside": "[]", "seen": "[]"}
+    for number, piece in enumerate(sought.pieces):
+        clauses.append(f"m.text LIKE :piece{number} ESCAPE '\\'")
+        values[f"piece{number}"] = f"%{_escaped(piece)}%"
+    if sought.sender:
+        ways = dict.fromkeys((sought.sender, sought.sender.lower(), sought.sender.upper(), sought.sender.title()))
+        likes = [f"m.sender_name LIKE :sender{number} ESCAPE '\\'" for number in range(len(ways))]
+        clauses.append(f"(m.sender_id = :sender OR {' OR '.join(likes)})")
+        values["sender"] = sought.sender
+        values |= {f"sender{number}": f"%{_escaped(each)}%" for number, each in enumerate(ways)}
+    for name, sign, at in (("since", ">=", sought.since), ("until", "<", sought.until)):
+        if at is not None:
+            clauses.append(f"m.at {sign} :{name}")
+            values[name] = at
+    for table, stretches in (("inside", sought.within), ("seen", sought.seen)):
+        if stretches is not None:
+            clauses.append(
+                f"EXISTS (SELECT 1 FROM {table} AS p WHERE p.account = m.account"
+                " AND m.conversation BETWEEN p.first AND p.last)"
+            )
+            values[table] = json.dumps([[each.account, each.first, each.last] for each in stretches])
+    return " AND ".join(clauses), values
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
