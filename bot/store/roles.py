@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping, Sequence
 
 from bot.store.topics import move_addresses
 
@@ -23,6 +24,28 @@ class Roles:
         """Give a role, in place of the one held in that scope."""
         self._db.execute("INSERT OR REPLACE INTO roles (person, scope, role) VALUES (?, ?, ?)", (person, scope, role))
         self._woken.add("roles")
+
+    def held(self, person: str) -> Mapping[str, str]:
+        """Everything a person was given: role by scope."""
+        rows = self._db.execute("SELECT scope, role FROM roles WHERE person = ? ORDER BY scope", (person,))
+        return {str(scope): str(role) for scope, role in rows}
+
+    def all(self, *, scope: str | None = None) -> Sequence[tuple[str, str, str]]:
+        """Everything that was given, in one scope or in all: person, scope, role."""
+        rows = self._db.execute(
+            "SELECT person, scope, role FROM roles WHERE :scope IS NULL OR scope = :scope ORDER BY scope, person",
+            {"scope": scope},
+        )
+        return [(str(person), str(place), str(role)) for person, place, role in rows]
+
+    def revoke(self, person: str, *, scope: str | None = None) -> int:
+        """Take away what a person was given, in one scope or in all; returns how much that was."""
+        gone = self._db.execute(
+            "DELETE FROM roles WHERE person = :person AND (:scope IS NULL OR scope = :scope)",
+            {"person": person, "scope": scope},
+        ).rowcount
+        self._woken.add("roles")
+        return gone
 
     def holders(self, role: str) -> list[str]:
         """Who holds a role everywhere."""

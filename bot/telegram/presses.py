@@ -20,6 +20,7 @@ from bot.telegram.commands.registry import NotAllowed, Reply, Services, UsageErr
 from bot.telegram.errors import bridge_error
 from bot.telegram.inbound import here
 from bot.telegram.outbound import NO_PREVIEW, keyboard_of
+from bot.telegram.seen import Seen
 from bot.telegram.turns import RoleIn, audit
 from bridges.errors import Refused
 
@@ -41,6 +42,7 @@ class Presses:
         self._services = services
         self._role = role
         self._clock = clock
+        self._seen = Seen(role=role)
 
     async def press(self, item: Arrived, query: CallbackQuery) -> None:
         """Commit what the button decides, then show it."""
@@ -67,9 +69,11 @@ class Presses:
         kind = card_kinds.kinds.get(name)
         card = tx.cards.get(nonce, kind=name) if kind is not None else None
         word, _, _ = choice.partition("=")
-        if kind is None or card is None or word not in kind.choices:
-            return Pressed("I do not know this button any more.")
         now, person, place = self._clock(), query.from_user.id, _place(query.message, person=query.from_user.id)
+        self._seen.was_here(tx, query.from_user, chat=query.message.chat if query.message else None, now=now)
+        if kind is None or card is None or word not in kind.choices:
+            audit(tx, person, place=str(place), command="button", outcome="unknown", now=now)
+            return Pressed("I do not know this button any more.")
         chat = int(place.conversation.partition("/")[0])
         role = self._role(tx, person, chat=chat)
         everywhere = self._role(tx, person, chat=None)
@@ -86,7 +90,7 @@ class Presses:
         if card.chat.partition("/")[0] != str(chat):
             return refused("This button belongs into another chat.")
         if card.used_at is not None:
-            return Pressed("This was decided already.")
+            return told(Pressed("This was decided already.", outcome="decided already"))
         if card.expires_at is not None and card.expires_at <= now:
             minutes = (card.expires_at - card.created_at) / 60
             return refused(

@@ -1,4 +1,4 @@
-"""What commands, cards and wizards say: an answer, or why there is none. It knows none of them, so all may import it."""
+"""What commands, cards and wizards say: an answer, or why there is none. This file knows none of them."""
 
 from __future__ import annotations
 
@@ -21,3 +21,5 @@ class Reply:
 
     text: str
     buttons: tuple[Button, ...] = ()
+    outcome: str = ""
+    """What was done, for the audit, where the command's name does not tell it; never anybody's words."""

@@ -22,6 +22,7 @@ from bot.telegram.commands import registry
 from bot.telegram.commands.registry import Call, Command, NotAllowed, Reply, Scope, Services, UsageError
 from bot.telegram.inbound import CommandLine, here, pictures_of, received
 from bot.telegram.lanes import Turn
+from bot.telegram.seen import Seen
 from bot.telegram.turns import RoleIn, audit, done, is_open
 from bridges.errors import BridgeError, Refused, Unavailable
 
@@ -46,6 +47,7 @@ class Runner:
         self._services = services
         self._role_in = role
         self._clock = clock
+        self._seen = Seen(role=role)
         self._prepared: dict[int, object] = {}
         """What commands asked the network for, by inbox item: a store that takes no writes does not ask again."""
 
@@ -92,6 +94,7 @@ class Runner:
     def _run(self, tx: Tx, turn: Turn, update: Update, line: CommandLine, *, prepared: object) -> None:
         if not is_open(tx, turn):
             return
+        self._seen.wrote(tx, line.message, now=self._clock())
         call = replace(self._call(update, line, roles=self._roles(tx, line.message)), prepared=prepared)
         reply, outcome = self._answer(tx, call)
         if reply is not None:
@@ -167,7 +170,7 @@ class Runner:
             return Reply(chat_lines(f"/{call.name}: {error}")), "failed"
         finally:
             tx.db.execute("RELEASE command")
-        return reply, "done"
+        return reply, (reply.outcome if reply is not None else "") or "done"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from bot.telegram.albums import album_edited, keep_pictures
 from bot.telegram.inbound import Change, Talk, here
 from bot.telegram.lanes import Turn
 from bot.telegram.outbound import split_message_id
+from bot.telegram.seen import Seen
 from bot.telegram.turns import RoleIn, audit, done, is_open
 from bridges.model import Edited, MembersChanged, MessageId, Reacted, Received
 
@@ -27,6 +28,7 @@ class Talks:
         self._relay = relay
         self._role = role
         self._clock = clock
+        self._seen = Seen(role=role)
 
     def said(self, tx: Tx, turn: Turn, talk: Talk) -> None:
         """Decide on a message, or on an album."""
@@ -37,6 +39,7 @@ class Talks:
         if tx.inbox.seen(TELEGRAM, event.key, now=now):
             done(tx, turn, "duplicates")
             return
+        self._seen.wrote(tx, talk.message, now=now)
         self._relay.places.heard(tx, here(talk.message), at=event.at.timestamp(), now=now)
         self._keep_answered(tx, talk)
         outcome = self._passed_over(tx, talk) or self._talk_outcome(tx, event, talk.message, now=now)

@@ -64,7 +64,7 @@ async def test_telegram_down_later_makes_it_unready_until_it_is_back(world: Worl
 async def test_failed_calls_at_the_start_do_not_stop_it(world: World) -> None:
     script = world.servers["telegram"].script
     await world.bot.kill()
-    for method in ("getMe", "deleteWebhook", "setMyCommands"):
+    for method in ("getMe", "deleteWebhook"):
         script.next(500, '{"ok": false, "error_code": 500, "description": "Internal Server Error"}', on=f"/{method}")
     await world.start()
     await world.group().quiet()

@@ -32,7 +32,7 @@ def start(call: Call, tx: Tx) -> Answer:
 def help_(call: Call, tx: Tx) -> Answer:
     """The list for the caller's role, or everything about one command."""
     if "command" not in call.values:
-        lines = [f"/{c.name}: {c.summary}" for c in registry.for_role(call.role)]
+        lines = [f"/{c.name}: {c.summary}" for c in registry.for_role(call.role, everywhere=call.everywhere)]
         return Reply("\n".join([*lines, "", "/help COMMAND tells more about one."]))
     name = call.values["command"].lstrip("/").lower()
     command = registry.commands.get(name)

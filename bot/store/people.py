@@ -1,0 +1,58 @@
+"""Who was seen in Telegram, so that a person can be named by ``@name``."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A person of Telegram's, as they were last seen."""
+
+    person: str
+    username: str
+    """Without the ``@``, in lower case; empty: they have none, or somebody else has it now."""
+    name: str
+
+    def __str__(self) -> str:
+        handle = f"@{self.username}, " if self.username else ""
+        return f"{self.name} ({handle}{self.person})" if self.name else f"{handle}{self.person}"
+
+
+class People:
+    """The table of people."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def saw(self, person: str, *, username: str, name: str, now: float) -> None:
+        """Note how somebody is called now; a username that another person had is theirs from here on."""
+        username = username.lower()
+        known = self.get(person)
+        if known is not None and (known.username, known.name) == (username, name):
+            return
+        if username:
+            self._db.execute("UPDATE people SET username = '' WHERE username = ? AND person != ?", (username, person))
+        self._db.execute(
+            "INSERT OR REPLACE INTO people (person, username, name, at) VALUES (?, ?, ?, ?)",
+            (person, username, name, now),
+        )
+
+    def get(self, person: str) -> Seen | None:
+        """Somebody by id; None: never seen."""
+        row = self._db.execute("SELECT person, username, name FROM people WHERE person = ?", (person,)).fetchone()
+        return None if row is None else Seen(*row)
+
+    def named(self, username: str) -> Seen | None:
+        """Whoever has this username, with or without ``@``, in whatever case; None: nobody who was seen."""
+        wanted = username.removeprefix("@").lower()
+        if not wanted:
+            return None
+        row = self._db.execute("SELECT person, username, name FROM people WHERE username = ?", (wanted,)).fetchone()
+        return None if row is None else Seen(*row)
+
+    def shown(self, person: str) -> str:
+        """How somebody is called in an answer: name, username and id, as far as these are known."""
+        known = self.get(person)
+        return str(known) if known is not None else person
