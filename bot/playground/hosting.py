@@ -8,10 +8,11 @@ import ipaddress
 import logging
 import socket
 from collections.abc import Iterator
+from email.utils import formatdate
 from typing import Self
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class _Quiet(logging.Filter):
@@ -62,6 +63,23 @@ class AbruptServer(uvicorn.Server):
 _QUIET = _Quiet()
 
 
+def dated(app: ASGIApp) -> ASGIApp:
+    """Put a Date on answers that have none. An app may have a time of its own, and uvicorn would add another."""
+
+    async def served(scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_date(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = list(message.get("headers", ()))
+                if not any(name.lower() == b"date" for name, _ in headers):
+                    headers.append((b"date", formatdate(usegmt=True).encode()))
+                message["headers"] = headers
+            await send(message)
+
+        await app(scope, receive, with_date if scope["type"] == "http" else send)
+
+    return served
+
+
 class LoopbackServer:
     """One app on one port of this machine.
 
@@ -102,12 +120,13 @@ class LoopbackServer:
             return
         listener = self._bind()
         config = uvicorn.Config(
-            self._app,
+            dated(self._app),
             access_log=False,
             log_config=None,
             lifespan="on" if self._lifespan else "off",
             timeout_keep_alive=75,
             ws="none",
+            date_header=False,
         )
         logging.getLogger("uvicorn.error").addFilter(_QUIET)
         server = AbruptServer(config)

@@ -57,6 +57,8 @@ class Emulator(World):
     ) -> None:
         super().__init__(clock, first_message_id=first_message_id)
         self.flood = flood
+        #: How far the time in the headers of answers is ahead of ``clock``: a bot may find its own clock to be wrong.
+        self.clock_ahead_s = 0.0
         self.calls: deque[ApiCall] = deque(maxlen=calls_kept)
         self._webhook_delay = webhook_delay
         self._by_token: dict[str, BotAccount] = {}

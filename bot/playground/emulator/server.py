@@ -7,6 +7,7 @@ import contextlib
 import json
 import re
 from collections.abc import AsyncIterator, Callable
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -89,6 +90,8 @@ def api_app(emulator: Emulator) -> ASGIApp:
             return
         response = await _respond(emulator, scope, receive)
         if response is not None:
+            # Bots tell from it whether their clock is right.
+            response.headers["Date"] = formatdate(emulator.clock() + emulator.clock_ahead_s, usegmt=True)
             await response(scope, receive, send)
 
     return app
@@ -226,6 +229,9 @@ def _actions() -> dict[str, _Action]:
             b["user"], b["chat"], b["from_chat"], b["message"], **_take(b, thread="thread_id", bot="bot_id")
         ),
         "start": lambda e, b: e.start(b["user"], b.get("payload", ""), **_take(b, bot="bot_id")),
+        "start_in_group": lambda e, b: e.start_in_group(
+            b["user"], b["chat"], b.get("payload", ""), **_take(b, bot="bot_id")
+        ),
         "say": lambda e, b: e.say(b["user"], b["chat"], b["text"], **_take(b, **_SAY)),
         "content": lambda e, b: e.send_content(b["user"], b["chat"], b["content"], **_take(b, **_SEND)),
         "edit": lambda e, b: e.edit(b["user"], b["chat"], b["message"], b["text"], b.get("entities")),

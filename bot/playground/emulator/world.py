@@ -1059,9 +1059,21 @@ class World:
         )
 
     def start(self, user_id: int, payload: str = "", *, bot_id: int | None = None) -> Json:
-        """A person opens the private chat with a bot and presses Start, or Restart where they had blocked it."""
+        """A person opens the private chat with a bot and presses Start, or Restart where they had blocked it.
+
+        ``payload`` is what a link t.me/<bot>?start=<payload> brought along.
+        """
+        _check_payload(payload)
         self.unblock(user_id, bot_id=bot_id)
         return self.say(user_id, user_id, f"/start {payload}".strip(), bot_id=bot_id)
+
+    def start_in_group(self, user_id: int, chat_id: int, payload: str = "", *, bot_id: int | None = None) -> Json:
+        """A person follows a link t.me/<bot>?startgroup=<payload> and picks a group: the bot is added and started."""
+        _check_payload(payload)
+        bot = self.bots[bot_id] if bot_id else self.default_bot()
+        if not self.find_chat(chat_id).member(bot.id).present:
+            self.set_member(chat_id, bot.id, "member", by=user_id)
+        return self.say(user_id, chat_id, f"/start@{bot.user.username} {payload}".strip())
 
     def _text(self, text: str, entities: Sequence[Json] | None, *, field: str = "text", limit: int = 4096) -> Json:
         try:
@@ -1411,6 +1423,12 @@ class World:
             {**message.to_json(), "reactions": message.reaction_list()} for message in chat.messages.values()
         ]
         return shown
+
+
+def _check_payload(payload: str) -> None:
+    """What may stand in a deep link: https://core.telegram.org/bots/features#deep-linking."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]{0,64}", payload):
+        raise WorldError("a link carries up to 64 letters, digits, _ and -")
 
 
 def _may_speak_as(person: Person, chat: Chat, as_chat: Chat) -> None:
