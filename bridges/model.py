@@ -120,6 +120,11 @@ class Button(Model):
     """In the same row as the one before."""
 
 
+ChatsOffered: TypeAlias = Literal["", "chats", "nothing"]
+"""What stands below the field for text in the person's app: nothing is said of it; buttons that open the app's own list
+of chats to pick one; what stood there is taken away."""
+
+
 class Message(Model):
     """What somebody said, free of any provider's format. Only the bot's own cards have buttons."""
 
@@ -134,6 +139,8 @@ class Message(Model):
     quote: str = Field(default="", repr=False)
     """The words that were picked out of what is answered; empty: all of it is meant."""
     buttons: tuple[Button, ...] = ()
+    offers: ChatsOffered = ""
+    """Only for a person's private chat with the bot."""
 
 
 TWIN_S = 60.0

@@ -11,7 +11,7 @@ one; to a time; and to what was shown, by a digest, where what it does depends o
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -46,6 +46,8 @@ class Press:
     """The card's own message, if Telegram still tells it."""
     services: Services
     now: float
+    prepared: object = None
+    """What the kind's ``prepare`` brought; an exception if it went wrong."""
 
     @property
     def relay(self) -> Relay:
@@ -72,6 +74,9 @@ class Pressed:
 
 
 Decide: TypeAlias = Callable[[Press, Tx], Pressed]
+Prepare: TypeAlias = Callable[[Press, Tx], Callable[[], Awaitable[object]] | None]
+"""Says what the network has to be asked for before the decision, or None; reads only. The time for it is bounded, and
+after a crash it is asked again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,7 @@ class CardKind:
     decide: Decide
     scopes: Mapping[str, bool]
     """Choices that reach everywhere: a role for this chat is not enough."""
+    prepare: Prepare | None = None
 
 
 @dataclass
@@ -92,13 +98,18 @@ class CardKinds:
     kinds: dict[str, CardKind] = field(default_factory=dict)
 
     def add(
-        self, name: str, *, choices: Mapping[str, Role], everywhere: Sequence[str] = ()
+        self,
+        name: str,
+        *,
+        choices: Mapping[str, Role],
+        everywhere: Sequence[str] = (),
+        prepare: Prepare | None = None,
     ) -> Callable[[Decide], Decide]:
         """Declare a kind of card: its choices with the role each needs; ``everywhere`` names those that reach so
         far."""
 
         def declared(decide: Decide) -> Decide:
-            self.kinds[name] = CardKind(name, choices, decide, dict.fromkeys(everywhere, True))
+            self.kinds[name] = CardKind(name, choices, decide, dict.fromkeys(everywhere, True), prepare)
             return decide
 
         return declared
@@ -114,14 +125,14 @@ Preview: TypeAlias = "Callable[[Tx, Services, Any], str]"
 
 def confirmation(
     kind: str, *, role: Role, preview: Preview, yes: str, everywhere: bool = False
-) -> Callable[[Decide], Callable[[Call, Tx, object], Reply]]:
-    """Declare something that is asked about before it is done; returns what a command answers with.
+) -> Callable[[Decide], Callable[[Call | Press, Tx, object], Reply]]:
+    """Declare something that is asked about before it is done; returns what a command or a button answers with.
 
     The card is the asking person's alone, for as long as ``bot.cards.EXPIRES_S``. At the press the preview is made
     once more: if it is not what was shown, nothing is done and the new one is shown.
     """
 
-    def declared(do: Decide) -> Callable[[Call, Tx, object], Reply]:
+    def declared(do: Decide) -> Callable[[Call | Press, Tx, object], Reply]:
         def card(tx: Tx, services: Services, payload: object, *, person: int, chat: str, now: float) -> Reply:
             text = preview(tx, services, payload)
             buttons = deal(
@@ -153,9 +164,10 @@ def confirmation(
                 return Pressed("It has changed meanwhile: look again.", again, outcome="changed meanwhile")
             return do(press, tx)
 
-        def ask(call: Call, tx: Tx, payload: object) -> Reply:
-            assert call.person is not None
-            return card(tx, call.services, payload, person=call.person, chat=call.here.conversation, now=call.now)
+        def ask(by: Call | Press, tx: Tx, payload: object) -> Reply:
+            assert by.person is not None
+            place = by.place if isinstance(by, Press) else by.here
+            return card(tx, by.services, payload, person=by.person, chat=place.conversation, now=by.now)
 
         return ask
 

@@ -81,6 +81,15 @@ class Talk:
 
 
 @dataclass(frozen=True, slots=True)
+class ChatPicked:
+    """Somebody picked a chat in their app's own list, because this bot offered it."""
+
+    message: Message
+    chat: int
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
 class Press:
     """A button was pressed."""
 
@@ -130,7 +139,7 @@ class Change:
     """The message of an album that was edited: the event is about this one alone."""
 
 
-Meaning: TypeAlias = CommandLine | Talk | Change | Membership | Press | Passed | Moved
+Meaning: TypeAlias = CommandLine | Talk | Change | Membership | ChatPicked | Press | Passed | Moved
 
 
 def lane(update: Update) -> str:
@@ -196,6 +205,8 @@ def _said(update: Update, messages: tuple[Message, ...], *, bot: User) -> Meanin
         return Moved(message.migrate_from_chat_id, message.chat_id)
     if message.new_chat_members or message.left_chat_member is not None:
         return _members(update, message, bot=bot)
+    if message.chat_shared is not None:
+        return ChatPicked(message, message.chat_shared.chat_id, clean(message.chat_shared.title or ""))
     refused = _not_for_others(message, bot=bot)
     if refused is not None:
         return refused

@@ -16,9 +16,13 @@ from telegram import (
     Bot,
     InlineKeyboardButton,
     InlineKeyboardMarkup,
+    KeyboardButton,
+    KeyboardButtonRequestChat,
     LinkPreviewOptions,
     MessageEntity,
     ReactionTypeEmoji,
+    ReplyKeyboardMarkup,
+    ReplyKeyboardRemove,
     ReplyParameters,
     User,
 )
@@ -64,6 +68,7 @@ from bridges.files import FETCHING, file_of
 from bridges.model import (
     Attachment,
     Button,
+    ChatsOffered,
     Contact,
     ConversationId,
     Location,
@@ -176,6 +181,8 @@ class Form:
     contact: Contact | None = None
     reply: int | None = None
     keyboard: InlineKeyboardMarkup | None = None
+    chooser: ReplyKeyboardMarkup | ReplyKeyboardRemove | None = None
+    """What stands below the field for text; only with words."""
     left: tuple[Message, ...] = ()
     """Words for which there is no room in it; they are to follow."""
 
@@ -203,6 +210,29 @@ def keyboard_of(buttons: Sequence[Button]) -> InlineKeyboardMarkup | None:
     return InlineKeyboardMarkup(rows) if rows else None
 
 
+def chooser_of(offers: ChatsOffered) -> ReplyKeyboardMarkup | ReplyKeyboardRemove | None:
+    """Buttons with which a person picks a chat that this bot is in too, in their app's own list of chats.
+
+    https://core.telegram.org/bots/api#keyboardbuttonrequestchat, 2026-11: the answer is a service message.
+    """
+    if offers == "nothing":
+        return ReplyKeyboardRemove()
+    if not offers:
+        return None
+    rows = [
+        [
+            KeyboardButton(
+                label,
+                request_chat=KeyboardButtonRequestChat(
+                    number, chat_is_channel=is_channel, bot_is_member=True, request_title=True
+                ),
+            )
+        ]
+        for number, (label, is_channel) in enumerate((("Choose a group", False), ("Choose a channel", True)), start=1)
+    ]
+    return ReplyKeyboardMarkup(rows, resize_keyboard=True, one_time_keyboard=True)
+
+
 def form_of(out: Outgoing, *, chat_id: int) -> Form:
     """How a message is tried first. Raises ``Refused``."""
     message, reply, keyboard = out.message, None, None
@@ -217,7 +247,8 @@ def form_of(out: Outgoing, *, chat_id: int) -> Form:
     text, left = "\n".join(filter(None, [message.text, notes])), tuple[Message, ...]()
     if notes and message.text and utf16_length(text) > (CAPTION_LIMIT if pieces else CAPABILITIES.text_limit):
         text, left = message.text, (Message(text=notes),)
-    form = Form(text, message.spans, pieces, message.location, message.contact, reply, keyboard, left)
+    chooser = chooser_of(message.offers)
+    form = Form(text, message.spans, pieces, message.location, message.contact, reply, keyboard, chooser, left)
     wordless = any(each.way == "sticker" for each in form.pieces) or form.location or form.contact
     if (form.text and wordless) or (form.contact and not (form.contact.phone and form.contact.name)):
         return form.in_words()
@@ -348,7 +379,7 @@ class TelegramAccount:
                     chat_id,
                     form.text,
                     entities=entities,
-                    reply_markup=form.keyboard,
+                    reply_markup=form.keyboard or form.chooser,
                     link_preview_options=NO_PREVIEW,
                     **where,
                 )

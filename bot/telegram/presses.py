@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from telegram import CallbackQuery, MaybeInaccessibleMessage
 from telegram import Message as TelegramMessage
@@ -22,7 +24,7 @@ from bot.telegram.inbound import here
 from bot.telegram.outbound import NO_PREVIEW, keyboard_of
 from bot.telegram.seen import Seen
 from bot.telegram.turns import RoleIn, audit
-from bridges.errors import Refused
+from bridges.errors import BridgeError, Refused, Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +32,8 @@ _WRONG = (UsageError, AddressError, RouteError, Refused, DecisionError, NotAllow
 """What a card's decision may raise: nothing is done then, and the card can be pressed again."""
 TOAST_MOST = 200
 """https://core.telegram.org/bots/api#answercallbackquery, 2026-11."""
+PREPARE_S = 8.0
+"""How long a button may ask the network before it is acted on all the same."""
 
 
 class Presses:
@@ -46,7 +50,8 @@ class Presses:
 
     async def press(self, item: Arrived, query: CallbackQuery) -> None:
         """Commit what the button decides, then show it."""
-        pressed = await self._store.write(lambda tx: self._pressed(tx, item, query))
+        prepared = await self._prepare(item, query)
+        pressed = await self._store.write(lambda tx: self._pressed(tx, item, query, prepared=prepared))
         try:
             await query.answer(pressed.toast[:TOAST_MOST], show_alert=len(pressed.toast) > TOAST_MOST // 2)
             if pressed.card is not None and isinstance(query.message, TelegramMessage):
@@ -59,38 +64,83 @@ class Presses:
             # What was decided is committed; only its display is lost.
             logger.info("a press was not answered", extra={"action": "press", "error": str(bridge_error(error))})
 
-    def _pressed(self, tx: Tx, item: Arrived, query: CallbackQuery) -> Pressed:
+    async def _prepare(self, item: Arrived, query: CallbackQuery) -> object:
+        """What a card has to know from the network, for a button that counts. What goes wrong is returned."""
+        kind = card_kinds.kinds.get((query.data or "").partition(":")[0])
+        prepare = kind.prepare if kind is not None else None
+        if prepare is None:
+            return None
+
+        def question(tx: Tx) -> Callable[[], Awaitable[object]] | None:
+            looked = self._look(tx, query) if tx.inbox.is_pending(item.id) else None
+            return prepare(looked, tx) if isinstance(looked, Press) else None
+
+        asked = await self._store.read(question)
+        if asked is None:
+            return None
+        try:
+            async with asyncio.timeout(PREPARE_S):
+                return await asked()
+        except TimeoutError:
+            return Unavailable(f"nothing came back within {PREPARE_S:g} s; try again in a moment")
+        except (*_WRONG, BridgeError) as error:
+            return error
+
+    def _pressed(self, tx: Tx, item: Arrived, query: CallbackQuery, *, prepared: object) -> Pressed:
         """Decide by a card's button, if it counts."""
         if not tx.inbox.is_pending(item.id):
             return Pressed("This was done already.")
         tx.inbox.done(item, ["commands"])
+        chat = query.message.chat if query.message is not None else None
+        self._seen.was_here(tx, query.from_user, chat=chat, now=self._clock())
+        press = self._look(tx, query)
+        if not isinstance(press, Press):
+            self._told(tx, query, press)
+            return press
+        press = replace(press, prepared=prepared)
+        tx.db.execute("SAVEPOINT press")
+        try:
+            pressed = card_kinds.kinds[press.card.kind].decide(press, tx)
+        except _WRONG as error:
+            tx.db.execute("ROLLBACK TO press")
+            pressed = Pressed(f"{refusal(error).removesuffix('.')}.", used=False, outcome="refused")
+        finally:
+            tx.db.execute("RELEASE press")
+        if pressed.used:
+            tx.cards.use(press.card.nonce, now=press.now)
+        self._told(tx, query, pressed)
+        return pressed
+
+    def _told(self, tx: Tx, query: CallbackQuery, pressed: Pressed) -> None:
+        name, _, rest = (query.data or "").partition(":")
+        word = rest.partition(":")[0].partition("=")[0]
+        command = "button" if pressed.outcome == "unknown" else f"button {name} {word}"
+        person, place = query.from_user.id, _place(query.message, person=query.from_user.id)
+        audit(tx, person, place=str(place), command=command, outcome=pressed.outcome, now=self._clock())
+
+    def _look(self, tx: Tx, query: CallbackQuery) -> Press | Pressed:
+        """The button as its card's decision gets it, or why it does not count. Changes nothing."""
         name, _, rest = (query.data or "").partition(":")
         choice, _, nonce = rest.partition(":")
         kind = card_kinds.kinds.get(name)
         card = tx.cards.get(nonce, kind=name) if kind is not None else None
         word, _, _ = choice.partition("=")
         now, person, place = self._clock(), query.from_user.id, _place(query.message, person=query.from_user.id)
-        self._seen.was_here(tx, query.from_user, chat=query.message.chat if query.message else None, now=now)
         if kind is None or card is None or word not in kind.choices:
-            audit(tx, person, place=str(place), command="button", outcome="unknown", now=now)
-            return Pressed("I do not know this button any more.")
+            return Pressed("I do not know this button any more.", outcome="unknown")
         chat = int(place.conversation.partition("/")[0])
         role = self._role(tx, person, chat=chat)
         everywhere = self._role(tx, person, chat=None)
 
-        def told(pressed: Pressed) -> Pressed:
-            audit(tx, person, place=str(place), command=f"button {name} {word}", outcome=pressed.outcome, now=now)
-            return pressed
-
         def refused(why: str, card: Reply | None = None) -> Pressed:
-            return told(Pressed(why, card, outcome="refused"))
+            return Pressed(why, card, outcome="refused")
 
         if card.person and card.person != str(person):
             return refused("Only the person who asked for this may press here.")
         if card.chat.partition("/")[0] != str(chat):
             return refused("This button belongs into another chat.")
         if card.used_at is not None:
-            return told(Pressed("This was decided already.", outcome="decided already"))
+            return Pressed("This was decided already.", outcome="decided already")
         if card.expires_at is not None and card.expires_at <= now:
             minutes = (card.expires_at - card.created_at) / 60
             return refused(
@@ -102,7 +152,7 @@ class Presses:
             return refused(f"This needs the role {needed.word}; yours is {role.word}.")
         if word in kind.scopes and everywhere < needed:
             return refused(f"This needs the role {needed.word} everywhere; yours counts in this chat only.")
-        press = Press(
+        return Press(
             card=card,
             choice=choice,
             person=person,
@@ -114,17 +164,6 @@ class Presses:
             services=self._services(),
             now=now,
         )
-        tx.db.execute("SAVEPOINT press")
-        try:
-            pressed = kind.decide(press, tx)
-        except _WRONG as error:
-            tx.db.execute("ROLLBACK TO press")
-            return refused(f"{refusal(error).removesuffix('.')}.")
-        finally:
-            tx.db.execute("RELEASE press")
-        if pressed.used:
-            tx.cards.use(nonce, now=now)
-        return told(pressed)
 
 
 def _place(message: MaybeInaccessibleMessage | None, *, person: int) -> Address:
