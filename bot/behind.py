@@ -19,6 +19,8 @@ UNSENT = ("dead", "expired", "held")
 
 def is_absent(row: Delivery) -> bool:
     """Whether what a delivery brings is not over there, nor is to be told of as if it were."""
+    if row.parked:
+        return True
     return row.state in NOT_THERE or (row.state == "held" and (not row.starts or is_taken_back(row)))
 
 
@@ -145,7 +147,8 @@ def refill(tx: Tx, rows: Sequence[Delivery], payloads: Sequence[str], *, now: fl
     for number, payload in enumerate(payloads, start=1):
         if number not in known and number not in let_go_of:
             id = _add_like(tx, last, payload, part=number, parts=len(payloads), now=now)
-            tx.outbox.bury([id], reason=last.error or "", now=now, state=last.state)
+            if not last.parked:
+                tx.outbox.bury([id], reason=last.error or "", now=now, state=last.state)
 
 
 def put_after(tx: Tx, row: Delivery, payloads: Sequence[str], *, now: float) -> Sequence[int]:

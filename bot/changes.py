@@ -106,8 +106,9 @@ class _Place:
 
     @property
     def waits(self) -> tuple[Delivery, ...]:
-        """The deliveries that a person may send again."""
-        return tuple(row for row in self.rows if row.state in behind.UNSENT and not behind.is_taken_back(row))
+        """The deliveries that a person may send again, and those that were not let go yet."""
+        unsent = (row for row in self.rows if row.state in behind.UNSENT or row.parked)
+        return tuple(row for row in unsent if not behind.is_taken_back(row))
 
     @property
     def quotation(self) -> str:

@@ -25,6 +25,8 @@ CHANGES: frozenset[Op] = frozenset({"edit", "delete", "react"})
 OTHER_WORDS, TAKEN_BACK = 1, 2
 """What ``Delivery.owed`` is made of."""
 PRIORITY_REPLY, PRIORITY_RELAY, PRIORITY_BROADCAST = PRIORITIES = 0, 1, 2
+REPORT_S = 86400.0
+"""How long the report of an announcement that is over follows what becomes of its deliveries."""
 _FINAL = "state IN ('sent', 'expired', 'discarded', 'cancelled')"
 """Nobody waits for these: as the index ``outbox_settled`` has it."""
 
@@ -58,6 +60,10 @@ class NewDelivery:
     For a note of an edit: the parts that its message has with it, should that come to wait for a person."""
     late: str = ""
     """What to do if it can only be sent late (``bot.routing.Late``); empty: send it all the same."""
+    broadcast: int | None = None
+    """The announcement that it is one of."""
+    parked: bool = False
+    """It stands in no lane until :meth:`Outbox.unpark` puts it there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +103,8 @@ class Delivery:
     owed: int
     """What whoever says that it arrived owes: it may have arrived with other words than these (``OTHER_WORDS``), it was
     taken back since (``TAKEN_BACK``)."""
+    broadcast: int | None
+    parked: int
 
     @property
     def address(self) -> str:
@@ -127,6 +135,8 @@ def like(row: Delivery, payload: str, *, now: float) -> NewDelivery:
         op=row.op,
         subject=row.subject,
         late=row.late,
+        broadcast=row.broadcast,
+        parked=bool(row.parked),
     )
 
 
@@ -162,7 +172,7 @@ class Outcome:
 _COLUMNS = (
     "id, account, conversation, message, reply_to, part, parts, priority, payload, crc, on_ambiguous, state,"
     " attempts, solo, marked, error, why, created_at, due_at, expires_at, started_at, settled_at,"
-    " starts, op, subject, words, late, owed"
+    " starts, op, subject, words, late, owed, broadcast, parked"
 )
 
 
@@ -192,24 +202,47 @@ class Outbox:
             raise ValueError(f"priority {new.priority} of a delivery to {new.account} is none of {PRIORITIES}")
         cursor = self._db.execute(
             "INSERT INTO outbox (account, conversation, message, reply_to, part, parts, priority, payload, crc,"
-            " on_ambiguous, state, marked, why, created_at, due_at, expires_at, op, subject, words, late, solo)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " on_ambiguous, state, marked, why, created_at, due_at, expires_at, op, subject, words, late, solo,"
+            " broadcast, parked)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 new.account, new.conversation, new.message, new.reply_to, new.part, new.parts, new.priority,
                 new.payload, zlib.crc32(new.payload.encode()), new.on_ambiguous, int(new.marked), new.why,
                 new.created_at, new.created_at, new.expires_at, new.op, new.subject, new.words, new.late,
-                int(new.op not in ("send", "note")),
+                int(new.op not in ("send", "note")), new.broadcast, int(new.parked),
             ),
         )  # fmt: skip
         assert cursor.lastrowid is not None
+        self._counters.add(new.account, "created")
+        if new.parked:
+            return cursor.lastrowid
         self._db.execute(
             "INSERT INTO lanes (account, conversation, head, priority, due_at) VALUES (?, ?, ?, ?, ?)"
             " ON CONFLICT (account, conversation) DO NOTHING",
             (new.account, new.conversation, cursor.lastrowid, new.priority, new.created_at),
         )
-        self._counters.add(new.account, "created")
         self._woken.add(new.account)
         return cursor.lastrowid
+
+    def unpark(self, ids: Iterable[int], *, now: float) -> None:
+        """Let those that are parked into their lanes, where they stand before what was made after them."""
+        for id in ids:
+            row = self.get(id)
+            if row is None or not row.parked:
+                continue
+            self._db.execute("UPDATE outbox SET parked = 0, due_at = ? WHERE id = ?", (now, id))
+            self._stand_in_lane(row, now=now)
+
+    def park(self, id: int, *, now: float) -> bool:
+        """Take one that waits out of its lane until it is let in again. False if it does not wait, or just begins."""
+        row = self.get(id)
+        frees = None if row is None or row.state != "queued" else self._frees(row, now=now)
+        if row is None or frees is None:
+            return False
+        self._db.execute("UPDATE outbox SET parked = 1 WHERE id = ?", (id,))
+        if frees:
+            self._free(row.account, row.conversation, due_at=now)
+        return True
 
     # --- sending
 
@@ -243,7 +276,7 @@ class Outbox:
         # The head is asked of the rows: while a lease lasts, a requeued one may have come to stand before the lane's.
         rows = self._db.execute(
             f"SELECT {_COLUMNS} FROM outbox WHERE account = ? AND conversation = ?"
-            " AND state IN ('queued', 'sending') ORDER BY id LIMIT ?",
+            " AND state IN ('queued', 'sending') AND parked = 0 ORDER BY id LIMIT ?",
             (account, conversation, limit),
         )
         return [Delivery(*row) for row in rows]
@@ -314,14 +347,23 @@ class Outbox:
         strange = {outcome.id for outcome in outcomes} - {row.id for row in lease.rows}
         if strange:
             raise ValueError(f"delivery {min(strange)} is not in the lease on {lease.account}:{lease.conversation}")
+        halted = self._halted(lease, now=now)
         for outcome in outcomes:
-            if outcome.state == "queued":
+            if outcome.state == "queued" and halted.get(outcome.id) == "stopped":
                 self._db.execute(
-                    "UPDATE outbox SET state = 'queued', error = ?, due_at = ?, solo = ?,"
+                    "UPDATE outbox SET state = 'cancelled', error = ?, settled_at = ? WHERE id = ?",
+                    (outcome.error, now, outcome.id),
+                )
+            elif outcome.state == "queued":
+                self._db.execute(
+                    "UPDATE outbox SET state = 'queued', error = ?, due_at = ?, solo = ?, parked = ?,"
                     # One that never began has no attempt to take back.
                     " attempts = attempts - (state = 'sending' AND attempts > 0 AND ?) WHERE id = ?",
-                    (outcome.error, outcome.due_at, int(outcome.solo), int(not outcome.counts), outcome.id),
-                )
+                    (
+                        outcome.error, outcome.due_at, int(outcome.solo), int(outcome.id in halted),
+                        int(not outcome.counts), outcome.id,
+                    ),
+                )  # fmt: skip
             else:
                 self._db.execute(
                     "UPDATE outbox SET state = ?, error = ?, settled_at = ? WHERE id = ?",
@@ -329,6 +371,25 @@ class Outbox:
                 )
         self._free(lease.account, lane, due_at=now)
         return True
+
+    def _halted(self, lease: Lease, *, now: float) -> dict[int, str]:
+        """Which of its rows belong to announcements that were stopped or paused, and which of the two."""
+        halted = {}
+        for row in lease.rows:
+            if row.broadcast is not None:
+                self._touch(row.broadcast, now=now)
+                (state,) = self._db.execute("SELECT state FROM broadcasts WHERE id = ?", (row.broadcast,)).fetchone()
+                if state in ("stopped", "paused") and row.op == "send":
+                    halted[row.id] = str(state)
+        return halted
+
+    def _touch(self, broadcast: int | None, *, now: float) -> None:
+        """Something became of a delivery of an announcement: its report is looked at again."""
+        if broadcast is not None:
+            self._db.execute(
+                "UPDATE broadcasts SET ended_at = NULL WHERE id = ? AND ended_at > ?", (broadcast, now - REPORT_S)
+            )
+            self._woken.add("broadcasts")
 
     def release(self, lease: Lease, *, due_at: float) -> None:
         """Give a lease back untouched (nothing was begun)."""
@@ -357,7 +418,7 @@ class Outbox:
         """End a lane's lease: its head is due when it says, not before ``due_at``; a lane of nothing goes."""
         row = self._db.execute(
             "SELECT id, priority, due_at FROM outbox WHERE account = ? AND conversation = ?"
-            " AND state IN ('queued', 'sending') ORDER BY id LIMIT 1",
+            " AND state IN ('queued', 'sending') AND parked = 0 ORDER BY id LIMIT 1",
             (account, conversation),
         ).fetchone()
         if row is None:
@@ -415,7 +476,7 @@ class Outbox:
                 " owed = owed | (state = 'held' AND starts > 0),"
                 # What may have arrived stays known, for whoever tells of the change.
                 " words = CASE WHEN state = 'held' AND starts > 0 THEN COALESCE(words, payload) END"
-                " WHERE id = ? AND state IN ('dead', 'held', 'expired')",
+                " WHERE id = ? AND (state IN ('dead', 'held', 'expired') OR parked = 1)",
                 (payload, zlib.crc32(payload.encode()), parts, id),
             ).rowcount
             > 0
@@ -444,7 +505,7 @@ class Outbox:
     def requeue(self, id: int, *, now: float, expires_at: float) -> bool:
         """Send a dead, held, expired or discarded one again, in its old place. False if it is none of these."""
         changed = self._db.execute(
-            "UPDATE outbox SET state = 'queued', attempts = 0, error = NULL, due_at = ?, expires_at = ?,"
+            "UPDATE outbox SET state = 'queued', attempts = 0, error = NULL, due_at = ?, expires_at = ?, parked = 0,"
             # Whoever wants it sent knows that it is late.
             " settled_at = NULL, words = CASE WHEN owed & 1 THEN NULL ELSE words END, owed = 0,"
             " late = CASE late WHEN 'stamp' THEN late ELSE '' END"
@@ -455,15 +516,20 @@ class Outbox:
             return False
         row = self.get(id)
         assert row is not None
+        self._stand_in_lane(row, now=now)
+        self._touch(row.broadcast, now=now)
+        return True
+
+    def _stand_in_lane(self, row: Delivery, *, now: float) -> None:
+        """Where its number puts it; if somebody holds the lane, it is looked for when that lease ends."""
         self._db.execute(
             "INSERT INTO lanes (account, conversation, head, priority, due_at) VALUES (?, ?, ?, ?, ?)"
             " ON CONFLICT (account, conversation) DO UPDATE SET"
             " head = excluded.head, priority = excluded.priority, due_at = excluded.due_at"
             " WHERE owner IS NULL AND head > excluded.head",
-            (row.account, row.conversation, id, row.priority, now),
+            (row.account, row.conversation, row.id, row.priority, now),
         )
         self._woken.add(row.account)
-        return True
 
     def settle_by_hand(self, id: int, *, state: Literal["sent", "discarded", "cancelled"], now: float) -> bool:
         """A person says what is with a waiting one. False if it is on its way or already final."""
@@ -471,29 +537,35 @@ class Outbox:
         allowed = ("held",) if state == "sent" else ("queued", "dead", "held", "expired")
         if row is None or row.state not in allowed:
             return False
+        frees = self._frees(row, now=now) if row.state == "queued" else False
+        if frees is None:
+            return False
+        self._db.execute("UPDATE outbox SET state = ?, settled_at = ?, parked = 0 WHERE id = ?", (state, now, id))
+        if frees:
+            self._free(row.account, row.conversation, due_at=now)
+        self._touch(row.broadcast, now=now)
+        return True
+
+    def _frees(self, row: Delivery, *, now: float) -> bool | None:
+        """Whether taking one that waits out of its lane gives that another head; None if it cannot be taken out."""
         lane = self._db.execute(
             "SELECT head, last, owner, due_at FROM lanes WHERE account = ? AND conversation = ?",
             (row.account, row.conversation),
         ).fetchone()
-        frees = False
-        if row.state == "queued" and lane is not None:
-            head, last, owner, until = lane
-            if owner is None:
-                frees = head == id
-            elif head <= id <= last:
-                # The lease covers it. One that has run out can begin no more, but if it began, its holder may still
-                # tell what became of the others: then it stays.
-                begun = self._db.execute(
-                    "SELECT 1 FROM outbox WHERE account = ? AND conversation = ? AND state = 'sending'",
-                    (row.account, row.conversation),
-                ).fetchone()
-                if now < until or begun:
-                    return False
-                frees = True
-        self._db.execute("UPDATE outbox SET state = ?, settled_at = ? WHERE id = ?", (state, now, id))
-        if frees:
-            self._free(row.account, row.conversation, due_at=now)
-        return True
+        if lane is None or row.parked:
+            return False
+        head, last, owner, until = lane
+        if owner is None:
+            return bool(head == row.id)
+        if not head <= row.id <= last:
+            return False
+        # The lease covers it. One that has run out can begin no more, but if it began, its holder may still tell what
+        # became of the others: then it stays.
+        begun = self._db.execute(
+            "SELECT 1 FROM outbox WHERE account = ? AND conversation = ? AND state = 'sending'",
+            (row.account, row.conversation),
+        ).fetchone()
+        return None if now < until or begun else True
 
     # --- a conversation that is called otherwise, or takes nothing any more
 
@@ -546,9 +618,11 @@ class Outbox:
         ).fetchall()
         dead = [Delivery(*row) for row in rows]
         self._db.executemany(
-            "UPDATE outbox SET state = 'dead', error = ?, settled_at = ? WHERE id = ?",
+            "UPDATE outbox SET state = 'dead', error = ?, settled_at = ?, parked = 0 WHERE id = ?",
             [(reason, now, row.id) for row in dead],
         )
+        for broadcast in {row.broadcast for row in dead}:
+            self._touch(broadcast, now=now)
         for place in {row.conversation for row in dead}:
             lane = self._db.execute(
                 "SELECT owner FROM lanes WHERE account = ? AND conversation = ?", (account, place)
@@ -642,7 +716,7 @@ class Outbox:
         """Whether a copy of the message is on its way to a conversation."""
         row = self._db.execute(
             "SELECT 1 FROM outbox WHERE message = ? AND account = ? AND conversation = ?"
-            " AND state IN ('queued', 'sending')",
+            " AND state IN ('queued', 'sending') AND parked = 0",
             (message, account, conversation),
         ).fetchone()
         return row is not None

@@ -6,11 +6,14 @@ import sqlite3
 
 from bot.store.audiences import Audiences
 from bot.store.audit import Audit
+from bot.store.broadcasts import Broadcasts
 from bot.store.chats import Chats
+from bot.store.dialogs import Dialogs
 from bot.store.faces import Faces
 from bot.store.files import LentFiles
 from bot.store.imports import Imports
 from bot.store.inbox import Inbox
+from bot.store.lists import DeliveryLists
 from bot.store.marks import Cards, Marks
 from bot.store.menus import Menus
 from bot.store.messages import Conversations, Messages
@@ -45,6 +48,8 @@ class Tx:
         self.conversations = Conversations(db)
         self.messages = Messages(db)
         self.outbox = Outbox(db, self.counters, self.woken)
+        self.deliveries = DeliveryLists(db)
+        self.broadcasts = Broadcasts(db, self.outbox, self.woken)
         self.routes = Routes(db, self.woken)
         self.route_changes = RouteChanges(db)
         self.topics = Topics(db, self.woken)
@@ -57,6 +62,7 @@ class Tx:
         self.files = LentFiles(db)
         self.marks = Marks(db, self.woken)
         self.cards = Cards(db)
+        self.dialogs = Dialogs(db)
         self.audit = Audit(db)
         self.chats = Chats(db)
         self.numbers = Numbers(db)
