@@ -10,7 +10,6 @@ from telegram import Message as TelegramMessage
 from bot.addresses import TELEGRAM, Address, telegram_address
 from bot.relay import Relay
 from bot.store import Tx
-from bot.store.outbox import PRIORITY_REPLY
 from bot.telegram.access import Role, person_of
 from bot.telegram.albums import album_edited, keep_pictures
 from bot.telegram.inbound import Change, Talk, here
@@ -18,6 +17,7 @@ from bot.telegram.lanes import Turn
 from bot.telegram.outbound import split_message_id
 from bot.telegram.seen import Seen
 from bot.telegram.turns import RoleIn, audit, done, is_open
+from bot.telegram.ways_back import send_back, way_back
 from bridges.model import Edited, MembersChanged, MessageId, Reacted, Received
 
 
@@ -99,38 +99,28 @@ class Talks:
         origin = tx.messages.find(TELEGRAM, event.message.reply_to)
         if origin is None or origin.account == TELEGRAM:
             return None
-        source = self._relay.parse_known(origin.account, origin.conversation)
-        if source is None or source in self._relay.router(tx).linked(place):
+        back = way_back(tx, self._relay, origin, place=place)
+        if back is None or back.source in self._relay.router(tx).linked(place):
             return None
         person = person_of(message)
         role = self._role(tx, person, chat=message.chat_id)
-        rule = self._relay.router(tx).reply_rule(source, place)
         message_id = self._relay.keep(tx, place, event)
-        if rule is None and role < Role.OPERATOR:
+        if back.rule is None and role < Role.OPERATOR:
             self._relay.tell(
                 tx,
                 place,
-                f"Not sent: replying to {source} needs the role operator; yours is {role.word}. An owner can help.",
+                f"Not sent: replying to {back.source} needs the role operator; yours is {role.word}."
+                " An owner can help.",
                 now=now,
                 reply_to=message_id,
             )
             audit(tx, person, place=str(place), command="reply", outcome="refused", now=now)
             return "filtered"
-        self._relay.send(
-            tx,
-            source,
-            event.message,
-            now=now,
-            message_id=message_id,
-            marked=True,
-            reply_to=origin.id,
-            priority=PRIORITY_REPLY,
-            on_ambiguous=rule.options.on_ambiguous if rule else None,
-            why=f"reply by {event.message.sender.name if event.message.sender else 'somebody'}",
-        )
+        who = sender.name if sender else "somebody"
+        send_back(tx, self._relay, back, event.message, message_id=message_id, who=who, now=now)
         resolution = self._relay.resolve(tx, place, event)
         # The answer has its way back already: a rule that leads there too must not send it once more.
-        others = tuple(target for target in resolution.targets if target.address != source)
+        others = tuple(target for target in resolution.targets if target.address != back.source)
         rest = replace(resolution, targets=others)
         self._relay.follow(tx, rest, event=event, source=TELEGRAM, message_id=message_id, now=now)
         return "relayed"

@@ -72,6 +72,7 @@ class NetSapiensBridge:
             text_limit=settings.text_limit,
             attachment_bytes=settings.media_bytes,
             requests_per_minute=settings.requests_per_minute or None,
+            begins_sms=bool(settings.from_number),
         )
         zone = ZoneInfo(settings.time_zone)
         login = settings.username if settings.auth == "password" else ""

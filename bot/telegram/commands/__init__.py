@@ -2,15 +2,19 @@
 
 from bot.telegram.commands import (
     accounts,
+    audiences,
     audit,
     basics,
     changes,
     deliveries,
     mutes,
+    names,
     pausing,
+    reply,
     roles,
     routes,
     send,
+    sms,
     status,
     timezone,
 )
@@ -18,16 +22,20 @@ from bot.telegram.commands.registry import registry
 
 __all__ = [
     "accounts",
+    "audiences",
     "audit",
     "basics",
     "changes",
     "deliveries",
     "mutes",
+    "names",
     "pausing",
     "registry",
+    "reply",
     "roles",
     "routes",
     "send",
+    "sms",
     "status",
     "timezone",
 ]

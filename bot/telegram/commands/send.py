@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bot.addresses import Address
 from bot.changes import digest_of
 from bot.store import Tx
 from bot.store.outbox import PRIORITY_REPLY
@@ -25,25 +26,33 @@ from bridges.responses import clean
 )
 def send(call: Call, tx: Tx) -> Answer:
     """Put the words behind the address into the outbox; the mark on the command is the answer."""
-    target = call.target(tx, call.values["ADDRESS"])
-    text = call.values.get("text", "")
-    message = written(call, text) if text or call.attachments else _answered_message(call, tx)
+    send_to(call, tx, call.target(tx, call.values["ADDRESS"]), call.values.get("text", ""))
+    return None
+
+
+def send_to(call: Call, tx: Tx, target: Address, text: str) -> None:
+    """Send the text with what hangs on the command, or else the message that the command replies to."""
     if target == call.here:
         raise UsageError("that is this very chat")
-    id = call.keep(tx)
-    # What is said of it later, in an edit or an answer, is said of these words and not of the command.
-    tx.messages.rewrite(id, text=message.text, digest=digest_of(message))
+    message = written(call, text) if text or call.attachments else _answered_message(call, tx)
     call.relay.send(
         tx,
         target,
         message,
         now=call.now,
-        message_id=id,
+        message_id=keep_words(call, tx, message),
         marked=True,
         priority=PRIORITY_REPLY,
-        why=f"/send by {call.person_name}",
+        why=f"/{call.name} by {call.person_name}",
     )
-    return None
+
+
+def keep_words(call: Call, tx: Tx, message: Message) -> int:
+    """Write the command's own message down; what is said of it later, in an edit or an answer, is said of the words
+    that it sends."""
+    id = call.keep(tx)
+    tx.messages.rewrite(id, text=message.text, digest=digest_of(message))
+    return id
 
 
 def written(call: Call, text: str) -> Message:
