@@ -76,11 +76,30 @@ def _is_over(tx: Tx, row: Delivery) -> bool:
 
 def retry_all(tx: Tx, *, now: float, account: str | None = None, states: Sequence[State] = ("dead", "held")) -> int:
     """Send every dead and held one again; discarded ones stay. Returns how many."""
-    rows = tx.outbox.list(states=states, account=account)
-    wanted = [row for row in rows if not _is_over(tx, row)]
-    for row in rows:
+    return len(retry_these(tx, [row.id for row in tx.outbox.list(states=states, account=account)], now=now))
+
+
+def retry_these(tx: Tx, ids: Sequence[int], *, now: float) -> Sequence[Delivery]:
+    """Send these again, as far as they still wait for a person; returns those that are sent."""
+    wanted = []
+    for row in filter(None, map(tx.outbox.get, ids)):
+        # One decision may have been for several of them.
+        if row.state not in ("dead", "held", "expired"):
+            wanted += [row] if row.state == "queued" else []
+            continue
+        wanted += [] if _is_over(tx, row) else [row]
         retry(tx, row, now=now)
-    return len(wanted)
+    return wanted
+
+
+def discard_these(tx: Tx, ids: Sequence[int], *, now: float) -> Sequence[Delivery]:
+    """Let these go, as far as they still wait for a person; returns those that are discarded."""
+    rows = [row for row in map(tx.outbox.get, ids) if row is not None and row.state in ("dead", "held", "expired")]
+    for row in rows:
+        kept = tx.outbox.get(row.id)
+        if kept is not None and kept.state == row.state:
+            discard(tx, row, now=now)
+    return rows
 
 
 def discard(tx: Tx, row: Delivery, *, now: float) -> str:

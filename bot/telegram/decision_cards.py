@@ -8,6 +8,7 @@ from bot.store import Tx
 from bot.telegram.access import Role
 from bot.telegram.cards import Press, Pressed, card_kinds
 from bot.telegram.commands.registry import Reply
+from bot.telegram.commands.sight import sight_of
 
 _OPERATOR = Role.OPERATOR
 _ALREADY = "This was decided already."
@@ -18,6 +19,8 @@ def held(press: Press, tx: Tx) -> Pressed:
     """Send it again, count it as sent, or let it go."""
     id, now = press.card.subject, press.now
     row = tx.outbox.get(id)
+    if row is not None:
+        sight_of(press).require(tx, row)
     if row is None or row.state != "held":
         return Pressed(_ALREADY, Reply(f"Delivery {id} was decided already."), outcome="decided already")
     if press.choice == SEND_AGAIN:
@@ -33,7 +36,7 @@ def held(press: Press, tx: Tx) -> Pressed:
     return Pressed(text, Reply(f"{text} ({press.person_name})"), outcome=f"delivery {row.id}")
 
 
-@card_kinds.add(INCIDENT, choices={RETRY: _OPERATOR, SHOW: _OPERATOR})
+@card_kinds.add(INCIDENT, choices={RETRY: _OPERATOR, SHOW: _OPERATOR}, everywhere=(RETRY, SHOW))
 def incident(press: Press, tx: Tx) -> Pressed:
     """See what was given up at an account, as often as one likes, or send all of it again, once."""
     row = tx.outbox.get(press.card.subject)

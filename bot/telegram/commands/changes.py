@@ -10,7 +10,7 @@ from bot.addresses import TELEGRAM, Address
 from bot.store import Tx
 from bot.store.messages import Origin
 from bot.telegram.access import Role
-from bot.telegram.commands.deliveries import answered_origin
+from bot.telegram.commands.answered import answered_origin
 from bot.telegram.commands.registry import Answer, Call, Effect, NotAllowed, Reply, UsageError, registry
 from bot.telegram.commands.send import written
 from bridges.model import Person, PersonId

@@ -1,170 +1,195 @@
-"""Deliveries from the chat: what waits, what failed, what may have arrived, and what to do about it."""
+"""One delivery: all that is known of it, and what a person decides: again, with other words, elsewhere, let go."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from bot import decisions
-from bot.addresses import TELEGRAM
+from bot.behind import UNSENT
+from bot.cards import deal
 from bot.feedback import card_buttons
+from bot.names import defuse_text, one_line
+from bot.rewording import reword
 from bot.store import Tx
-from bot.store.messages import Origin
+from bot.store.lists import Wanted
 from bot.store.outbox import Delivery
 from bot.telegram.access import Role
-from bot.telegram.commands.registry import Answer, Call, Effect, Reply, UsageError, registry
-from bot.telegram.outbound import message_id
+from bot.telegram.cards import Press, Pressed, card_kinds
+from bot.telegram.commands.answered import answered_origin as answered_origin
+from bot.telegram.commands.lines import at, link_to, span, times
+from bot.telegram.commands.queues import ask_to_discard, selected
+from bot.telegram.commands.registry import Answer, Call, Effect, Reply, Services, registry, way
+from bot.telegram.commands.send import written
+from bot.telegram.commands.sight import Sight, sight_of
+from bot.telegram.turns import audit
+from bridges.model import Button, Message
+
+ONE = "delivery"
+"""The kind of card below one delivery."""
+TEXT_MOST = 3_000
+"""Code points of a text that are shown."""
+CARD_S = 86_400.0
+_OPERATOR = Role.OPERATOR
 
 
-@registry.add("queue", role=Role.OPERATOR, summary="Deliveries that wait or are on their way", example="/queue")
-def queue(call: Call, tx: Tx) -> Answer:
-    """Oldest first."""
-    rows = [row for row in tx.outbox.list(states=("queued", "sending")) if row.message is not None]
-    return Reply(decisions.listing(rows, empty="Nothing waits."))
-
-
-@registry.add("failed", role=Role.OPERATOR, summary="Deliveries that were given up", example="/failed")
-def failed(call: Call, tx: Tx) -> Answer:
-    """Dead ones, newest last."""
-    rows = tx.outbox.list(states=("dead",))
-    text = decisions.listing(rows[-30:], empty="Nothing has failed.")
-    return Reply(text + ("\n/show ID, /retry ID or all, /discard ID" if rows else ""))
-
-
-@registry.add("held", role=Role.OPERATOR, summary="Deliveries that may have arrived: decide", example="/held")
-def held(call: Call, tx: Tx) -> Answer:
-    """Held ones; the newest with the buttons to decide."""
-    rows = tx.outbox.list(states=("held",))
-    if not rows:
-        return Reply("Nothing is held.")
-    never_sent = not rows[0].starts
-    buttons = card_buttons(
-        tx, rows[0].id, chat=call.here.conversation, now=call.now, never_sent=never_sent, person=call.person
-    )
-    text = decisions.listing(rows, empty="")
-    return Reply(f"{text}\nThe buttons are for {rows[0].id}; /retry ID sends again, /discard ID drops.", buttons)
-
-
-@registry.add("show", role=Role.OPERATOR, usage="ID", summary="One delivery: text, address, reason", example="/show 12")
+@registry.add("show", role=_OPERATOR, usage="ID", summary="One delivery: text, address, reason", example="/show 12")
 def show(call: Call, tx: Tx) -> Answer:
-    """Everything about one delivery."""
-    row = _row(call, tx)
-    lines = [decisions.line(row), f"because of: {row.why}" if row.why else "", *_times(row)]
+    """Everything about one delivery, with buttons to decide."""
+    sight = sight_of(call)
+    row = sight.find(tx, call.values["ID"])
+    text = "\n".join([*_about(tx, row, sight=sight, now=call.now), "", *_content(row)]).rstrip()
+    buttons = _buttons(call, tx, row)
+    if buttons and row.op in ("send", "note"):
+        text += f"\n\n/redirect {row.id} ADDRESS sends it elsewhere"
+        text += f", /retry {row.id} TEXT with other words." if row.state in UNSENT else "."
+    return Reply(text, buttons)
+
+
+def _about(tx: Tx, row: Delivery, *, sight: Sight, now: float) -> list[str]:
+    lines = [decisions.line(row)]
+    if row.why:
+        lines.append(f"because of: {row.why}")
+    origin = None
+    if (about := row.message if row.message is not None else row.subject) is not None:
+        origin = tx.messages.get(about)
+    if origin is not None:
+        by = one_line(origin.sender_name) or "somebody"
+        place = origin.address if sight.names(origin) else "another chat"
+        lines.append(f"written at {place} by {by}, {at(origin.at)}")
+        if sight.names(origin) and (link := link_to(origin)):
+            lines.append(link)
+        if origin.gone_at is not None:
+            lines.append(f"taken back {at(origin.gone_at)}")
+    lines += times(row)
+    if row.state == "queued" and row.due_at > now:
+        lines[-1] += f", in {span(row.due_at - now)}"
+    if row.starts > row.attempts:
+        lines.append(f"requests that left: {row.starts}")
     if row.parts > 1:
         lines.append(f"part {row.part} of {row.parts}")
-    return Reply("\n".join([*filter(None, lines), "", decisions.text_of(row)]))
-
-
-def _times(row: Delivery) -> list[str]:
-    lines = [f"made {_at(row.created_at)}"]
-    if row.started_at is not None:
-        lines.append(f"last attempt {_at(row.started_at)}")
-    if row.settled_at is not None:
-        lines.append(f"settled {_at(row.settled_at)}")
-    elif row.state == "queued":
-        lines.append(f"next attempt {_at(row.due_at)}")
     return lines
 
 
-def _at(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+def _content(row: Delivery) -> list[str]:
+    if not row.intact:
+        return ["Its content is damaged and cannot be shown."]
+    message = Message.model_validate_json(row.payload)
+    text = defuse_text(Message(text=message.text)).text
+    cut = [f"… {len(text) - TEXT_MOST} more characters"] if len(text) > TEXT_MOST else []
+    return [text[:TEXT_MOST], *cut, *(f"[{each.kind}: {one_line(each.name)}]" for each in message.attachments)]
 
 
-def _row(call: Call, tx: Tx) -> Delivery:
-    return decisions.find(tx, call.values["ID"])
+def _buttons(call: Call, tx: Tx, row: Delivery) -> tuple[Button, ...]:
+    chat, now, person = call.here.conversation, call.now, call.person
+    if row.state == "held":
+        return card_buttons(tx, row.id, chat=chat, now=now, never_sent=not row.starts, person=person)
+    choices = [("Retry", "retry")] if row.state in ("dead", "expired") else []
+    choices += [("Discard", "discard")] if row.state in ("dead", "expired", "queued") else []
+    if not choices:
+        return ()
+    return deal(tx, ONE, choices, chat=chat, now=now, person=person, subject=row.id, expires_s=CARD_S)
+
+
+@card_kinds.add(ONE, choices={"retry": _OPERATOR, "discard": _OPERATOR})
+def decide(press: Press, tx: Tx) -> Pressed:
+    """Send it again, or let it go."""
+    row = sight_of(press).find(tx, str(press.card.subject))
+    decision = decisions.retry if press.choice == "retry" else decisions.discard
+    text = decision(tx, row, now=press.now)
+    show_mark(press.services, tx, row, now=press.now)
+    return Pressed(text, Reply(f"{text} ({press.person_name})"), outcome=f"delivery {row.id}")
 
 
 @registry.add(
     "retry",
-    role=Role.OPERATOR,
-    usage="ID|all",
+    role=_OPERATOR,
+    ways=(
+        way("ID [text]", example="/retry 12", summary="that one; with a text, with these words instead of its own"),
+        way("all [cause]", example="/retry all timed out", summary="all; with words, those whose reason has them"),
+    ),
     effect=Effect.SENDS,
     summary="Send failed or held ones again",
     example="/retry 12",
+    details="It is for what was given up and what is held; what was discarded stays so.",
 )
 def retry(call: Call, tx: Tx) -> Answer:
-    """One, or all that are dead or held."""
-    word = call.values["ID|all"]
-    if word.lower() == "all":
-        rows = tx.outbox.list(states=("dead", "held"))
-        number = decisions.retry_all(tx, now=call.now)
-        for row in rows:
-            _show(call, tx, row)
-        return Reply(f"{number} deliveries are sent again." if number else "Nothing has failed or is held.")
-    row = decisions.find(tx, word)
+    """One, as it is or with other words, or all that are dead or held."""
+    if call.way is not None and call.way.keyword == "all":
+        return _retry_all(call, tx)
+    row = sight_of(call).find(tx, call.values["ID"])
+    edited = call.values.get("text", "")
+    if edited:
+        return _retry_with(call, tx, row, edited)
     text = decisions.retry(tx, row, now=call.now)
-    _show(call, tx, row)
+    show_mark(call.services, tx, row, now=call.now)
     return Reply(text)
+
+
+def _retry_with(call: Call, tx: Tx, row: Delivery, text: str) -> Reply:
+    """With other words, formatted as they are in the command."""
+    ids = reword(tx, call.relay, row, written(call, text), now=call.now)
+    decisions.retry_these(tx, ids, now=call.now)
+    audit(tx, call.person, place=str(call.here), command="/retry", outcome=f"delivery {row.id} edited", now=call.now)
+    show_mark(call.services, tx, row, now=call.now)
+    parts = f" in {len(ids)} parts" if len(ids) > 1 else ""
+    return Reply(f"Delivery {row.id} to {row.address} is sent again with these words{parts}.")
+
+
+def _retry_all(call: Call, tx: Tx) -> Reply:
+    words = call.values.get("cause", "").split()
+    ids = selected(tx, Wanted(("dead", "held"), chat=sight_of(call).chat), words=words)
+    sent = decisions.retry_these(tx, ids, now=call.now)
+    for id in ids:
+        if (row := tx.outbox.get(id)) is not None:
+            show_mark(call.services, tx, row, now=call.now)
+    if not sent and words:
+        return Reply(f"Nothing has failed or is held for {one_line(' '.join(words))}; /failed lists the causes.")
+    return Reply(f"{len(sent)} deliveries are sent again." if sent else "Nothing has failed or is held.")
 
 
 @registry.add(
     "discard",
-    role=Role.OPERATOR,
-    usage="ID",
+    role=_OPERATOR,
+    ways=(
+        way("ID", example="/discard 12", summary="that one"),
+        way("all [cause]", example="/discard all no such room", summary="all that failed or are held; it asks first"),
+    ),
     effect=Effect.SENDS,
     summary="Let a failed, held or waiting one go",
     example="/discard 12",
+    details="It stays in the records as discarded and is not sent any more.",
 )
 def discard(call: Call, tx: Tx) -> Answer:
-    """It stays in the records as discarded."""
-    row = _row(call, tx)
+    """One at once; several are asked about."""
+    if call.way is not None and call.way.keyword == "all":
+        words = call.values.get("cause", "").split()
+        ids = selected(tx, Wanted(("dead", "held"), chat=sight_of(call).chat), words=words)
+        return ask_to_discard(call, tx, ids) if ids else Reply("Nothing has failed or is held for that.")
+    row = sight_of(call).find(tx, call.values["ID"])
     text = decisions.discard(tx, row, now=call.now)
-    _show(call, tx, row)
+    show_mark(call.services, tx, row, now=call.now)
     return Reply(text)
 
 
-def _show(call: Call, tx: Tx, row: Delivery) -> None:
+@registry.add(
+    "redirect",
+    role=_OPERATOR,
+    usage="ID ADDRESS",
+    effect=Effect.SENDS,
+    summary="Send a failed, held or waiting one to another address",
+    example="/redirect 12 support:room-43",
+    details="The first one is discarded; the same goes to the new address, shown and timed as its route says.",
+)
+def redirect(call: Call, tx: Tx) -> Answer:
+    """Where it was to go it is discarded."""
+    row = sight_of(call).find(tx, call.values["ID"])
+    target = call.target(tx, call.values["ADDRESS"])
+    if str(target) == row.address:
+        raise decisions.DecisionError(f"delivery {row.id} goes to {target} already; /retry {row.id} sends it again")
+    text = decisions.redirect(tx, row, target, now=call.now)
+    show_mark(call.services, tx, row, now=call.now)
+    return Reply(text)
+
+
+def show_mark(services: Services, tx: Tx, row: Delivery, *, now: float) -> None:
+    """Bring the mark on its message up to date."""
     if row.message is not None and row.marked:
-        call.services.feedback.show(tx, row.message, now=call.now)
-
-
-@registry.add(
-    "trace",
-    role=Role.OPERATOR,
-    summary="As a reply: where that message went, each state and time",
-    as_reply=True,
-    example="/trace (as a reply to a message)",
-)
-def trace(call: Call, tx: Tx) -> Answer:
-    """Every delivery of the message replied to."""
-    origin = answered_origin(call, tx, what="trace")
-    lines = [f"Written at {origin.address} by {origin.sender_name or 'somebody'}, {_at(origin.at)}"]
-    if origin.why:
-        lines.append(origin.why)
-    if origin.gone_at is not None:
-        lines.append(f"taken back {_at(origin.gone_at)}")
-    for row in tx.outbox.about(origin.id):
-        lines.append(f"delivery {decisions.line(row)}")
-        lines += [f"  {text}" for text in _times(row)]
-        lines += [f"  there as {copy.remote_id}" for copy in tx.messages.copies(origin.id) if copy.outbox == row.id]
-    return Reply("\n".join(lines))
-
-
-@registry.add(
-    "why",
-    role=Role.OPERATOR,
-    summary="As a reply: which rule sent that message, or filtered it",
-    as_reply=True,
-    example="/why (as a reply to a message)",
-)
-def why(call: Call, tx: Tx) -> Answer:
-    """What the rules said when it came in, and what led to each of its deliveries."""
-    origin = answered_origin(call, tx, what="ask about")
-    lines = [f"Written at {origin.address} by {origin.sender_name or 'somebody'}"]
-    if origin.why:
-        lines.append(origin.why)
-    reasons = dict.fromkeys((row.address, row.why) for row in tx.outbox.about(origin.id) if row.why)
-    lines += [f"to {address}: {reason}" for address, reason in reasons]
-    if len(lines) == 1:
-        lines.append("No rule is about this place, and nobody sent it anywhere.")
-    return Reply("\n".join(lines))
-
-
-def answered_origin(call: Call, tx: Tx, *, what: str) -> Origin:
-    """The message that the command replies to, or of which that is a copy; raises ``UsageError``."""
-    answered = call.answered
-    if answered is None:
-        raise UsageError(f"reply to the message that you want to {what}")
-    origin = tx.messages.find(TELEGRAM, message_id(answered.chat_id, answered.message_id))
-    if origin is None:
-        raise UsageError("I know nothing of that message: it came before me, or was not for me to read")
-    return origin
+        services.feedback.show(tx, row.message, now=now)
