@@ -537,3 +537,9 @@ def refusal(error: Exception) -> str:
     """An error a person caused, as a sentence. An address it may begin with stays as it is: its case matters."""
     text = str(error)
     return text[:1].upper() + text[1:] if text.partition(" ")[0].isalpha() else text
+
+
+def sentence(error: Exception) -> str:
+    """As :func:`refusal`, with the full stop unless it ends in a question."""
+    text = refusal(error)
+    return text if text.endswith("?") else f"{text.removesuffix('.')}."

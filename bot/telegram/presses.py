@@ -13,7 +13,7 @@ from telegram.error import TelegramError
 
 from bot.addresses import Address, AddressError, telegram_address
 from bot.decisions import DecisionError
-from bot.relay import refusal
+from bot.relay import sentence
 from bot.routing import RouteError
 from bot.store import Store, Tx
 from bot.store.inbox import Arrived
@@ -103,7 +103,7 @@ class Presses:
             pressed = card_kinds.kinds[press.card.kind].decide(press, tx)
         except _WRONG as error:
             tx.db.execute("ROLLBACK TO press")
-            pressed = Pressed(f"{refusal(error).removesuffix('.')}.", used=False, outcome="refused")
+            pressed = Pressed(sentence(error), used=False, outcome="refused")
         finally:
             tx.db.execute("RELEASE press")
         if pressed.used:

@@ -12,7 +12,7 @@ from telegram import Update
 from bot.addresses import AddressError
 from bot.decisions import DecisionError
 from bot.operations import chat_lines
-from bot.relay import Relay, refusal
+from bot.relay import Relay, sentence
 from bot.routing import RouteError
 from bot.store import Store, Tx
 from bot.store.inbox import Arrived
@@ -164,7 +164,7 @@ class Runner:
         except _WRONG as error:
             tx.db.execute("ROLLBACK TO command")
             example = chosen.example if chosen is not None else command.example
-            return Reply(f"{refusal(error).removesuffix('.')}.\nExample: {example}"), "wrong argument"
+            return Reply(f"{sentence(error)}\nExample: {example}"), "wrong argument"
         except BridgeError as error:
             tx.db.execute("ROLLBACK TO command")
             return Reply(chat_lines(f"/{call.name}: {error}")), "failed"

@@ -83,8 +83,8 @@ def _refuse_taken(call: Call, tx: Tx, name: str, address: Address) -> None:
         return
     other = call.relay.parse_target(tx, name) if _is_usable(call, taken) else None
     if other is not None and not call.reaches(other):
-        raise UsageError(f"{name} is the name of something in another chat")
-    raise UsageError(f"{name} is the name of {taken} already; /name {taken} - takes it away there")
+        raise UsageError(f"“{name}” is the name of something in another chat")
+    raise UsageError(f"“{name}” is the name of {taken} already; /name {taken} - takes it away there")
 
 
 def _is_usable(call: Call, address: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bot.addresses import TELEGRAM
 from bot.store import Tx
 from bot.telegram.access import Role
-from bot.telegram.commands.deliveries import answered_origin
+from bot.telegram.commands.answered import answered_origin
 from bot.telegram.commands.registry import Answer, Call, Effect, UsageError, registry
 from bot.telegram.commands.send import keep_words, written
 from bot.telegram.ways_back import send_back, way_back
