@@ -27,8 +27,8 @@ class Written:
     sender_name: str
     text: str = field(repr=False)
     at: float
-    gone: bool
-    edited: bool
+    gone: int
+    edited: int
     digest: str
 
 
@@ -80,7 +80,7 @@ class Said:
             f" ORDER BY id {'ASC' if forward else 'DESC'} LIMIT ?",
             (account, conversation, before, after, limit),
         )
-        return [Written(*row[:8], bool(row[8]), bool(row[9]), row[10]) for row in rows]
+        return [Written(*row) for row in rows]
 
     def sent(
         self,

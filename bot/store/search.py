@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bot.store.said import OLDEST
 
@@ -86,7 +86,7 @@ class Search:
             {**of, **values, "before": before, "most": look_at, "limit": limit + 1},
         ).fetchall()
         excerpts = self._excerpts(sought.match, [row[0] for row in rows[:limit]])
-        hits = [Hit(*row, excerpts.get(row[0], "")) for row in rows[:limit]]
+        hits = [replace(Hit(*row), excerpt=excerpts.get(row[0], "")) for row in rows[:limit]]
         if len(rows) > limit:
             return Found(hits, hits[-1].id)
         looked, last = self._db.execute(
