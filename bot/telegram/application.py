@@ -28,10 +28,23 @@ from bot.store import Store, StoreError, Tx
 from bot.store.inbox import Arrived
 from bot.telegram import decision_cards as decision_cards  # its kinds of cards
 from bot.telegram.access import Role, role_of
+from bot.telegram.checkup import note_topic
 from bot.telegram.commands.registry import Services
 from bot.telegram.contact import Contact
 from bot.telegram.gaps import WEBHOOK_PATIENCE_S
-from bot.telegram.inbound import Change, CommandLine, Meaning, Membership, Moved, Passed, Press, Talk, here, meaning
+from bot.telegram.inbound import (
+    Change,
+    ChatPicked,
+    CommandLine,
+    Meaning,
+    Membership,
+    Moved,
+    Passed,
+    Press,
+    Talk,
+    here,
+    meaning,
+)
 from bot.telegram.lanes import Lanes, Turn
 from bot.telegram.menus import Menus
 from bot.telegram.presses import Presses
@@ -129,7 +142,7 @@ class TelegramSide:
             backoff_s=BACKOFF_S,
             clock=self._clock,
         )
-        self._talks = Talks(relay=relay, role=self._role, clock=self._clock)
+        self._talks = Talks(relay=relay, services=self._services, role=self._role, clock=self._clock)
         self._feedback = feedback
         self._runner = Runner(
             store=self._store, relay=relay, services=self._services, role=self._role, clock=self._clock
@@ -280,13 +293,15 @@ class TelegramSide:
             case Change() as change:
                 await self._store.write(lambda tx: self._talks.changed(tx, turn, change))
                 point("telegram.talked")
+            case ChatPicked() as picked:
+                await self._store.write(lambda tx: self._talks.picked(tx, turn, picked))
             case Moved(old=old, new=new):
                 await self._store.write(lambda tx: self._follow(tx, turn.item, old=old, new=new))
             case Membership() as membership:
                 await self._store.write(lambda tx: self._member(tx, turn, membership))
             case Passed(outcome=outcome, unknown=kind):
                 self._note_unknown(kind)
-                await self._store.write(lambda tx: done(tx, turn, outcome))
+                await self._store.write(lambda tx: self._passed(tx, turn, outcome))
             case CommandLine(message=message):
                 # Of an album, the update whose message has the command.
                 update = next(each for each in turn.updates if each.effective_message is message)
@@ -298,6 +313,12 @@ class TelegramSide:
         if kind and kind not in self._unknown_kinds:
             self._unknown_kinds.add(kind)
             logger.warning("a kind of update is not carried", extra={"action": "intake", "kind": kind})
+
+    def _passed(self, tx: Tx, turn: Turn, outcome: str) -> None:
+        message = turn.update.message
+        if message is not None and (message.forum_topic_closed or message.forum_topic_reopened):
+            note_topic(tx, here(message), closed=message.forum_topic_closed is not None, now=self._clock())
+        done(tx, turn, outcome)
 
     def _follow(self, tx: Tx, item: Arrived, *, old: int, new: int) -> None:
         """A group was upgraded: everything follows it. Both chats tell of it, and not always both come."""

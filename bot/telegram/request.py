@@ -43,6 +43,11 @@ class Request(BaseRequest):
         """Seconds to wait for an answer where the call does not say."""
         return READ_S
 
+    @property
+    def clock_skew_s(self) -> float | None:
+        """How far this machine's clock is ahead of Telegram's, by its latest answer; None: not known."""
+        return self._http.clock_skew_s
+
     async def initialize(self) -> None:
         """Nothing: connections are made when needed."""
 

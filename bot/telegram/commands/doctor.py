@@ -1,0 +1,122 @@
+"""``/doctor``: what stops this bot from hearing or speaking here, and what to do about it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from bot.addresses import TELEGRAM
+from bot.doctor import (
+    Finding,
+    Hooks,
+    Probe,
+    all_rules,
+    ending,
+    fine,
+    free_space,
+    odd,
+    of_account,
+    of_database,
+    of_rules,
+    probe,
+)
+from bot.operations import chat_lines
+from bot.store import Tx
+from bot.telegram import checkup
+from bot.telegram.access import Role
+from bot.telegram.commands.registry import Answer, Call, Reply, registry
+from bot.telegram.commands.status import within_reach
+from bot.telegram.surroundings import Installation
+from bot.text import utf16_length
+from bot.zones import zone_of
+
+ANSWER_MOST = 7_800
+"""UTF-16 units of an answer: it goes in two messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What the network said."""
+
+    telegram: checkup.Said | None
+    """None: commands are played without Telegram."""
+    probes: Mapping[str, Probe]
+    free: int | None
+
+
+async def look(call: Call) -> Looked:
+    """Ask Telegram and every account, all at once, each in bounded time."""
+    about = call.services.surroundings
+    accounts = {name: each for name, each in call.relay.accounts.items() if name != TELEGRAM}
+    async with asyncio.TaskGroup() as group:
+        said = group.create_task(checkup.ask(about, call.here)) if about is not None else None
+        probes = {name: group.create_task(probe(account)) for name, account in accounts.items()}
+        database = about.installation.database if about is not None else None
+        free = group.create_task(asyncio.to_thread(free_space, database)) if database is not None else None
+    return Looked(
+        None if said is None else said.result(),
+        {name: task.result() for name, task in probes.items()},
+        None if free is None else free.result(),
+    )
+
+
+@registry.add(
+    "doctor",
+    role=Role.OPERATOR,
+    summary="What stops this bot from hearing or speaking here, with the remedy",
+    example="/doctor",
+    details=(
+        "Looks at the rights and the privacy mode here, at other programs with the same token, the clock, every account"
+        " and its webhooks, queues, rules and the database. It sends nothing to any provider."
+    ),
+    prepare=look,
+)
+def doctor(call: Call, tx: Tx) -> Answer:
+    """Every finding on a line of its own; how many at the end."""
+    looked = call.prepared
+    assert isinstance(looked, Looked)
+    findings = list(_findings(call, tx, looked))
+    # Not the remedies: they are our own words, and name @BotFather on purpose.
+    lines = [str(replace(each, text=chat_lines(each.text))) for each in findings]
+    return Reply(_bounded(lines, ending(findings)))
+
+
+def _findings(call: Call, tx: Tx, looked: Looked) -> Iterator[Finding]:
+    zone = zone_of(tx, call.here, call.services.default_timezone)
+    about, rules = call.services.surroundings, all_rules(tx)
+    installation = about.installation if about is not None else Installation()
+    if about is not None and looked.telegram is not None:
+        yield from checkup.of_chat(tx, looked.telegram, call.here, rules=rules)
+        touch = about.contact()
+        yield from checkup.of_contact(touch, looked.telegram, wanted=about.allowed_updates, zone=zone, now=call.now)
+        wrote_at = call.message.date.timestamp()
+        yield from checkup.of_clock(looked.telegram, wrote_at=wrote_at, now=call.now)
+    yield from _links(call, tx)
+    yield from of_rules(rules, accounts=call.relay.accounts, is_shown=lambda rule: within_reach(call, rule))
+    hooks = Hooks(frozenset(installation.takes_hooks), installation.public_url)
+    for name, account in sorted(call.relay.accounts.items()):
+        yield from of_account(tx, account, looked.probes.get(name), hooks=hooks, zone=zone, now=call.now)
+    yield from of_database(tx, free=looked.free)
+
+
+def _links(call: Call, tx: Tx) -> Iterator[Finding]:
+    linked = [address for address in call.relay.router(tx).linked(call.here) if call.reaches(address)]
+    if linked:
+        yield fine(f"Linked with {', '.join(map(str, linked))}")
+    else:
+        yield fine("Not linked: /link ADDRESS joins this chat with a conversation")
+    if str(call.here) in tx.mutes.all():
+        yield odd("Nothing is relayed from here: it is muted", "/unmute here")
+
+
+def _bounded(lines: list[str], last: str) -> str:
+    """As many lines as go into two messages; those that are fine go first if there are too many."""
+    kept = lines
+    if utf16_length("\n".join([*kept, "", last])) > ANSWER_MOST:
+        kept = [line for line in lines if not line.startswith("✅")]
+    shown = len(kept)
+    while shown and utf16_length("\n".join([*kept[:shown], "", last])) > ANSWER_MOST - 40:
+        shown -= 1
+    more = [f"… and {len(kept) - shown} more"] if shown < len(kept) else []
+    return "\n".join([*kept[:shown], *more, "", last])
