@@ -14,6 +14,11 @@ import regex  # type: ignore[import-untyped]
 import telegram
 from telegram import (
     Bot,
+    ChatFullInfo,
+    ChatMember,
+    ChatMemberAdministrator,
+    ChatMemberMember,
+    ChatMemberRestricted,
     InlineKeyboardButton,
     InlineKeyboardMarkup,
     KeyboardButton,
@@ -315,6 +320,25 @@ def _told(*, done: Sequence[str] = (), within: tuple[ConversationId, int] | None
         raise Garbled("Telegram's answer is not of the known shape") from error
 
 
+def lacking(me: ChatMember, chat: ChatFullInfo | None, *, opens: bool) -> str:
+    """What this bot lacks to write in a chat in which it is ``me`` (``opens``: to open topics); empty: nothing."""
+    if me.status in (ChatMember.LEFT, ChatMember.BANNED):
+        return "I am no member. Add me to it."
+    if isinstance(me, ChatMemberAdministrator):
+        if me.can_post_messages is False:
+            return "I may not post there. Give me the right to post messages."
+        may_open = me.can_manage_topics or not opens
+        return "" if may_open else "I may not open topics there. Give me the right to manage topics."
+    if opens:
+        return "I may not open topics there. Make me an admin with the right to manage topics."
+    if isinstance(me, ChatMemberRestricted) and not me.can_send_messages:
+        return "I am restricted there. Let me send messages."
+    permissions = chat.permissions if chat is not None else None
+    if isinstance(me, ChatMemberMember) and permissions is not None and permissions.can_send_messages is False:
+        return "Members may not write there. Make me an admin, or let members send messages."
+    return ""
+
+
 class TelegramAccount:
     """Sends into chats and topics."""
 
@@ -400,6 +424,22 @@ class TelegramAccount:
         with _told():
             made = await self._bot.create_forum_topic(chat, name)
             return made.message_thread_id
+
+    async def missing_right(self, conversation: ConversationId, *, opens: bool) -> str:
+        """Why nothing can be written there (``opens``: no topic opened), with the remedy; empty if it can.
+
+        Asks ``getChatMember`` and, where this bot is no admin, ``getChat``. Raises ``BridgeError``.
+        """
+        chat_id, _ = split_telegram(conversation)
+        if chat_id > 0:
+            return ""
+        try:
+            with _told():
+                me = await self._bot.get_chat_member(chat_id, self._bot.id)
+                chat = None if me.status == ChatMember.ADMINISTRATOR else await self._bot.get_chat(chat_id)
+        except Refused as error:
+            return f"{error}. Add me to it as a member."
+        return lacking(me, chat, opens=opens)
 
     async def edit(self, conversation: ConversationId, ids: Sequence[MessageId], message: Message) -> None:
         """See :meth:`bot.accounts.Account.edit`; what is so already is success. An album's words are its first's."""

@@ -12,23 +12,28 @@ from bot.relay import Relay
 from bot.store import Tx
 from bot.telegram.access import Role, person_of
 from bot.telegram.albums import album_edited, keep_pictures
-from bot.telegram.inbound import Change, Talk, here
+from bot.telegram.commands.registry import Services
+from bot.telegram.inbound import Change, ChatPicked, Talk, here
 from bot.telegram.lanes import Turn
 from bot.telegram.outbound import split_message_id
 from bot.telegram.seen import Seen
 from bot.telegram.turns import RoleIn, audit, done, is_open
 from bot.telegram.ways_back import send_back, way_back
+from bot.telegram.wizards.engine import Dialogs
 from bridges.model import Edited, MembersChanged, MessageId, Reacted, Received
 
 
 class Talks:
     """Decides on messages and changes of them, inside the transaction that ends their turn."""
 
-    def __init__(self, *, relay: Relay, role: RoleIn, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, *, relay: Relay, services: Callable[[], Services], role: RoleIn, clock: Callable[[], float]
+    ) -> None:
         self._relay = relay
         self._role = role
         self._clock = clock
         self._seen = Seen(role=role)
+        self._dialogs = Dialogs(services, role)
 
     def said(self, tx: Tx, turn: Turn, talk: Talk) -> None:
         """Decide on a message, or on an album."""
@@ -42,9 +47,15 @@ class Talks:
         self._seen.wrote(tx, talk.message, now=now)
         self._relay.places.heard(tx, here(talk.message), at=event.at.timestamp(), now=now)
         self._keep_answered(tx, talk)
-        outcome = self._passed_over(tx, talk) or self._talk_outcome(tx, event, talk.message, now=now)
+        outcome = self._passed_over(tx, talk) or self._dialogs.said(tx, talk, now=now)
+        outcome = outcome or self._talk_outcome(tx, event, talk.message, now=now)
         keep_pictures(tx, event, talk.pictures)
         done(tx, turn, outcome)
+
+    def picked(self, tx: Tx, turn: Turn, picked: ChatPicked) -> None:
+        """Decide on a chat that somebody picked: a wizard asked for it, or nobody."""
+        if is_open(tx, turn):
+            done(tx, turn, self._dialogs.picked(tx, picked, now=self._clock()) or "unsupported")
 
     def changed(self, tx: Tx, turn: Turn, change: Change) -> None:
         """Decide on an edit, a reaction, or people who came and went."""

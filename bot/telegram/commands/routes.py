@@ -21,19 +21,22 @@ from bot.rules import (
 from bot.store import Tx
 from bot.telegram.access import Role
 from bot.telegram.commands.registry import Answer, Call, Effect, NotAllowed, Reply, UsageError, registry, way
+from bot.telegram.wizards import begin
 from bot.zones import zone_of
 
 
 @registry.add(
     "link",
     role=Role.ADMIN,
-    usage="ADDRESS",
+    usage="[ADDRESS]",
     effect=Effect.SETS,
     summary="Join this chat or topic with a conversation, both ways",
     example="/link support:sms/85255501234",
 )
 def link(call: Call, tx: Tx) -> Answer:
     """One two-way route between here and there."""
+    if "ADDRESS" not in call.values:
+        return begin(call, tx, "wlink")
     target = call.target(tx, call.values["ADDRESS"])
     if target == call.here:
         raise UsageError("that is this very chat")
@@ -93,7 +96,8 @@ _SHOW = way("show ROUTE", example="/route show r1", summary="the rule, and what 
     "route",
     role=Role.ADMIN,
     ways=(
-        way("add RULE", effect=Effect.SETS, summary="set a rule"),
+        way("", effect=Effect.SETS, example="/route", summary="a wizard with buttons sets a rule"),
+        way("add [RULE]", effect=Effect.SETS, summary="set a rule; without one the wizard asks for it"),
         _SHOW,
         way(
             "edit ROUTE RULE|OPTIONS",
@@ -125,6 +129,8 @@ def route(call: Call, tx: Tx) -> Answer:
     """Dispatch on the first word."""
     word = call.way.keyword if call.way is not None else ""
     match word:
+        case "" | "add" if "RULE" not in call.values:
+            return begin(call, tx, "wroute")
         case "add":
             return _add(call, tx, call.values["RULE"])
         case "test":

@@ -1,0 +1,431 @@
+"""Runs wizards: begins them, takes buttons and words, goes back, leaves, and finds the way again after a restart.
+
+Where somebody is stands in the table of dialogs, one for a person in a chat, and changes in the transaction that
+takes the answer. A page is a card. Only the latest page counts; a button of an earlier one brings the latest page
+there, so that nobody is stuck when a page was not shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from telegram import Message as TelegramMessage
+
+from bot.addresses import Address, AddressError, parse_address
+from bot.cards import deal, digest
+from bot.decisions import DecisionError
+from bot.relay import refusal
+from bot.routing import RouteError
+from bot.store import Tx
+from bot.store.dialogs import Dialog
+from bot.store.marks import Card
+from bot.store.outbox import PRIORITY_REPLY
+from bot.telegram.access import Role, person_of
+from bot.telegram.cards import Press, Pressed, card_kinds
+from bot.telegram.inbound import ChatPicked, Talk, here
+from bot.telegram.replies import NotAllowed, Reply, UsageError
+from bot.telegram.turns import RoleIn, audit
+from bot.telegram.wizards.pages import (
+    ANEW,
+    BACK,
+    HELP,
+    PART,
+    PICK,
+    RESUME,
+    STOP,
+    End,
+    Input,
+    Picked,
+    Shared,
+    State,
+    Stay,
+    Wizard,
+    Wrote,
+    shown,
+)
+from bot.telegram.wizards.scene import Scene
+from bridges.errors import BridgeError, Refused
+from bridges.model import Message
+
+if TYPE_CHECKING:
+    # Commands begin wizards, so these are no more than names here.
+    from bot.telegram.commands.registry import Call, Services
+
+WRONG = (UsageError, AddressError, RouteError, Refused, DecisionError, NotAllowed)
+"""What an answer may be refused with: the same page is shown again with the reason."""
+_OVER = "This wizard is over."
+
+wizards: dict[str, Wizard] = {}
+"""All by name."""
+
+
+def add(wizard: Wizard) -> Wizard:
+    """Make a wizard known, and its cards."""
+    wizards[wizard.name] = wizard
+    turning = dict.fromkeys((PICK, PART, BACK, HELP, RESUME, ANEW), wizard.role)
+    card_kinds.add(
+        wizard.name,
+        choices={**turning, STOP: Role.VIEWER},
+        everywhere=tuple(turning) if wizard.everywhere else (),
+        prepare=_prepare,
+    )(_pressed)
+    return wizard
+
+
+# --- begin and leave
+
+
+def begin(call: Call, tx: Tx, name: str) -> Reply:
+    """Begin a wizard, or ask whether to go on where the person left it."""
+    assert call.person is not None
+    wizard, chat = wizards[name], call.here.conversation.partition("/")[0]
+    before = tx.dialogs.get(chat, str(call.person))
+    if before is not None and before.kind == name and State.from_data(before.state).values:
+        return _ask_whether_to_go_on(tx, wizard, before, now=call.now)
+    state = State(str(call.here), (wizard.first,))
+    scene = Scene(
+        tx=tx,
+        services=call.services,
+        here=call.here,
+        person=call.person,
+        person_name=call.person_name,
+        role=call.role,
+        everywhere=call.everywhere,
+        needed=wizard.role,
+        now=call.now,
+        values={},
+    )
+    note = ""
+    if before is not None:
+        _put_away_chats(scene, before)
+        if before.kind != name:
+            note = f"The wizard of {_command(before)} was left for this one."
+    return _show(scene, wizard, state, note=note)
+
+
+def _ask_whether_to_go_on(tx: Tx, wizard: Wizard, dialog: Dialog, *, now: float) -> Reply:
+    text = f"{wizard.title}\n\nYou were in the middle of this. Do you want to go on there?"
+    buttons = deal(
+        tx,
+        wizard.name,
+        (("Continue", RESUME), ("Start anew", ANEW), ("Cancel", STOP)),
+        chat=dialog.chat,
+        person=int(dialog.person),
+        payload={"asked": dialog.asked},
+        shown=text,
+        now=now,
+        expires_s=None,
+    )
+    return Reply(text, buttons)
+
+
+def leave(call: Call, tx: Tx) -> Reply:
+    """Leave the wizard that the person is in here."""
+    person, chat = str(call.person or ""), call.here.conversation.partition("/")[0]
+    dialog = tx.dialogs.get(chat, person)
+    if dialog is not None:
+        tx.dialogs.end(chat, person)
+        if State.from_data(dialog.state).offers_chats:
+            _put_away(call.services, tx, dialog, now=call.now)
+        return Reply(f"Cancelled: the wizard of {_command(dialog)} is left, nothing was changed.")
+    elsewhere = tx.dialogs.of(person) if person else []
+    if elsewhere:
+        where = ", ".join(f"{_command(each)} in {_named(tx, each.chat)}" for each in elsewhere[:5])
+        return Reply(f"There is nothing to leave here. You are in the middle of {where}: write /cancel there.")
+    return Reply("There is nothing to leave.")
+
+
+def _command(dialog: Dialog) -> str:
+    wizard = wizards.get(dialog.kind)
+    return wizard.command if wizard is not None else "an older version"
+
+
+def _named(tx: Tx, chat: str) -> str:
+    return tx.conversations.title("telegram", chat) or f"telegram:{chat}"
+
+
+# --- pages
+
+
+def _show(scene: Scene, wizard: Wizard, state: State, *, note: str = "") -> Reply:
+    """The page of this state, as the one that counts from now on."""
+    scene = replace(scene, values=state.values)
+    page = wizard.steps[state.step].show(scene)
+    made = shown(wizard, page, state, about=wizard.about(scene), private=scene.is_private, note=note)
+    flat = [(label, choice, place > 0) for row in made.rows for place, (label, choice) in enumerate(row)]
+    chat = scene.chat.conversation
+    buttons = deal(
+        scene.tx,
+        wizard.name,
+        [(label, choice) for label, choice, _ in flat],
+        chat=chat,
+        person=scene.person,
+        payload={"values": made.values},
+        shown=made.text,
+        now=scene.now,
+        expires_s=None,
+    )
+    nonce = _nonce(buttons[0].data)
+    scene.tx.dialogs.put(
+        chat,
+        str(scene.person),
+        kind=wizard.name,
+        step=state.step,
+        state=state.to_data(),
+        asked=nonce,
+        now=scene.now,
+    )
+    placed = zip(buttons, flat, strict=True)
+    return Reply(made.text, tuple(b.model_copy(update={"beside": beside}) for b, (_, _, beside) in placed))
+
+
+def _nonce(data: str) -> str:
+    return data.rpartition(":")[2]
+
+
+# --- buttons
+
+
+def _pressed(press: Press, tx: Tx) -> Pressed:
+    """A button of a page."""
+    wizard = wizards[press.card.kind]
+    word, _, parameter = press.choice.partition("=")
+    dialog = tx.dialogs.get(press.card.chat.partition("/")[0], str(press.person))
+    if dialog is None or dialog.kind != wizard.name:
+        return Pressed(f"{_OVER} {wizard.command} begins it anew.", Reply(_OVER), outcome="over")
+    state = State.from_data(dialog.state)
+    scene = _scene(press, tx, wizard, state)
+    if word == STOP:
+        tx.dialogs.end(dialog.chat, dialog.person)
+        if state.offers_chats:
+            _put_away(press.services, tx, dialog, now=press.now)
+        return Pressed("Cancelled.", Reply("Cancelled: nothing was changed."), outcome="cancelled")
+    if word in (RESUME, ANEW):
+        if word == ANEW and press.payload.get("asked") == dialog.asked:
+            state = State(str(press.place), (wizard.first,))
+            scene = replace(scene, here=press.place)
+            _put_away_chats(scene, dialog)
+        return _turned(scene, wizard, state, outcome=word)
+    if press.card.nonce != dialog.asked:
+        return _turned(scene, wizard, state, toast="This is where you are.", outcome="an earlier page")
+    match word:
+        case "help":
+            return _turned(scene, wizard, state, note=f"❔ {wizard.steps[state.step].help}", outcome="help")
+        case "part":
+            return _turned(scene, wizard, replace(state, part=_number(parameter)), outcome="another part")
+        case "back":
+            _put_away_chats(scene, dialog)
+            return _turned(scene, wizard, state.back(), outcome="back")
+    values = press.payload["values"]
+    number = _number(parameter)
+    if number >= len(values):
+        return Pressed("I do not know this button any more.", used=False, outcome="unknown")
+    reply = _answer(scene, wizard, dialog, Picked(values[number], press.prepared))
+    return Pressed("", reply, used=False, outcome=f"step {state.step}")
+
+
+def _turned(scene: Scene, wizard: Wizard, state: State, *, note: str = "", toast: str = "", outcome: str) -> Pressed:
+    return Pressed(toast, _show(scene, wizard, state, note=note), used=False, outcome=outcome)
+
+
+def _number(parameter: str) -> int:
+    return int(parameter) if parameter.isascii() and parameter.isdigit() and len(parameter) < 6 else 0
+
+
+def _prepare(press: Press, tx: Tx) -> Callable[[], Awaitable[object]] | None:
+    """What the network is asked for before this button is acted on."""
+    wizard = wizards[press.card.kind]
+    word, _, parameter = press.choice.partition("=")
+    dialog = tx.dialogs.get(press.card.chat.partition("/")[0], str(press.person))
+    if word != PICK or dialog is None or dialog.kind != wizard.name or dialog.asked != press.card.nonce:
+        return None
+    state, values, number = State.from_data(dialog.state), press.payload["values"], _number(parameter)
+    if number >= len(values):
+        return None
+    return wizard.steps[state.step].prepare(_scene(press, tx, wizard, state), values[number])
+
+
+def _scene(press: Press, tx: Tx, wizard: Wizard, state: State) -> Scene:
+    return Scene(
+        tx=tx,
+        services=press.services,
+        here=parse_address(state.here),
+        person=press.person,
+        person_name=press.person_name,
+        role=press.role,
+        everywhere=press.everywhere,
+        needed=wizard.role,
+        now=press.now,
+        values=state.values,
+    )
+
+
+# --- answers
+
+
+def _answer(scene: Scene, wizard: Wizard, dialog: Dialog, given: Input) -> Reply:
+    """What an answer leads to: the next page, the same with a word, or the end."""
+    state, tx = State.from_data(dialog.state), scene.tx
+    tx.db.execute("SAVEPOINT answer")
+    try:
+        turn = wizard.steps[state.step].take(scene, given)
+    except WRONG as error:
+        tx.db.execute("ROLLBACK TO answer")
+        turn = Stay(f"⚠ {refusal(error).removesuffix('.')}.")
+    except BridgeError as error:
+        tx.db.execute("ROLLBACK TO answer")
+        turn = Stay(f"⚠ {error}")
+    finally:
+        tx.db.execute("RELEASE answer")
+    if isinstance(turn, End):
+        _put_away_chats(scene, dialog)
+        tx.dialogs.end(dialog.chat, dialog.person)
+        return Reply(turn.text, turn.buttons)
+    after = state.turned(turn)
+    if state.offers_chats and not after.offers_chats:
+        _put_away_chats(scene, dialog)
+    elif after.offers_chats and not state.offers_chats:
+        offered = Message(text="Choose the chat with a button below the field for text.", offers="chats")
+        _say(scene.services, tx, scene.here, offered, now=scene.now)
+    return _show(scene, wizard, after, note=turn.note)
+
+
+def _put_away_chats(scene: Scene, dialog: Dialog) -> None:
+    if State.from_data(dialog.state).offers_chats:
+        _put_away(scene.services, scene.tx, dialog, now=scene.now)
+
+
+def _put_away(services: Services, tx: Tx, dialog: Dialog, *, now: float) -> None:
+    place = parse_address(State.from_data(dialog.state).here)
+    _say(services, tx, place, Message(text="The buttons below are put away.", offers="nothing"), now=now)
+
+
+def _say(services: Services, tx: Tx, place: Address, message: Message, *, now: float) -> None:
+    services.relay.send(tx, place, message, now=now, message_id=None, priority=PRIORITY_REPLY, why="the bot's own")
+
+
+# --- words
+
+
+@dataclass(frozen=True, slots=True)
+class Dialogs:
+    """Takes what people write while a wizard waits for words."""
+
+    services: Callable[[], Services]
+    role: RoleIn
+
+    def said(self, tx: Tx, talk: Talk, *, now: float) -> str | None:
+        """Take a message as an answer; returns its outcome, or None if it is meant for somebody else."""
+        found = self._found(tx, talk.message)
+        if found is None:
+            return None
+        wizard, dialog = found
+        answered = _answered_page(tx, talk.message, dialog)
+        if talk.message.chat.type == "private":
+            if talk.message.reply_to_message is not None and not answered:
+                return None
+        elif not answered:
+            return None
+        scene = self._scene(tx, talk.message, wizard, dialog, now=now)
+        state = State.from_data(dialog.state)
+        allowed = _allowed(scene, wizard)
+        page = wizard.steps[state.step].show(scene) if allowed else None
+        if page is not None and not page.asks and not answered:
+            return None
+        id = scene.relay.keep(tx, here(talk.message), talk.event, why="an answer in a wizard")
+        message = talk.event.message.model_copy(update={"reply_to": None, "quote": "", "sender": None})
+        if page is None:
+            reply, outcome = _ended(scene, dialog), "refused"
+        else:
+            outcome = f"step {state.step}"
+            if not page.asks:
+                reply = _show(scene, wizard, state, note="⚠ This page is answered with its buttons.")
+            elif not page.files and (not message.text.strip() or message.attachments):
+                what = message.attachments[0].kind if message.attachments else "message without words"
+                reply = _show(scene, wizard, state, note=f"⚠ Words are asked for here, and this is a {what}.")
+            else:
+                reply = _answer(scene, wizard, dialog, Wrote(message, id))
+        scene.relay.tell(tx, here(talk.message), reply.text, now=now, reply_to=id, buttons=reply.buttons)
+        _note(scene, wizard, outcome)
+        return "commands"
+
+    def picked(self, tx: Tx, picked: ChatPicked, *, now: float) -> str | None:
+        """Take a chat that was picked in Telegram's own list; returns the outcome, or None if nobody asked for one."""
+        found = self._found(tx, picked.message)
+        if found is None:
+            return None
+        wizard, dialog = found
+        if not State.from_data(dialog.state).offers_chats:
+            return None
+        scene = self._scene(tx, picked.message, wizard, dialog, now=now)
+        if _allowed(scene, wizard):
+            reply, outcome = _answer(scene, wizard, dialog, Shared(picked.chat, picked.title)), f"step {dialog.step}"
+        else:
+            reply, outcome = _ended(scene, dialog), "refused"
+        scene.relay.tell(tx, here(picked.message), reply.text, now=now, buttons=reply.buttons)
+        _note(scene, wizard, outcome)
+        return "commands"
+
+    def _found(self, tx: Tx, message: TelegramMessage) -> tuple[Wizard, Dialog] | None:
+        person = person_of(message)
+        dialog = None if person is None else tx.dialogs.get(str(message.chat_id), str(person))
+        wizard = None if dialog is None else wizards.get(dialog.kind)
+        return None if dialog is None or wizard is None else (wizard, dialog)
+
+    def _scene(self, tx: Tx, message: TelegramMessage, wizard: Wizard, dialog: Dialog, *, now: float) -> Scene:
+        person, state = int(dialog.person), State.from_data(dialog.state)
+        return Scene(
+            tx=tx,
+            services=self.services(),
+            here=parse_address(state.here),
+            person=person,
+            person_name=message.from_user.full_name if message.from_user else "",
+            role=self.role(tx, person, chat=message.chat_id),
+            everywhere=self.role(tx, person, chat=None),
+            needed=wizard.role,
+            now=now,
+            values=state.values,
+        )
+
+
+def _allowed(scene: Scene, wizard: Wizard) -> bool:
+    return scene.role >= wizard.role and (not wizard.everywhere or scene.everywhere >= wizard.role)
+
+
+def _ended(scene: Scene, dialog: Dialog) -> Reply:
+    """The role was taken away in the middle."""
+    _put_away_chats(scene, dialog)
+    scene.tx.dialogs.end(dialog.chat, dialog.person)
+    return Reply(
+        f"The wizard of {_command(dialog)} is left: it needs the role {scene.needed.word}, and yours is"
+        f" {scene.role.word}. An owner of this bot can give it to you."
+    )
+
+
+def _note(scene: Scene, wizard: Wizard, outcome: str) -> None:
+    command = f"wizard {wizard.name}"
+    audit(scene.tx, scene.person, place=str(scene.here), command=command, outcome=outcome, now=scene.now)
+
+
+def _answered_page(tx: Tx, message: TelegramMessage, dialog: Dialog) -> bool:
+    """Whether a message answers a page of this dialog: by its buttons, else by its words."""
+    parent = message.reply_to_message
+    if parent is None or parent.from_user is None or not parent.from_user.is_bot:
+        return False
+    for data in _data_of(parent):
+        kind, _, rest = data.partition(":")
+        card = tx.cards.get(rest.rpartition(":")[2], kind=dialog.kind) if kind == dialog.kind else None
+        return card is not None and _is_of(card, dialog)
+    latest = tx.cards.get(dialog.asked, kind=dialog.kind)
+    return latest is not None and latest.shown == digest(parent.text or "")
+
+
+def _data_of(message: TelegramMessage) -> list[str]:
+    rows = message.reply_markup.inline_keyboard if message.reply_markup is not None else ()
+    return [str(button.callback_data) for row in rows for button in row if button.callback_data]
+
+
+def _is_of(card: Card, dialog: Dialog) -> bool:
+    return card.person == dialog.person and card.chat.partition("/")[0] == dialog.chat
