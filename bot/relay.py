@@ -5,6 +5,7 @@ Routing and shaping are pure and live elsewhere; this is where their results bec
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -113,7 +114,13 @@ class Relay:
                 raise AddressError("here means the chat a command is written in; name an address instead")
             return here
         named = tx.names.get(text.lower())
-        address = parse_address(named or text)
+        try:
+            address = parse_address(named or text)
+        except AddressError as error:
+            near = [] if ":" in text else difflib.get_close_matches(text[:64].lower(), tx.names.all(), n=1)
+            if near:
+                raise AddressError(f"{error}; or is {near[0]} meant?") from error
+            raise
         account = self._accounts.get(address.account)
         if account is None:
             raise AddressError(self.unknown_account(address.account))
