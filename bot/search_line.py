@@ -50,8 +50,8 @@ def read_query(text: str, *, zone: ZoneInfo) -> Query:
     said: dict[str, str] = {}
     for key, quoted, bare in _PIECE.findall(text):
         word = (quoted or bare).strip()
-        if key:
-            said[key.lower()] = word
+        if key or (bare.lower().removesuffix(":") in _EXAMPLES and bare.endswith(":")):
+            said[(key or bare[:-1]).lower()] = word if key else ""
             continue
         begins = not quoted and word.endswith("*")
         word = word.rstrip("*")
@@ -66,11 +66,11 @@ def read_query(text: str, *, zone: ZoneInfo) -> Query:
             asked.append(f'"{word.replace(chr(34), " ")}"' + (" *" if begins else ""))
     if len(asked) + len(pieces) > WORDS_MOST:
         raise SearchError(f"a search has at most {WORDS_MOST} words")
-    if not asked and not pieces and not said.get("from"):
-        raise SearchError("say what to search for: a word, or from:NAME")
     for key, word in said.items():
         if not word:
-            raise SearchError(f"{key}: what it is to be is missing, as in {_EXAMPLES[key]}")
+            raise SearchError(f"{key}: stands before nothing; write it as in {_EXAMPLES[key]}")
+    if not asked and not pieces and "from" not in said:
+        raise SearchError("say what to search for: a word, or from:NAME")
     since, until = _day(said, "since"), _day(said, "until")
     return Query(
         match=" AND ".join(asked),
