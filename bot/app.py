@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from bot.accounts import Account, ProviderAccount
 from bot.addresses import TELEGRAM
+from bot.broadcaster import Broadcaster
 from bot.delivery import DeliveryEngine, Meters
 from bot.faultpoints import point
 from bot.feedback import Feedback
@@ -34,6 +35,7 @@ from bot.settings import Settings, hook_url
 from bot.store import Store, StoreError, StoreUnavailable, Tx
 from bot.store.sqlite import SqliteStore
 from bot.subscriptions import Renewals
+from bot.telegram.announcing import Announcing
 from bot.telegram.application import TelegramSide, make_bot
 from bot.telegram.marker import Marker
 from bot.telegram.outbound import TelegramAccount
@@ -145,8 +147,10 @@ class App:
             await account.remember_in(self.store)
         await self.store.write(self._try_paused_again)
         await self.engine.start()
+        self.broadcaster.start()
         await self.intake.start()
         self.marker.start()
+        self.announcing.start()
         self.retention.start()
         self.renewals.start()
         for polling in self.pollings:
@@ -232,6 +236,8 @@ class App:
             relay=self.relay, intake=self.intake, feedback=feedback, installation=installation_of(settings)
         )
         self.marker = Marker(store=store, bot=self.telegram.bot, clock=clock)
+        self.broadcaster = Broadcaster(store=store, accounts=self.accounts, clock=clock)
+        self.announcing = Announcing(store=store, bot=self.telegram.bot, relay=self.relay, clock=clock)
         self.retention = Retention(store=store, keep_s=float(settings.store.keep), clock=clock)
         self.renewals = Renewals(
             store=store, accounts=self.providers, urls=hook_urls(settings), relay=self.relay, clock=clock
@@ -327,7 +333,7 @@ class App:
             checks["telegram"] = self.telegram.trouble
         elif reached is None or (self._mode == "polling" and self._clock() - reached > REACHED_WITHIN_S):
             checks["telegram"] = "not reached lately"
-        if not (self.engine.turning and self.intake.turning and self.telegram.turning):
+        if not (self.engine.turning and self.broadcaster.turning and self.intake.turning and self.telegram.turning):
             checks["workers"] = "a worker stopped"
         return checks
 
@@ -347,7 +353,9 @@ class App:
             await polling.stop()
         await self.renewals.stop()
         await self.intake.stop()
+        await self.broadcaster.stop()
         await self.engine.stop(grace_s=STOP_GRACE_S)
+        await self.announcing.stop()
         await self.marker.stop()
         await self.retention.stop()
         await self.files.stop()

@@ -142,7 +142,10 @@ class Displaced:
                     reason = None if places else str(error)
                     self._settling.settle_in(tx, lease, _waiting(lease, reason, due_at=now), now=now)
                     if places:
-                        places.barred(tx, _address(row), str(error), row=row, now=now)
+                        announced = row.broadcast is not None
+                        places.barred(
+                            tx, _address(row), str(error), row=None if announced else row, quiet=announced, now=now
+                        )
 
         await self._settling.write(unit)
 

@@ -43,6 +43,8 @@ class Feedback:
                 continue
             if row.marked and outcome.state != "queued":
                 self.show(tx, row.message, now=now)
+            if row.broadcast is not None and outcome.state != "queued":
+                continue  # the report of its announcement tells what became of it
             if outcome.state == "dead":
                 self._say_dead(tx, row, outcome.error or "", now=now)
             elif outcome.state == "held":

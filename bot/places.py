@@ -319,10 +319,13 @@ class Places:
 
     # --- chats that bar us
 
-    def barred(self, tx: Tx, place: Address, reason: str, *, row: Delivery | None = None, now: float) -> None:
+    def barred(
+        self, tx: Tx, place: Address, reason: str, *, row: Delivery | None = None, quiet: bool = False, now: float
+    ) -> None:
         """A chat does not let us write any more: its rules rest, what waits is dead, the owners hear once.
 
-        ``row``: the delivery that met it. Its author is told beside the message.
+        ``row``: the delivery that met it. Its author is told beside the message. ``quiet``: the owners hear only if
+        rules rest, for somebody else tells of it.
         """
         chat = _chat_of(place)
         if chat is None:
@@ -331,7 +334,7 @@ class Places:
         self._tried(tx, chat, now=now)
         self._relay.forget_rules()
         self.give_up(tx, chat, reason=reason, now=now)
-        known = resting or tx.conversations.title(TELEGRAM, chat.conversation)
+        known = resting or (not quiet and tx.conversations.title(TELEGRAM, chat.conversation))
         first = bool(known) and tx.notices.first(_barred(chat), now=now)
         owners = [owner for owner in self._relay.owners(tx) if owner != chat]
         if first:

@@ -2,9 +2,11 @@
 
 from bot.telegram.commands import (
     accounts,
+    announce,
     audiences,
     audit,
     basics,
+    cancel,
     changes,
     deliveries,
     doctor,
@@ -27,9 +29,11 @@ from bot.telegram.commands.registry import registry
 
 __all__ = [
     "accounts",
+    "announce",
     "audiences",
     "audit",
     "basics",
+    "cancel",
     "changes",
     "deliveries",
     "doctor",

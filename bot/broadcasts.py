@@ -1,0 +1,212 @@
+"""Announcements: one message to many places, put into the outbox at once and let go a few at a time.
+
+All deliveries are made in the transaction that starts it, parked; :mod:`bot.broadcaster` lets them go. So a stop, or
+a kill, loses none and sends none twice, and whoever presses Stop finds almost all of them still here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from bot.addresses import TELEGRAM, Address, parse_address
+from bot.changes import digest_of
+from bot.decisions import DecisionError
+from bot.relay import Relay
+from bot.store import Tx
+from bot.store.broadcasts import Broadcast
+from bot.store.outbox import PRIORITY_BROADCAST
+from bridges.model import AccountName, ConversationId, Message
+
+
+class BroadcastError(DecisionError):
+    """It is not possible any more; says why."""
+
+
+def start(
+    tx: Tx,
+    relay: Relay,
+    *,
+    targets: Sequence[Address],
+    message: Message,
+    person: int | None,
+    person_name: str,
+    chat: Address,
+    origin: int | None,
+    progress: str = "",
+    now: float,
+) -> int:
+    """Send a message to all of these, each once; returns the announcement's number.
+
+    ``chat``: where its progress is shown, by the message ``progress`` ("chat/number") or by a new one. ``origin``: the
+    message (ours) that asked for it, which has these words from now on; None: nobody's.
+    """
+    bare = message.model_copy(update={"sender": None, "reply_to": None, "quote": "", "buttons": ()})
+    if origin is None:
+        origin = tx.messages.add(
+            account=chat.account,
+            conversation=chat.conversation,
+            remote_id=None,
+            sender_id="" if person is None else str(person),
+            sender_name=person_name,
+            text=bare.text,
+            at=now,
+            digest=digest_of(bare),
+        )
+    else:
+        tx.messages.rewrite(origin, text=bare.text, digest=digest_of(bare))
+    number = tx.broadcasts.add(
+        person="" if person is None else str(person),
+        person_name=person_name,
+        chat=str(chat),
+        message=origin,
+        text=bare.text,
+        progress=progress,
+        now=now,
+    )
+    made: dict[AccountName, tuple[Message, ...]] = {}
+    for address in dict.fromkeys(targets):
+        if address.account not in made:
+            # Bare words are the same at every place of an account.
+            made[address.account] = relay.parts_for(tx, address, bare, template=None, now=now)
+        parts = made[address.account]
+        for part, content in enumerate(parts, start=1):
+            why = f"announcement {number} by {person_name or 'nobody'}"
+            new = relay.delivery(address, content, now=now, message_id=origin, why=why)
+            tx.outbox.add(
+                replace(new, priority=PRIORITY_BROADCAST, part=part, parts=len(parts), broadcast=number, parked=True)
+            )
+    return number
+
+
+def pause(tx: Tx, broadcast: Broadcast, *, now: float) -> None:
+    """Let nothing more go until it is resumed. Raises ``BroadcastError``."""
+    if broadcast.state != "running":
+        raise BroadcastError(_not(broadcast, "paused"))
+    tx.broadcasts.become(broadcast.id, "paused")
+    tx.broadcasts.hold_back(broadcast.id, now=now)
+
+
+def resume(tx: Tx, broadcast: Broadcast, *, now: float) -> None:
+    """Go on; what waited while it was paused is not too old for that. Raises ``BroadcastError``."""
+    if broadcast.state != "paused":
+        raise BroadcastError(_not(broadcast, "resumed"))
+    tx.broadcasts.more_time(broadcast.id, now=now)
+    tx.broadcasts.become(broadcast.id, "running")
+
+
+def stop(tx: Tx, broadcast: Broadcast, *, now: float) -> int:
+    """Send nothing of it that has not begun; returns how many deliveries that cancels. Raises ``BroadcastError``."""
+    if broadcast.state not in ("running", "paused"):
+        raise BroadcastError(_not(broadcast, "stopped"))
+    cancelled = tx.broadcasts.cancel(broadcast.id, now=now)
+    tx.broadcasts.become(broadcast.id, "stopped")
+    return cancelled
+
+
+def stop_and_delete(tx: Tx, relay: Relay, broadcast: Broadcast, *, now: float) -> int:
+    """As :func:`stop`, and take back what was sent already where that is possible; returns at how many places that is
+    under way. Where it is not, the announcement keeps to say.
+    """
+    if broadcast.state in ("running", "paused"):
+        stop(tx, broadcast, now=now)
+    origin = tx.messages.get(broadcast.message)
+    assert origin is not None  # a foreign key
+    under_way, cannot = relay.changes.take_back(tx, origin, now=now)
+    home = Address(AccountName(origin.account), ConversationId(origin.conversation))
+    under_way += _delete_at_home(tx, relay, broadcast, home, now=now)
+    tx.broadcasts.adopt(broadcast.id, broadcast.message)
+    whys: dict[str, int] = {}
+    for sentence in cannot:
+        place, _, why = sentence.partition(": ")
+        provider = place.partition(":")[0]
+        if "may have arrived" in why:
+            why = "it may have arrived, or not: /held decides"
+        whys[f"{provider}: {why}"] = whys.get(f"{provider}: {why}", 0) + 1
+    note = [f"Not deleted at {number} × {why}." for why, number in whys.items()]
+    keep(tx, broadcast.id, note="\n".join(note))
+    return len(set(under_way))
+
+
+def _delete_at_home(tx: Tx, relay: Relay, broadcast: Broadcast, home: Address, *, now: float) -> list[Address]:
+    """Where the command was written stands the command, which is its author's, and perhaps a copy, which is ours."""
+    sent = [row for row in tx.outbox.of_message(broadcast.message) if row.broadcast == broadcast.id]
+    there = [row for row in sent if row.address == str(home) and row.op == "send" and row.state in ("sending", "sent")]
+    for row in there:
+        new = relay.delivery(home, Message(), now=now, message_id=broadcast.message, why=row.why)
+        tx.outbox.add(replace(new, op="delete", subject=broadcast.message, part=row.part))
+    return [home] if there else []
+
+
+def retry_failed(tx: Tx, broadcast: Broadcast, *, now: float) -> int:
+    """Send it again where it failed; returns to how many places. Raises ``BroadcastError``."""
+    origin = tx.messages.get(broadcast.message)
+    if origin is not None and origin.gone_at is not None:
+        raise BroadcastError("the announcement was taken back")
+    number = tx.broadcasts.retry(broadcast.id, now=now)
+    if not number:
+        raise BroadcastError("none of its deliveries is failed any more")
+    keep(tx, broadcast.id, retried=True)
+    tx.broadcasts.become(broadcast.id, "running")
+    return number
+
+
+def _not(broadcast: Broadcast, done: str) -> str:
+    state = {"done": "is over", "stopped": "was stopped", "paused": "is paused", "running": "is running"}
+    return f"announcement {broadcast.id} {state[broadcast.state]} and cannot be {done}"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept with an announcement's message."""
+
+    text: str = ""
+    """The words it shows; empty: nothing yet."""
+    buttons: tuple[tuple[str, str], ...] = ()
+    """Its buttons: label and data."""
+    note: str = ""
+    """What its report says beside the numbers."""
+    retried: bool = False
+    """Its button was used: where it is needed again, it is a new one."""
+
+
+def kept(broadcast: Broadcast) -> Kept:
+    """What is kept with its message."""
+    told = json.loads(broadcast.shown or "{}")
+    buttons = tuple((label, data) for label, data in told.get("buttons", ()))
+    return Kept(told.get("text", ""), buttons, told.get("note", ""), told.get("retried", False))
+
+
+def keep(
+    tx: Tx,
+    id: int,
+    *,
+    text: str | None = None,
+    buttons: Sequence[tuple[str, str]] | None = None,
+    note: str | None = None,
+    retried: bool | None = None,
+) -> None:
+    """Keep this with its message; what is None stays."""
+    broadcast = tx.broadcasts.get(id)
+    assert broadcast is not None
+    before = kept(broadcast)
+    tx.broadcasts.show(
+        id,
+        json.dumps(
+            {
+                "text": before.text if text is None else text,
+                "buttons": before.buttons if buttons is None else list(buttons),
+                "note": before.note if note is None else note,
+                "retried": before.retried if retried is None else retried,
+            },
+            ensure_ascii=False,
+        ),
+    )
+
+
+def home_of(broadcast: Broadcast) -> Address:
+    """The chat or topic where its progress is shown."""
+    address = parse_address(broadcast.chat)
+    assert address.account == TELEGRAM
+    return address

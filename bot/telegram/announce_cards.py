@@ -1,0 +1,177 @@
+"""The cards of announcements: what would be sent, asked about before; and the buttons while it goes out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from bot import broadcasts
+from bot.addresses import TELEGRAM, Address, is_within
+from bot.broadcast_report import PAUSE, RESUME, RETRY, STOP, WIPE
+from bot.cards import deal, digest
+from bot.previews import Preview, preview
+from bot.store import Tx
+from bot.store.broadcasts import Broadcast
+from bot.targets import parse_targets
+from bot.telegram.access import Role, role_of
+from bot.telegram.announcing import OVER, RUNNING
+from bot.telegram.cards import Press, Pressed, card_kinds
+from bot.telegram.commands.registry import Services
+from bot.telegram.outbound import message_id
+from bot.telegram.replies import NotAllowed, Reply, UsageError
+from bridges.model import ConversationId, Message
+
+ASKING = "announce"
+SEND, LATER, CANCEL = "send", "later", "cancel"
+_OPERATOR = Role.OPERATOR
+
+
+def propose(
+    tx: Tx,
+    services: Services,
+    *,
+    targets_text: str,
+    message: Message,
+    person: int,
+    person_name: str,
+    here: Address,
+    origin: int | None,
+    now: float,
+) -> Reply:
+    """What an announcement would be, with the buttons to send it. A preview that one message does not hold is begun
+    in messages before it. Raises ``UsageError``, ``TargetError``, ``NotAllowed``.
+    """
+    if not (message.text.strip() or message.attachments or message.location or message.contact):
+        raise UsageError("there is nothing to announce: write a text after the |, or reply to the message to send")
+    found = parse_targets(tx, services.relay, targets_text, here=here)
+    within_reach(tx, services, found.addresses, person=person, here=here)
+    looked = preview(tx, services.relay, found.addresses, message, now=now)
+    for page in looked.pages[:-1]:
+        services.relay.tell(tx, here, page, now=now)
+    payload = {
+        "targets": found.text,
+        "message": json.loads(message.model_dump_json(exclude_defaults=True)),
+        "origin": origin,
+        "name": person_name,
+    }
+    buttons = deal(
+        tx,
+        ASKING,
+        (("Send", SEND), ("Schedule", LATER), ("Cancel", CANCEL)),
+        chat=here.conversation,
+        person=person,
+        payload=payload,
+        shown=_bound(looked, found.addresses),
+        now=now,
+    )
+    return Reply(looked.pages[-1], buttons)
+
+
+def _bound(looked: Preview, addresses: Sequence[Address]) -> str:
+    """Exactly what was shown, and to whom it goes."""
+    return "\n".join([looked.text, *map(str, addresses)])
+
+
+def within_reach(tx: Tx, services: Services, addresses: Sequence[Address], *, person: int, here: Address) -> None:
+    """A role that is limited to this chat does not reach into other chats of Telegram; raises ``NotAllowed``."""
+    if role_of(tx, person, chat=None, owners=services.relay.policy.owners) >= _OPERATOR:
+        return
+    chat = Address(TELEGRAM, ConversationId(here.conversation.partition("/")[0]))
+    beyond = [each for each in addresses if each.account == TELEGRAM and not is_within(each, chat)]
+    if beyond:
+        more = f" and {len(beyond) - 1} more" if len(beyond) > 1 else ""
+        raise NotAllowed(
+            f"Your role counts in this chat only: for {beyond[0]}{more} the role operator is needed everywhere. An"
+            " owner can give it: /grant USER ROLE"
+        )
+
+
+@card_kinds.add(ASKING, choices={SEND: _OPERATOR, LATER: _OPERATOR, CANCEL: Role.VIEWER})
+def asking(press: Press, tx: Tx) -> Pressed:
+    """Send it as it was shown, or not at all."""
+    if press.choice == CANCEL:
+        return Pressed("Nothing was sent.", Reply("Cancelled: nothing was sent."), outcome="cancelled")
+    if press.choice == LATER:
+        return Pressed(
+            "Announcements cannot be scheduled yet: /schedule comes with the next version. You can send it now.",
+            used=False,
+            outcome="not possible yet",
+        )
+    told, here = press.payload, press.place
+    message = Message.model_validate(told["message"])
+    found = parse_targets(tx, press.relay, told["targets"], here=here)
+    within_reach(tx, press.services, found.addresses, person=press.person, here=here)
+    looked = preview(tx, press.relay, found.addresses, message, now=press.now)
+    if digest(_bound(looked, found.addresses)) != press.card.shown:
+        again = propose(
+            tx,
+            press.services,
+            targets_text=told["targets"],
+            message=message,
+            person=press.person,
+            person_name=told["name"],
+            here=here,
+            origin=told["origin"],
+            now=press.now,
+        )
+        press.relay.tell(tx, here, again.text, now=press.now, buttons=again.buttons)
+        return Pressed(
+            "It has changed meanwhile: look again.",
+            Reply("This has changed since it was shown, and nothing was sent. What it is now stands below."),
+            outcome="changed meanwhile",
+        )
+    shown = press.message
+    number = broadcasts.start(
+        tx,
+        press.relay,
+        targets=found.addresses,
+        message=message,
+        person=press.person,
+        person_name=press.person_name,
+        chat=here,
+        origin=told["origin"],
+        progress="" if shown is None else message_id(shown.chat_id, shown.message_id),
+        now=press.now,
+    )
+    # The card becomes the message that shows the progress: all its edits are made in one place.
+    return Pressed(f"Sending to {looked.count} targets.", outcome=f"announcement {number} to {looked.count} targets")
+
+
+@card_kinds.add(RUNNING, choices=dict.fromkeys((PAUSE, RESUME, STOP, WIPE), _OPERATOR))
+def running(press: Press, tx: Tx) -> Pressed:
+    """Pause, go on, stop, or stop and take back what was sent."""
+    broadcast, now = _announcement(press, tx), press.now
+    match press.choice:
+        case "pause":
+            broadcasts.pause(tx, broadcast, now=now)
+            told = "Paused. Nothing more is sent until you resume it."
+        case "resume":
+            broadcasts.resume(tx, broadcast, now=now)
+            told = "It goes on."
+        case "stop":
+            cancelled = broadcasts.stop(tx, broadcast, now=now)
+            told = f"Stopped. {cancelled} messages are not sent."
+        case _:
+            places = broadcasts.stop_and_delete(tx, press.relay, broadcast, now=now)
+            told = f"Stopped. What was sent is being deleted at {places} places."
+    return Pressed(told, used=False, outcome=f"announcement {broadcast.id}: {press.choice}")
+
+
+@card_kinds.add(OVER, choices={RETRY: _OPERATOR})
+def over(press: Press, tx: Tx) -> Pressed:
+    """Send it again where it failed."""
+    broadcast = _announcement(press, tx)
+    failed = [tx.outbox.get(id) for id in tx.broadcasts.ids(broadcast.id, "dead")]
+    places = [
+        Address(press.relay.accounts[row.account].name, ConversationId(row.conversation)) for row in failed if row
+    ]
+    within_reach(tx, press.services, places, person=press.person, here=press.place)
+    number = broadcasts.retry_failed(tx, broadcast, now=press.now)
+    return Pressed(f"Sending again to {number} targets.", outcome=f"announcement {broadcast.id}: retry")
+
+
+def _announcement(press: Press, tx: Tx) -> Broadcast:
+    found = tx.broadcasts.get(press.card.subject)
+    if found is None:
+        raise broadcasts.BroadcastError("that announcement is not known any more")
+    return found

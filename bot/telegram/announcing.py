@@ -1,0 +1,228 @@
+"""Keeps the message of each announcement up to date: what it shows is edited seldom, and in the end is right.
+
+All edits of that message are made here, so that there are never two within three seconds; an edit that fails is made
+again, and where the message is gone a new one takes its place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from telegram import Bot
+from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter, TelegramError
+
+from bot import broadcasts
+from bot.addresses import split_telegram
+from bot.broadcast_report import RETRY, Report, report, tally
+from bot.cards import deal
+from bot.relay import Relay
+from bot.store import Store, StoreError, Tx
+from bot.store.broadcasts import Broadcast
+from bot.telegram.errors import wait_s
+from bot.telegram.outbound import NO_PREVIEW, keyboard_of, message_id, split_message_id
+from bridges.model import Button, MessageId
+
+logger = logging.getLogger(__name__)
+
+EDIT_EVERY_S = 3.0
+ATTEMPTS_MOST = 8
+PAUSE_S = 2.0
+RUNNING, OVER = "announcing", "announced"
+"""Kinds of cards: with the buttons of one that goes on, with those of one that is over."""
+NOWHERE = "-"
+"""Instead of a message's id: none could be written."""
+_GONE = ("message to edit not found", "message can't be edited", "message_id_invalid", "message not found")
+
+
+@dataclass(slots=True)
+class _Watch:
+    """What is known of an announcement's message in this process."""
+
+    next_at: float
+    """Before then it is not edited."""
+    attempts: int = 0
+    since: float = 0.0
+    settled: int = -1
+    """How many places were settled when its pace began to be measured; -1: it is not."""
+
+    def pace(self, settled: int, *, now: float, runs: bool) -> float | None:
+        """How many places are settled in a second; None: that is not known yet."""
+        if self.settled < 0 or not runs:
+            self.since, self.settled = now, settled if runs else -1
+            return None
+        elapsed = now - self.since
+        return (settled - self.settled) / elapsed if elapsed >= EDIT_EVERY_S and settled > self.settled else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """A message that is to show something else."""
+
+    broadcast: Broadcast
+    report: Report
+    buttons: tuple[Button, ...]
+
+
+class Announcing:
+    """Shows how announcements stand, also those of a former process."""
+
+    def __init__(self, *, store: Store, bot: Bot, relay: Relay, clock: Callable[[], float] = time.time) -> None:
+        self._store = store
+        self._bot = bot
+        self._relay = relay
+        self._clock = clock
+        self._watches: dict[int, _Watch] = {}
+        self._started_at = clock()
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._task: asyncio.Task[None] | None = None
+        store.on_wake(lambda topics: self._wake.set() if topics & {"broadcasts", "*"} else None)
+
+    def start(self) -> None:
+        """Begin, with what a former process left to show."""
+        self._started_at = self._clock()
+        self._task = asyncio.create_task(self._run(), name="announcing")
+
+    async def stop(self) -> None:
+        """Finish the edit at hand."""
+        self._stopping = True
+        self._wake.set()
+        if self._task is not None:
+            await self._task
+
+    async def _run(self) -> None:
+        while not self._stopping:
+            self._wake.clear()
+            try:
+                pause_s = await self.turn()
+            except StoreError:
+                pause_s = PAUSE_S
+            except Exception:
+                logger.exception("showing announcements failed", extra={"action": "announce"})
+                pause_s = PAUSE_S
+            try:
+                async with asyncio.timeout(pause_s):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+
+    async def turn(self) -> float | None:
+        """Edit what may be edited now; returns seconds until the next (None: when woken)."""
+        now = self._clock()
+        open_ = await self._store.read(lambda tx: tx.broadcasts.open())
+        if not open_:
+            self._watches.clear()
+            return None
+        ready = [each.id for each in open_ if self._watch(each, now=now).next_at <= now]
+        if ready:
+            due = await self._store.write(lambda tx: self._due(tx, ready, now=now))
+            for each in due:
+                await self._show(each)
+        now = self._clock()
+        return max(0.01, min(self._watch(each, now=now).next_at for each in open_) - now)
+
+    def _watch(self, broadcast: Broadcast, *, now: float) -> _Watch:
+        watch = self._watches.get(broadcast.id)
+        if watch is None:
+            # Of one from before nobody knows when it was edited last.
+            first = now if broadcast.created_at >= self._started_at else self._started_at + EDIT_EVERY_S
+            watch = self._watches[broadcast.id] = _Watch(next_at=first)
+        return watch
+
+    def _due(self, tx: Tx, ids: Sequence[int], *, now: float) -> list[_Due]:
+        due = []
+        for id in ids:
+            broadcast = tx.broadcasts.get(id)
+            watch = self._watches[id]
+            if broadcast is None or broadcast.ended_at is not None:
+                watch.next_at = now + EDIT_EVERY_S
+                continue
+            found = tally(tx.broadcasts.standings(id))
+            per_s = watch.pace(found.settled, now=now, runs=broadcast.state == "running")
+            told = report(tx, self._relay, broadcast, found, per_s=per_s)
+            if told.over and broadcast.state == "running":
+                tx.broadcasts.become(id, "done")
+            before = broadcasts.kept(broadcast)
+            buttons = self._buttons(tx, broadcast, told, before, now=now)
+            if told.text != before.text or not broadcast.progress:
+                due.append(_Due(broadcast, told, buttons))
+                continue
+            watch.next_at = now + EDIT_EVERY_S
+            if told.over:
+                tx.broadcasts.end(id, now=now)
+        return due
+
+    def _buttons(
+        self, tx: Tx, broadcast: Broadcast, told: Report, before: broadcasts.Kept, *, now: float
+    ) -> tuple[Button, ...]:
+        """Those that it has, or new ones where these are others."""
+        labels = [label for _, label in told.choices]
+        shown = list(before.buttons)
+        if [label for label, _ in shown] != labels or (before.retried and labels):
+            person = int(broadcast.person) if broadcast.person else None
+            kind = OVER if (RETRY, "Retry failed") in told.choices else RUNNING
+            chat = broadcasts.home_of(broadcast).conversation
+            choices = [(label, choice) for choice, label in told.choices]
+            made = deal(tx, kind, choices, chat=chat, person=person, subject=broadcast.id, expires_s=None, now=now)
+            shown = [(each.label, each.data) for each in made]
+            # Until it is shown nobody knows whether it is.
+            broadcasts.keep(tx, broadcast.id, buttons=shown, text="", retried=False)
+        return tuple(Button(label=label, data=data, beside=place > 0) for place, (label, data) in enumerate(shown))
+
+    async def _show(self, due: _Due) -> None:
+        id, watch = due.broadcast.id, self._watches[due.broadcast.id]
+        progress = due.broadcast.progress
+        try:
+            progress = await self._put(due)
+        except RetryAfter as error:
+            watch.next_at = self._clock() + max(wait_s(error), EDIT_EVERY_S)
+            return
+        except (BadRequest, Forbidden, ChatMigrated) as error:
+            if isinstance(error, BadRequest) and progress and _says(error, _GONE):
+                await self._store.write(lambda tx: tx.broadcasts.shows_at(id, ""))
+                return
+            if not (isinstance(error, BadRequest) and _says(error, ("not modified",))):
+                logger.info("an announcement's state cannot be shown", extra={"action": "announce", "broadcast": id})
+        except TelegramError as error:
+            watch.attempts += 1
+            if watch.attempts < ATTEMPTS_MOST or not due.report.over:
+                watch.next_at = self._clock() + max(EDIT_EVERY_S, min(PAUSE_S * 2**watch.attempts, 60.0))
+                return
+            logger.info("an announcement's state is not shown", extra={"action": "announce", "error": str(error)})
+        watch.attempts = 0
+        watch.next_at = self._clock() + EDIT_EVERY_S
+        text = due.report.text
+
+        def shown(tx: Tx) -> None:
+            broadcasts.keep(tx, id, text=text)
+            # Empty if nothing can be shown there: what follows is tried all the same.
+            tx.broadcasts.shows_at(id, progress or NOWHERE)
+
+        await self._store.write(shown)
+
+    async def _put(self, due: _Due) -> str:
+        """Edit the message, or write it where there is none; returns its id."""
+        keyboard = keyboard_of(due.buttons)
+        if due.broadcast.progress and due.broadcast.progress != NOWHERE:
+            chat_id, number = split_message_id(MessageId(due.broadcast.progress))
+            await self._bot.edit_message_text(
+                due.report.text, chat_id, number, reply_markup=keyboard, link_preview_options=NO_PREVIEW
+            )
+            return due.broadcast.progress
+        chat_id, topic = split_telegram(broadcasts.home_of(due.broadcast).conversation)
+        sent = await self._bot.send_message(
+            chat_id,
+            due.report.text,
+            message_thread_id=topic,
+            reply_markup=keyboard,
+            link_preview_options=NO_PREVIEW,
+        )
+        return message_id(sent.chat_id, sent.message_id)
+
+
+def _says(error: TelegramError, any_of: Sequence[str]) -> bool:
+    return any(words in error.message.lower() for words in any_of)
