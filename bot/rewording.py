@@ -48,7 +48,9 @@ def reword(tx: Tx, relay: Relay, row: Delivery, words: Message, *, now: float) -
     if origin is not None and template is None and _only_place(tx, origin, row):
         # What is said of it later is said of these words.
         files = origin.digest.partition(".")[2]
-        tx.messages.rewrite(origin.id, text=words.text, digest=".".join((digest_of(words).partition(".")[0], files)))
+        tx.messages.rewrite(
+            origin.id, text=words.text, digest=".".join((digest_of(words).partition(".")[0], files)), now=now
+        )
     return [each.id for each in _sends(tx, row) if each.state in behind.UNSENT and not behind.is_taken_back(each)]
 
 
