@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from bot import broadcasts
 from bot.addresses import TELEGRAM, Address, is_within
@@ -16,10 +17,12 @@ from bot.targets import parse_targets
 from bot.telegram.access import Role, role_of
 from bot.telegram.announcing import OVER, RUNNING
 from bot.telegram.cards import Press, Pressed, card_kinds
-from bot.telegram.commands.registry import Services
 from bot.telegram.outbound import message_id
 from bot.telegram.replies import NotAllowed, Reply, UsageError
 from bridges.model import ConversationId, Message
+
+if TYPE_CHECKING:
+    from bot.telegram.commands.registry import Services
 
 ASKING = "announce"
 SEND, LATER, CANCEL = "send", "later", "cancel"
