@@ -11,6 +11,7 @@ from bot.addresses import Address, AddressError, parse_address
 from bot.relay import Relay
 from bot.store import Tx
 from bridges.errors import Refused
+from bridges.responses import clean
 
 MOST = 5_000
 EXAMPLE = "support:room-42, @all"
@@ -68,7 +69,7 @@ def _pieces(tx: Tx, relay: Relay, text: str) -> Sequence[str]:
     """What stands between the commas; one that belongs to the numbers of an address is left in it."""
     pieces: list[str] = []
     between = ""
-    for number, part in enumerate(_BETWEEN.split(_bare(text))):
+    for number, part in enumerate(_BETWEEN.split(_bare(clean(text)))):
         if number % 2:
             between = part
             continue

@@ -109,16 +109,19 @@ def discard(context: click.Context, id: str) -> None:
 @click.pass_context
 def redirect(context: click.Context, id: str, address: str) -> None:
     """Send a dead, held or waiting one to another address instead."""
-    settings = settings_of(context)
-    try:
-        target = parse_address(address)
-    except AddressError as error:
-        raise Problem(str(error)) from error
-    if target.account != "telegram" and target.account not in settings.accounts:
-        known = ", ".join(["telegram", *settings.accounts])
-        raise Problem(f"there is no account {target.account!r}; configured: {known}")
+    accounts = ["telegram", *settings_of(context).accounts]
     now = time.time()
-    click.echo(_decide(context, lambda tx: decisions.redirect(tx, decisions.find(tx, id), target, now=now)))
+
+    def unit(tx: Tx) -> str:
+        try:
+            target = parse_address(tx.names.meant(address))
+        except AddressError as error:
+            raise Problem(str(error)) from error
+        if target.account not in accounts:
+            raise Problem(f"there is no account {target.account!r}; configured: {', '.join(accounts)}")
+        return decisions.redirect(tx, decisions.find(tx, id), target, now=now)
+
+    click.echo(_decide(context, unit))
 
 
 def _decide(context: click.Context, unit: Callable[[Tx], T]) -> T:

@@ -84,12 +84,15 @@ def add(context: click.Context, rule: tuple[str, ...]) -> None:
     from bot.app import all_accounts
 
     accounts = all_accounts(settings)
-    try:
-        draft = parse_route(" ".join(rule), accounts=list(accounts), zone=settings.telegram.default_timezone)
-    except RouteError as error:
-        raise Problem(str(error)) from error
     now = time.time()
-    made = _do(settings, lambda tx: add_route(tx, draft, accounts=accounts, created_by=CLI, now=now))
+
+    def unit(tx: Tx) -> Rule:
+        names = {name: parse_address(tx.names.meant(name)) for name in tx.names.all()}
+        zone = settings.telegram.default_timezone
+        draft = parse_route(" ".join(rule), accounts=list(accounts), names=names, zone=zone)
+        return add_route(tx, draft, accounts=accounts, created_by=CLI, now=now)
+
+    made = _do(settings, unit)
     click.echo(f"{made.id}  {format_route(made)}")
 
 
@@ -143,14 +146,15 @@ def test(context: click.Context, address: str, text: tuple[str, ...]) -> None:
     from bot.app import all_accounts
 
     accounts = all_accounts(settings)
-    try:
-        source = parse_address(address)
-    except AddressError as error:
-        raise Problem(str(error)) from error
-    if source.account not in accounts:
-        raise Problem(f"there is no account {source.account!r}; configured: {', '.join(sorted(accounts))}")
     at = datetime.now(UTC)
-    click.echo(_do(settings, lambda tx: explain_route(router_of(tx), accounts, source, " ".join(text), at=at)))
+
+    def unit(tx: Tx) -> str:
+        source = parse_address(tx.names.meant(address))
+        if source.account not in accounts:
+            raise Problem(f"there is no account {source.account!r}; configured: {', '.join(sorted(accounts))}")
+        return explain_route(router_of(tx), accounts, source, " ".join(text), at=at)
+
+    click.echo(_do(settings, unit))
 
 
 @routes.command()

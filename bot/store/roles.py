@@ -73,6 +73,10 @@ class Names:
         """Every name."""
         return [str(row[0]) for row in self._db.execute("SELECT name FROM names ORDER BY name")]
 
+    def meant(self, text: str) -> str:
+        """The address that a name stands for; anything else as it is."""
+        return (self.get(text.strip().lower()) if text.isprintable() else None) or text
+
     def of(self, address: str) -> list[str]:
         """The names that an address has."""
         rows = self._db.execute("SELECT name FROM names WHERE address = ? ORDER BY name", (address,))

@@ -14,7 +14,7 @@ from bot.store import Tx
 from bot.store.sqlite import SqliteStore
 from bot.telegram.outbound import CAPABILITIES
 from bot.text import utf16_length
-from bridges.model import AccountName, Attachment, Message, Span, SpanKind
+from bridges.model import AccountName, Attachment, Location, Message, Poll, Span, SpanKind
 from tests.bot.fakes import FakeBridge, fake_account, opened
 
 NOW = 1_800_000_000.0
@@ -98,6 +98,19 @@ RENDERINGS: dict[str, tuple[Message | str, tuple[str, ...], list[str]]] = {
         ["1 × club: links follow in brackets; it is “see here (https://a.example)”."],
     ),
     "a file as MMS": (Message(text="hi", attachments=(CATS,)), ("pbx:sms/1",), ["1 × pbx SMS: 1 MMS each."]),
+    "a place and a poll": (
+        Message(text="hi", location=Location(latitude=1, longitude=2), poll=Poll(question="Who?", options=("me",))),
+        ("telegram:-1", "club:a"),
+        [
+            "1 × telegram: in 2 parts; the poll is said in words; it is “hi",
+            "📊 Who?",
+            "1. me”.",
+            "1 × club: the place is said in words; the poll is said in words; it is “hi",
+            "📍 1.00000, 2.00000 https://www.openstreetmap.org/?mlat=1.00000&mlon=2.00000",
+            "📊 Who?",
+            "1. me”.",
+        ],
+    ),
     "a file as a link": (
         Message(text="hi", attachments=(CATS,)),
         ("club:a",),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from bot.addresses import Address
+from bot.addresses import Address, parse_address
 from bot.store import Tx
 from bot.telegram.access import Role
 from bot.telegram.commands.registry import Answer, Call, Effect, NotAllowed, Reply, UsageError, registry
@@ -28,7 +28,7 @@ _TAKEN_WORDS = frozenset({"here", "all", "off", "none", "new-topic"})
 )
 def name_(call: Call, tx: Tx) -> Answer:
     """An address has one name: another one takes its place."""
-    address = call.target(tx, call.values["ADDRESS"])
+    address = _address(call, tx, call.values["ADDRESS"])
     before = tx.names.of(str(address))
     word = call.values.get("name", "").strip()
     if not word:
@@ -79,15 +79,22 @@ def read_name(word: str) -> str:
 
 def _refuse_taken(call: Call, tx: Tx, name: str, address: Address) -> None:
     taken = tx.names.get(name)
-    if taken is None or taken == str(address):
+    if taken is None or taken == str(address) or not _is_configured(call, taken):
         return
-    other = call.relay.parse_target(tx, name) if _is_usable(call, taken) else None
-    if other is not None and not call.reaches(other):
+    if not call.reaches(parse_address(taken)):
         raise UsageError(f"“{name}” is the name of something in another chat")
     raise UsageError(f"“{name}” is the name of {taken} already; /name {taken} - takes it away there")
 
 
-def _is_usable(call: Call, address: str) -> bool:
+def _address(call: Call, tx: Tx, word: str) -> Address:
+    """As everywhere; and what has a name, though its account is gone, so that the name can be taken away."""
+    meant = tx.names.meant(word)
+    if tx.names.of(meant) and not _is_configured(call, meant):
+        return parse_address(meant)
+    return call.target(tx, word)
+
+
+def _is_configured(call: Call, address: str) -> bool:
     return address.partition(":")[0] in call.relay.accounts
 
 

@@ -92,3 +92,9 @@ async def test_an_admin_of_one_chat_names_what_that_chat_reaches(desk: Desk) -> 
 async def test_an_operator_gives_no_names(desk: Desk) -> None:
     await desk.grant(CY, "operator")
     assert (await desk.ask("/name here ops", by=CY)).startswith("/name needs the role admin")
+
+
+async def test_a_name_whose_account_is_gone_can_be_taken_away_or_over(desk: Desk) -> None:
+    await desk.line.store.write(lambda tx: (tx.names.set("old", "gone:x"), tx.names.set("older", "gone:y")))
+    assert await desk.ask("/name old -", by=BO) == "gone:x is no longer called old."
+    assert (await desk.ask("/name here older", by=BO)).startswith(f"{HERE} is called older now")
