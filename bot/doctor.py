@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -203,11 +203,9 @@ def _hearing(tx: Tx, account: ProviderAccount, *, hooks: Hooks, zone: ZoneInfo, 
 # --- rules, database
 
 
-def of_rules(
-    rules: list[Rule], *, accounts: Mapping[str, Account], is_shown: Callable[[Rule], bool]
-) -> Iterator[Finding]:
+def of_rules(rules: Sequence[Rule], *, accounts: Mapping[str, Account]) -> Iterator[Finding]:
     """Rules that rest, or that lead to accounts which are not configured."""
-    for rule in filter(is_shown, rules):
+    for rule in rules:
         missing = {end.account for end in (rule.source, rule.target) if end.account not in accounts}
         for account in sorted(missing):
             yield wrong(

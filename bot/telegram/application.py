@@ -17,7 +17,7 @@ from typing import Any
 from telegram import ChatMember, Update
 from telegram.ext import Application, CallbackContext, CallbackQueryHandler, ExtBot, MessageHandler, filters
 
-from bot.addresses import telegram_address
+from bot.addresses import Address, telegram_address
 from bot.faultpoints import point
 from bot.feedback import Feedback
 from bot.http import HttpClient
@@ -31,6 +31,7 @@ from bot.telegram import decision_cards as decision_cards
 from bot.telegram.access import Role, role_of
 from bot.telegram.checkup import note_topic
 from bot.telegram.commands.registry import Services
+from bot.telegram.commands.start import greeting
 from bot.telegram.contact import Contact
 from bot.telegram.gaps import WEBHOOK_PATIENCE_S
 from bot.telegram.inbound import (
@@ -336,6 +337,18 @@ class TelegramSide:
         if told.status_new == ChatMember.RESTRICTED:
             return  # what that leaves us is told by the answer to the next send
         self._relay.places.member(tx, chat, may_write=not told.why_not, reason=told.why_not, now=self._clock())
+        self._greet_group(tx, turn, told, chat)
+
+    def _greet_group(self, tx: Tx, turn: Turn, told: Membership, chat: Address) -> None:
+        """Say once what is needed in a group that the bot was added to; a channel's readers are nobody to tell."""
+        update = turn.update.my_chat_member
+        added = told.status_old in (ChatMember.LEFT, ChatMember.BANNED) and not told.why_not
+        if update is None or update.chat.type not in ("group", "supergroup") or not added:
+            return
+        if tx.notices.first(f"greeted:{chat}", now=self._clock()):
+            is_admin = told.status_new == ChatMember.ADMINISTRATOR
+            text = greeting(chat, is_admin=is_admin, reads_all=self.bot.can_read_all_group_messages)
+            self._relay.tell(tx, chat, text, now=self._clock())
 
     # --- commands and buttons
 

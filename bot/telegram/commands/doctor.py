@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from bot.addresses import TELEGRAM
+from bot.addresses import TELEGRAM, Address
 from bot.doctor import (
     Finding,
     Hooks,
@@ -25,7 +25,7 @@ from bot.operations import chat_lines
 from bot.store import Tx
 from bot.telegram import checkup
 from bot.telegram.access import Role
-from bot.telegram.commands.registry import Answer, Call, Reply, registry
+from bot.telegram.commands.registry import Answer, Call, Reply, Services, registry
 from bot.telegram.commands.status import within_reach
 from bot.telegram.surroundings import Installation
 from bot.text import utf16_length
@@ -45,12 +45,24 @@ class Looked:
     free: int | None
 
 
-async def look(call: Call) -> Looked:
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Who asks, and where."""
+
+    services: Services
+    here: Address
+    everywhere: Role
+    now: float
+    wrote_at: float | None = None
+    """When it was asked by Telegram's clock, if that is told."""
+
+
+async def look(services: Services, here: Address) -> Looked:
     """Ask Telegram and every account, all at once, each in bounded time."""
-    about = call.services.surroundings
-    accounts = {name: each for name, each in call.relay.accounts.items() if name != TELEGRAM}
+    about = services.surroundings
+    accounts = {name: each for name, each in services.relay.accounts.items() if name != TELEGRAM}
     async with asyncio.TaskGroup() as group:
-        said = group.create_task(checkup.ask(about, call.here)) if about is not None else None
+        said = group.create_task(checkup.ask(about, here)) if about is not None else None
         probes = {name: group.create_task(probe(account)) for name, account in accounts.items()}
         database = about.installation.database if about is not None else None
         free = group.create_task(asyncio.to_thread(free_space, database)) if database is not None else None
@@ -70,43 +82,53 @@ async def look(call: Call) -> Looked:
         "Looks at the rights and the privacy mode here, at other programs with the same token, the clock, every account"
         " and its webhooks, queues, rules and the database. It sends nothing to any provider."
     ),
-    prepare=look,
+    prepare=lambda call: look(call.services, call.here),
 )
 def doctor(call: Call, tx: Tx) -> Answer:
     """Every finding on a line of its own; how many at the end."""
-    looked = call.prepared
-    assert isinstance(looked, Looked)
-    findings = list(_findings(call, tx, looked))
+    assert isinstance(call.prepared, Looked)
+    visit = Visit(call.services, call.here, call.everywhere, call.now, call.message.date.timestamp())
+    return Reply(report(visit, tx, call.prepared))
+
+
+def report(visit: Visit, tx: Tx, looked: Looked) -> str:
+    """The answer in full."""
+    findings = list(_findings(visit, tx, looked))
     # Not the remedies: they are our own words, and name @BotFather on purpose.
     lines = [str(replace(each, text=chat_lines(each.text))) for each in findings]
-    return Reply(_bounded(lines, ending(findings)))
+    return _bounded(lines, ending(findings))
 
 
-def _findings(call: Call, tx: Tx, looked: Looked) -> Iterator[Finding]:
-    zone = zone_of(tx, call.here, call.services.default_timezone)
-    about, rules = call.services.surroundings, all_rules(tx)
+def _findings(visit: Visit, tx: Tx, looked: Looked) -> Iterator[Finding]:
+    services, now = visit.services, visit.now
+    zone = zone_of(tx, visit.here, services.default_timezone)
+    about, rules, accounts = services.surroundings, all_rules(tx), services.relay.accounts
     installation = about.installation if about is not None else Installation()
     if about is not None and looked.telegram is not None:
-        yield from checkup.of_chat(tx, looked.telegram, call.here, rules=rules)
+        yield from checkup.of_chat(tx, looked.telegram, visit.here, rules=rules)
         touch = about.contact()
-        yield from checkup.of_contact(touch, looked.telegram, wanted=about.allowed_updates, zone=zone, now=call.now)
-        wrote_at = call.message.date.timestamp()
-        yield from checkup.of_clock(looked.telegram, wrote_at=wrote_at, now=call.now)
-    yield from _links(call, tx)
-    yield from of_rules(rules, accounts=call.relay.accounts, is_shown=lambda rule: within_reach(call, rule))
+        yield from checkup.of_contact(touch, looked.telegram, wanted=about.allowed_updates, zone=zone, now=now)
+        yield from checkup.of_clock(looked.telegram, wrote_at=visit.wrote_at or now, now=now)
+    yield from _links(visit, tx)
+    seen = [rule for rule in rules if within_reach(rule, here=visit.here, everywhere=visit.everywhere)]
+    yield from of_rules(seen, accounts=accounts)
     hooks = Hooks(frozenset(installation.takes_hooks), installation.public_url)
-    for name, account in sorted(call.relay.accounts.items()):
-        yield from of_account(tx, account, looked.probes.get(name), hooks=hooks, zone=zone, now=call.now)
+    for name, account in sorted(accounts.items()):
+        yield from of_account(tx, account, looked.probes.get(name), hooks=hooks, zone=zone, now=now)
     yield from of_database(tx, free=looked.free)
 
 
-def _links(call: Call, tx: Tx) -> Iterator[Finding]:
-    linked = [address for address in call.relay.router(tx).linked(call.here) if call.reaches(address)]
+def _links(visit: Visit, tx: Tx) -> Iterator[Finding]:
+    linked = [
+        address
+        for address in visit.services.relay.router(tx).linked(visit.here)
+        if address.account != TELEGRAM or visit.everywhere >= Role.OPERATOR
+    ]
     if linked:
         yield fine(f"Linked with {', '.join(map(str, linked))}")
     else:
         yield fine("Not linked: /link ADDRESS joins this chat with a conversation")
-    if str(call.here) in tx.mutes.all():
+    if str(visit.here) in tx.mutes.all():
         yield odd("Nothing is relayed from here: it is muted", "/unmute here")
 
 

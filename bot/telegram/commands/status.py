@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from zoneinfo import ZoneInfo
 
-from bot.addresses import TELEGRAM, Address, NewTopic, parse_address
+from bot.addresses import TELEGRAM, Address, NewTopic, is_within, parse_address
 from bot.changes import BY_ROUTE
 from bot.decisions import REDIRECTED
 from bot.operations import chat_lines, one_line, pause_words
@@ -20,6 +20,7 @@ from bot.store.numbers import SETTLED_MOST, Settled
 from bot.telegram.access import Role
 from bot.telegram.commands.registry import Answer, Call, Reply, registry
 from bot.zones import clock, span, zone_of
+from bridges.model import ConversationId
 
 ERROR_MOST = 300
 """Characters of a reason that are shown."""
@@ -126,18 +127,22 @@ def _by_route(call: Call, tx: Tx, settled: Sequence[Settled]) -> Sums:
             name, _, _ = each.why.removeprefix(BY_ROUTE).partition(REDIRECTED)
             day[name] += each.today
             week[name] += each.all
-    names = [rule.name for rule in map(rule_of, tx.routes.all()) if week[rule.name] and within_reach(call, rule)]
+    names = [
+        rule.name
+        for rule in map(rule_of, tx.routes.all())
+        if week[rule.name] and within_reach(rule, here=call.here, everywhere=call.everywhere)
+    ]
     return sorted(((f"{name} sent", day[name], week[name]) for name in names), key=lambda row: -row[2])
 
 
-def within_reach(call: Call, rule: Rule) -> bool:
-    """Whether the person's role covers both ends of a rule."""
+def within_reach(rule: Rule, *, here: Address, everywhere: Role) -> bool:
+    """Whether somebody in this chat, with this role everywhere, may see a rule: one with an end in another chat of
+    Telegram's is not for a role that is limited to this one."""
+    if everywhere >= Role.OPERATOR:
+        return True
+    chat = Address(TELEGRAM, ConversationId(here.conversation.partition("/")[0]))
     ends = (rule.source, rule.target.chat if isinstance(rule.target, NewTopic) else rule.target)
-    return all(call.reaches(end) if isinstance(end, Address) else _reaches_account(call, end.account) for end in ends)
-
-
-def _reaches_account(call: Call, account: str) -> bool:
-    return account != TELEGRAM or call.everywhere >= Role.OPERATOR
+    return all(end.account != TELEGRAM or (isinstance(end, Address) and is_within(end, chat)) for end in ends)
 
 
 def _table(title: str, sums: Sums) -> Iterator[str]:

@@ -1,0 +1,102 @@
+"""``/help``: the commands by what they are about, or one in full; all of it from the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bot.store import Tx
+from bot.telegram.access import Role
+from bot.telegram.commands.registry import Answer, Call, Command, Reply, Scope, UsageError, Way, registry
+from bot.telegram.commands.usage import VOCABULARY
+
+GROUPS = {
+    "Here": ("start", "help", "whoami", "here", "timezone", "cancel"),
+    "Sending": ("send", "sms", "reply", "react", "edit", "undo", "channels", "announce", "schedule", "schedules"),
+    "Joining chats": ("link", "unlink", "routes", "route", "mute", "unmute", "audience", "name"),
+    "What was sent": ("queue", "failed", "held", "show", "retry", "discard", "redirect", "trace", "why"),
+    "What was said": ("history", "search"),
+    "Keeping it running": ("status", "stats", "doctor", "account", "pause", "resume"),
+    "People": ("roles", "grant", "revoke", "audit"),
+}
+"""What a command is about; one that stands nowhere comes last."""
+OTHERS = "Also"
+
+
+@registry.add(
+    "help",
+    role=Role.VIEWER,
+    usage="[command]",
+    summary="The commands, or one in full",
+    example="/help send",
+    details="The list holds what you may run in this chat; every command can be looked up.",
+)
+def help_(call: Call, tx: Tx) -> Answer:
+    """The list for the caller's role, or everything about one command."""
+    if "command" not in call.values:
+        return Reply(listing(role=call.role, everywhere=call.everywhere))
+    name = call.values["command"].lstrip("/").lower()
+    command = registry.commands.get(name)
+    if command is None:
+        near = registry.nearest(name)
+        raise UsageError(f"there is no command /{name}" + (f"; did you mean /{near.name}?" if near else ""))
+    return Reply(page(command, role=call.role, everywhere=call.everywhere, person=call.person))
+
+
+def listing(*, role: Role, everywhere: Role) -> str:
+    """What somebody with these roles, here and everywhere, may run here, by what it is about."""
+    may = {command.name: command for command in registry.for_role(role, everywhere=everywhere)}
+    grouped = {title: [name for name in names if name in may] for title, names in GROUPS.items()}
+    known = {name for names in GROUPS.values() for name in names}
+    grouped[OTHERS] = [name for name in may if name not in known]
+    paragraphs = [
+        "\n".join([title, *(f"/{name}: {may[name].summary}" for name in names)])
+        for title, names in grouped.items()
+        if names
+    ]
+    return "\n\n".join([*paragraphs, "/help COMMAND tells more about one."])
+
+
+def page(command: Command, *, role: Role, everywhere: Role, person: int | None) -> str:
+    """A command in full: what it does, how it is written, who may, what it changes, examples."""
+    lines = [f"{command.summary}."]
+    if command.as_reply:
+        lines.append("It is written as a reply to the message that it is about.")
+    for way in command.ways:
+        line = f"/{command.name} {way.usage.line}".rstrip()
+        lines += ["", line + (f": {way.summary}" if way.summary else ""), f"  who may: {_who(way)}; {way.effect}"]
+        if not way.is_for(role, everywhere=everywhere):
+            lines.append(f"  {_missing(way, role=role, person=person)}")
+    if arguments := list(_arguments(command)):
+        lines += ["", *arguments]
+    if command.details:
+        lines += ["", command.details]
+    examples = dict.fromkeys([command.example, *(way.example for way in command.ways)])
+    return "\n".join([*lines, "", *(f"Example: {example}" for example in examples)])
+
+
+def _who(way: Way) -> str:
+    if way.role is Role.VIEWER:
+        return "anyone"
+    higher = " or higher" if way.role is not Role.OWNER else ""
+    return f"{way.role.word}{higher}" + (", everywhere" if way.scope is Scope.ALL else "")
+
+
+def _missing(way: Way, *, role: Role, person: int | None) -> str:
+    """Which role somebody lacks, and who can give it."""
+    if person is None:
+        return "You write as an anonymous admin or a channel, which hold no role: write as yourself."
+    if role >= way.role:
+        return (
+            f"Your role {role.word} counts in this chat only. An owner can change that: /grant {person} {way.role.word}"
+        )
+    here = "" if way.scope is Scope.ALL else " (with here behind it, in this chat only)"
+    return f"Your role is {role.word}. An owner can give you the one needed: /grant {person} {way.role.word}{here}"
+
+
+def _arguments(command: Command) -> Iterator[str]:
+    """What each placeholder stands for, once."""
+    words = dict.fromkeys(word for way in command.ways for part in way.usage.parts for word in part.choices)
+    for word in words:
+        kind = VOCABULARY.get(word)
+        if kind is not None:
+            yield f"{word}: {kind.what}" + (f", such as {kind.example}" if kind.example else "")
