@@ -141,9 +141,11 @@ def _conditions(sought: Sought) -> tuple[str, Mapping[str, object]]:
             values[name] = at
     for table, stretches in (("inside", sought.within), ("seen", sought.seen)):
         if stretches is not None:
+            # Single conversations are looked up; there may be hundreds of them, and of stretches a few.
             clauses.append(
-                f"EXISTS (SELECT 1 FROM {table} AS p WHERE p.account = m.account"
-                " AND m.conversation BETWEEN p.first AND p.last)"
+                f"((m.account, m.conversation) IN (SELECT account, first FROM {table} WHERE first = last)"
+                f" OR EXISTS (SELECT 1 FROM {table} AS p WHERE p.first != p.last AND p.account = m.account"
+                " AND m.conversation BETWEEN p.first AND p.last))"
             )
             values[table] = json.dumps([[each.account, each.first, each.last] for each in stretches])
     return " AND ".join(clauses), values
