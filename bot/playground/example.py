@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from bot.playground.emulator import Emulator
 
-ANN, BO = 1001, 1002
+ANN, BO, CLEO, DAN = 1001, 1002, 1003, 1004
 OWNER = ANN
-DESK, COMMUNITY = -1001000000001, -1001000000002
+ROLES = {CLEO: "operator", DAN: "admin"}
+"""What people may do beside the owner; Bo holds no role, as anybody in a group."""
+DESK, COMMUNITY, NEWS = -1001000000001, -1001000000002, -1001000000003
 KNOWN_NUMBER, OTHER_NUMBER, SERVICE_NUMBER = "85255501234", "85255507777", "85255509999"
 ROOMS = ("room-42", "room-43")
 REPLY_ROOM = "room-43"
@@ -53,16 +55,47 @@ def make_world(emulator: Emulator) -> None:
     bot = emulator.bot.id
     emulator.add_user(ANN, "Ann", "ann_desk")
     emulator.add_user(BO, "Bo", "bo_desk")
-    emulator.add_group(DESK, "Support desk", members=[BO], admins=[ANN, bot], is_forum=True)
-    emulator.add_group(COMMUNITY, "Community", members=[BO], admins=[ANN, bot])
+    emulator.add_user(CLEO, "Cleo", "cleo_desk")
+    emulator.add_user(DAN, "Dan", "dan_desk")
+    emulator.add_group(DESK, "Support desk", members=[BO, CLEO], admins=[ANN, DAN, bot], is_forum=True)
+    emulator.add_group(COMMUNITY, "Community", members=[BO, CLEO], admins=[ANN, DAN, bot])
+    emulator.add_channel(NEWS, "News", admins=[ANN], members=[BO, CLEO, DAN])
     # Whoever owns the bot has to have started it: before that no bot may write to anybody.
     emulator.start(ANN)
+
+
+def add_newcomers(emulator: Emulator) -> None:
+    """The people and the channel that worlds of an earlier version lack."""
+    for person, name in ((CLEO, "Cleo"), (DAN, "Dan")):
+        if person in emulator.users:
+            continue
+        emulator.add_user(person, name, f"{name.lower()}_desk")
+        for chat in (DESK, COMMUNITY):
+            if chat in emulator.chats:
+                emulator.set_member(chat, person, "administrator" if person == DAN else "member")
+    if NEWS not in emulator.chats:
+        emulator.add_channel(NEWS, "News", admins=[ANN], members=[BO, CLEO, DAN])
 
 
 def open_topics(emulator: Emulator, topics: Iterable[Topic], *, known: Mapping[str, int]) -> dict[str, int]:
     """Open the topics that are not known yet; the ids of all of them. ``WorldError`` if the desk is gone."""
     new = (topic for topic in topics if topic.key not in known)
     return {**known, **{t.key: emulator.add_topic(DESK, t.title, by=ANN, icon_color=t.colour) for t in new}}
+
+
+NAMES = {"vip": f"support:{ROOMS[0]}"}
+"""Names that addresses have from the start."""
+EVERYONE = (
+    f"telegram:{COMMUNITY}",
+    f"telegram:{NEWS}",
+    f"support:{ROOMS[0]}",
+    f"support:{REPLY_ROOM}",
+    f"pbx:sms/{CALLER}",
+    f"im:group/{IM_OPS}",
+    f"club:{CLUB_GENERAL}",
+    f"echo:{LOBBY}",
+)
+"""Who is in the audience ``everyone``: a place on every side."""
 
 
 def further_routes(topics: Mapping[str, int]) -> tuple[str, ...]:

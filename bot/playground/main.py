@@ -62,6 +62,8 @@ AHEAD = 1000
 """How far ids jump after an end without goodbye: some may have been given out that nobody wrote down."""
 SEEDED = "playground routes"
 """The names of the routes that were made, so that those that somebody removes stay removed."""
+SEEDED_PEOPLE = "playground people"
+"""Whether roles, names and the audience were made: what somebody takes away stays away."""
 SEEDED_FIRST = "sms new-numbers echo community"
 """What ``yes`` stands for there: the routes of the version that did not write names down."""
 
@@ -90,10 +92,11 @@ class Playground:
         self.uploads = Uploads()
         self.tour = Tour()
         self.rows: list[Delivery] = []
+        self.roles: dict[int, str] = {}
         self.balance: Json = {}
         self.hub = Hub(
             {
-                "telegram": lambda: telegram_view(self.emulator),
+                "telegram": lambda: telegram_view(self.emulator, roles=self.roles),
                 "accounts": self.accounts_view,
                 "deliveries": self.deliveries_view,
                 "bot": lambda: self.bot.to_json(),
@@ -188,6 +191,7 @@ class Playground:
         try:
             if kept is not None:
                 self._restore(kept)
+            example.add_newcomers(self.emulator)
             self._open_topics()
         except (WorldError, AttributeError, KeyError, TypeError, ValueError) as error:
             raise FolderError(
@@ -255,6 +259,9 @@ class Playground:
                 save_route(tx, draft, created_by="playground", now=now)
             if new:
                 tx.meta.set(SEEDED, " ".join([*names, *(draft.name for draft in new)]))
+            if tx.meta.get(SEEDED_PEOPLE) is None:
+                seed_people(tx, now=now)
+                tx.meta.set(SEEDED_PEOPLE, "yes")
 
         await self.store.write(unit)
 
@@ -431,12 +438,19 @@ class Playground:
 
     async def refresh(self) -> None:
         """Read how deliveries stand now. ``StoreError`` if that cannot be read."""
-        rows, numbers = await self.store.read(lambda tx: (tx.outbox.list(limit=ROWS_MOST), balance(tx)))
+        rows, numbers, held = await self.store.read(
+            lambda tx: (tx.outbox.list(limit=ROWS_MOST), balance(tx), tx.roles.all(scope="*"))
+        )
+        roles = {example.OWNER: "owner"} | {int(person): role for person, _, role in held if person.isdecimal()}
+        if roles != self.roles:
+            self.roles = roles
+            self.hub.touch("telegram")
         if (list(rows), dict(numbers)) != (self.rows, self.balance):
             self.rows, self.balance = list(rows), dict(numbers)
             self.hub.touch("deliveries")
         failing = {name: side.failing for name, side in self.sides.items()}
         ticked = self.tour.deliveries(self.rows, failing=failing)
+        ticked = self.tour.announced(self.rows) or ticked
         if self.bot.ready:
             ticked = self.tour.survived(self.rows, balanced=bool(numbers["balanced"])) or ticked
         if ticked:
@@ -518,6 +532,15 @@ class Playground:
 def _tell_failure(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and task.exception() is not None:
         logger.error("the playground's %s failed", task.get_name(), exc_info=task.exception())
+
+
+def seed_people(tx: Any, *, now: float) -> None:
+    """Who may do what, a named address and an audience, so that one can try them at once."""
+    for person, role in example.ROLES.items():
+        tx.roles.grant(str(person), role)
+    for name, address in example.NAMES.items():
+        tx.names.set(name, address)
+    tx.audiences.add("everyone", example.EVERYONE, person=str(example.OWNER), now=now)
 
 
 def said_of(kept: Any, *, account: str) -> list[Json]:
@@ -607,7 +630,7 @@ async def _greet(playground: Playground, url: str, *, stop: asyncio.Event, say: 
     say("")
     say(f"  Open     {url}")
     first = f"/send {example.TOUR['account']}:{example.TOUR['room']} hello"
-    say(f"  Try      the five steps under “Try this”; first: as Ann, write {first}")
+    say(f"  Try      the steps under “Try this”; first: as Ann, write {first}")
     say(f"  Data     {playground.folder.path} (to forget it all: {_command()} playground --reset)")
     say("  Stop     Ctrl-C")
     say("")

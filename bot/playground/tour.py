@@ -1,4 +1,4 @@
-"""Five things to try, ticked off by what really happened (no I/O: it is told, and remembers)."""
+"""Things to try, ticked off by what really happened (no I/O: it is told, and remembers)."""
 
 from __future__ import annotations
 
@@ -29,6 +29,11 @@ STEPS = (
     Step("sms", "Get an SMS", "Be a visitor with a phone: your SMS appears in the Support desk’s topic."),
     Step("reply", "Reply to it", "Reply in that topic: the answer goes back, into room-43."),
     Step("outage", "Take the provider down", "Send while CINNOX is down, then bring it back: the message still goes."),
+    Step(
+        "announce",
+        "Tell everyone",
+        "One text to every side at once: see it first, then send it and watch it go.",
+    ),
     Step("crash", "kill -9 while sending", "Kill the bot in the middle of it: afterwards nothing is missing."),
 )
 SURVIVED = ("sent", "held")
@@ -50,6 +55,15 @@ class Row(Protocol):
     def error(self) -> str | None: ...
 
 
+class Announced(Protocol):
+    """What is read of a delivery that may belong to an announcement."""
+
+    @property
+    def state(self) -> str: ...
+    @property
+    def broadcast(self) -> int | None: ...
+
+
 @dataclass
 class Tour:
     """Which steps were done. ``done`` is written down; the rest is of this run."""
@@ -58,6 +72,8 @@ class Tour:
     _texts: list[str] = field(default_factory=list, repr=False)
     _held_up: set[int] = field(default_factory=set)
     _at_kill: set[int] = field(default_factory=set)
+    _known: int | None = None
+    """The latest announcement when the steps were begun: only later ones count."""
 
     def to_json(self) -> Json:
         """The steps as the page shows them."""
@@ -73,6 +89,7 @@ class Tour:
     def start_over(self) -> None:
         """Take all ticks away."""
         self.done.clear()
+        self._known = None
 
     def accepted(self, room: str) -> bool:
         """CINNOX took a message. True if that ticked something off, as with all of these."""
@@ -95,6 +112,16 @@ class Tour:
             elif row.id in self._held_up and row.state == "sent":
                 ticked = self._tick("outage") or ticked
         return ticked
+
+    def announced(self, rows: Sequence[Announced]) -> bool:
+        """How deliveries stand; an announcement counts once none of it waits any more."""
+        latest = max((row.broadcast or 0 for row in rows), default=0)
+        if self._known is None:
+            self._known = latest
+        if latest <= self._known:
+            return False
+        states = [row.state for row in rows if row.broadcast == latest]
+        return "sent" in states and not set(states) & set(WAITING) and self._tick("announce")
 
     def killed(self, waiting: Sequence[int]) -> None:
         """The bot was killed while these were not settled."""

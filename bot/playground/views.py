@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from bot.playground.emulator import Emulator
-from bot.playground.emulator.world import Chat, Message
+from bot.playground.emulator import Emulator, menus
+from bot.playground.emulator.sharing import keyboard_of
+from bot.playground.emulator.world import Chat, Message, Person
 
 Json = dict[str, Any]
 
@@ -14,6 +16,7 @@ QUOTE_MOST = 120
 _FILES = ("photo", "video", "animation", "audio", "voice", "video_note", "sticker", "document")
 _OTHER = ("venue", "location", "contact", "poll")
 _PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+_ASKS = ("request_chat", "request_users", "request_contact", "request_location", "request_poll", "web_app")
 _SERVICE = {
     "supergroup_chat_created": "The group was created",
     "group_chat_created": "The group was created",
@@ -27,23 +30,59 @@ _SERVICE = {
 }
 
 
-def telegram_view(emulator: Emulator) -> Json:
-    """People, chats with topics and their latest messages, and the menus of commands."""
-    chats = chats_of(emulator)
+def telegram_view(emulator: Emulator, *, roles: Mapping[int, str] | None = None) -> Json:
+    """People with their roles, chats with topics and their latest messages, and the menus of commands."""
+    chats, bot = chats_of(emulator), emulator.bot
+    people = [person for person in emulator.users.values() if not person.is_bot]
     return {
-        "bot": {"id": emulator.bot.id, "name": emulator.bot.user.first_name, "username": emulator.bot.user.username},
+        "bot": {
+            "id": bot.id,
+            "name": bot.user.first_name,
+            "username": bot.user.username,
+            "privacy": not bot.can_read_all_group_messages,
+        },
         "people": [
-            {"id": person.id, "name": person.first_name, "username": person.username}
-            for person in emulator.users.values()
-            if not person.is_bot
+            {
+                "id": person.id,
+                "name": person.first_name or "Deleted account",
+                "username": person.username,
+                "role": (roles or {}).get(person.id, ""),
+                "blocked": bot.id in person.blocked,
+                "gone": person.deactivated,
+            }
+            for person in people
         ],
         "chats": [chat_view(chat) for chat in chats],
         "menus": [
             {"scope": scope, "language": language, "commands": commands}
-            for (scope, language), commands in emulator.bot.commands.items()
+            for (scope, language), commands in bot.commands.items()
         ],
+        **_menus(emulator, chats, people),
         "messages": {str(chat.id): [message_view(message) for message in _latest(chat)] for chat in chats},
     }
+
+
+def _menus(emulator: Emulator, chats: Iterable[Chat], people: Sequence[Person]) -> Json:
+    """Every menu that somebody is shown somewhere, once, and which of them each person has in each chat."""
+    lists: list[Json] = []
+    numbers: dict[str, int] = {}
+    for chat in chats:
+        for person in people:
+            # In private only the person themselves writes, whether or not they ever did.
+            if chat.peer is not None or not chat.member(person.id).present:
+                continue
+            _note(lists, numbers, f"{chat.id}/{person.id}", emulator.menu_for(person.id, chat.id))
+    for person in people:
+        keys = menus.scopes(user_id=person.id, chat_id=person.id, is_private=True, is_admin=False)
+        found = menus.pick(emulator.bot.commands, keys, language=person.language_code or "")
+        _note(lists, numbers, f"{person.id}/{person.id}", found)
+    return {"menus_shown": lists, "menu_of": numbers}
+
+
+def _note(lists: list[Json], numbers: dict[str, int], key: str, found: Any) -> None:
+    if found not in lists:
+        lists.append(found)
+    numbers[key] = lists.index(found)
 
 
 def chats_of(emulator: Emulator) -> list[Chat]:
@@ -65,8 +104,40 @@ def chat_view(chat: Chat) -> Json:
         "is_forum": chat.is_forum,
         "members": [user_id for user_id, member in chat.members.items() if member.present],
         "admins": [user_id for user_id, member in chat.members.items() if member.is_admin],
+        "owner": next((user_id for user_id, member in chat.members.items() if member.status == "creator"), None),
+        "hears_all": _hears_all(chat),
+        "keyboards": {str(user_id): shown for user_id in chat.members if (shown := _keyboard(chat, user_id))},
         "topics": [{"id": topic.id, "name": topic.name, "closed": topic.closed} for topic in chat.topics.values()],
     }
+
+
+def _hears_all(chat: Chat) -> bool | None:
+    """Whether the bot is told of everything here, or not, whatever its privacy mode is by now; None: as that says."""
+    member = next((chat.member(bot_id) for bot_id in chat.bots), None)
+    return None if member is None else True if member.is_admin else member.reads_all
+
+
+def _keyboard(chat: Chat, user_id: int) -> Json | None:
+    """The keyboard before a person: labels, and what a button asks for."""
+    markup = keyboard_of(chat, user_id)
+    if markup is None:
+        return None
+    rows = [
+        [{"text": key["text"], "asks": next((name for name in key if name in _ASKS), ""), **_asked(key)} for key in row]
+        for row in markup["keyboard"]
+    ]
+    return {
+        "rows": rows,
+        "one_time": bool(markup.get("one_time_keyboard")),
+        "placeholder": str(markup.get("input_field_placeholder", "")),
+        "message": chat.keyboards[str(user_id)],
+    }
+
+
+def _asked(key: Json) -> Json:
+    """Which chats a button asks for."""
+    asked = key.get("request_chat")
+    return {} if asked is None else {"channel": bool(asked.get("chat_is_channel")), "forum": asked.get("chat_is_forum")}
 
 
 def message_view(message: Message) -> Json:
@@ -79,16 +150,23 @@ def message_view(message: Message) -> Json:
         "date": message.date,
         "edited": bool(message.edit_date),
         "from": _sender(message),
+        "author": message.author,
         "text": message.text,
         "what": message.text or _what(content),
         "entities": content.get("entities") or content.get("caption_entities") or [],
         "reactions": [emoji for _, emoji in _reactions(message)],
         "reacted": [[actor, emoji] for actor, emoji in _reactions(message)],
         "buttons": [
-            [{"text": button["text"], "data": button.get("callback_data"), "url": button.get("url")} for button in row]
+            [
+                {"text": button["text"], "data": button.get("callback_data"), "url": button.get("url")}
+                | ({"style": button["style"]} if "style" in button else {})
+                for button in row
+            ]
             for row in (message.reply_markup or {}).get("inline_keyboard", [])
         ],
     }
+    if message.keyboard is not None and "force_reply" in message.keyboard:
+        shown["asks_reply"] = True
     if message.is_service:
         shown["service"] = _service(content)
     if (kind := next((kind for kind in _FILES if kind in content), "")) != "":
@@ -139,6 +217,12 @@ def _sender(message: Message) -> Json:
 def _service(content: Json) -> str:
     if "forum_topic_created" in content:
         return f"Topic “{content['forum_topic_created'].get('name', '')}” was opened"
+    if "chat_shared" in content:
+        shared = content["chat_shared"]
+        return f"The chat {shared.get('title') or shared['chat_id']} was shared with the bot"
+    if "users_shared" in content:
+        number = len(content["users_shared"]["users"])
+        return f"{number} {'person was' if number == 1 else 'people were'} shared with the bot"
     if "new_chat_title" in content:
         return f"The chat is now called “{content['new_chat_title']}”"
     for name, words in _SERVICE.items():

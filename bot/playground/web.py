@@ -16,8 +16,8 @@ POST /playground/change             {"account", "id", "text"}: somebody there re
 POST /playground/take_back          {"account", "id"}: somebody there takes back what they wrote
 POST /playground/react              {"account", "id", "emoji", "person"?}: a reaction there; once more takes it away
                                     (each where people there can: "can" of the account)
-POST /playground/send_files         {"user", "chat", "files": [ids], "text"?, "thread"?, "reply_to"?}: a person in
-                                    Telegram sends files, several that go together as an album
+POST /playground/send_files         {"user", "chat", "files": [ids], "text"?, "thread"?, "reply_to"?, "sender_chat"?}:
+                                    a person in Telegram sends files, several that go together as an album
 GET  /playground/file/SIDE/ID       a file that is shown: pictures to look at, anything else to keep
 POST /playground/sms                {"from", "text", "to"?, "id"?}: the same for CINNOX, from any phone
 POST /playground/echo               {"person", "text", "conversation"?, "reply_to"?}: the same for Echo
@@ -25,7 +25,8 @@ POST /playground/press              {"user", "chat", "message", "data"}: a butto
 POST /playground/switch             {"name", "mode", "delay_s"?, "retry_after_s"?, "remaining"?: so many requests}
 POST /playground/bot                {"do": "kill" or "restart"}
 POST /playground/tour               {}: takes the ticks away
-*    /playground/telegram/…         the emulator's control: POST say, edit, react, content …; GET state, messages …
+*    /playground/telegram/…         the emulator's control: POST say, start, edit, react, content, key, share_chat,
+                                    block, privacy …; GET state, messages, menu … (see emulator/README.md)
 GET  /healthz /readyz /metrics      passed through to the bot, as is POST /hooks/…
 
 Errors are ``{"error": text}``: 400 what was wrong, 409 not just now, 502 the bot was not reached. It is for the person
@@ -230,7 +231,7 @@ _TOGETHER = {"photo": "pictures", "video": "pictures", "document": "documents", 
 
 async def _send_files(playground: Playground, body: Json) -> Json:
     """A person in Telegram sends files."""
-    only(body, ("user", "chat", "files", "text", "thread", "reply_to"))
+    only(body, ("user", "chat", "files", "text", *_WHERE))
     user, chat, ids = number_of(body, "user"), number_of(body, "chat"), body.get("files")
     if not isinstance(ids, list) or not all(isinstance(id, str) for id in ids) or not 1 <= len(ids) <= ALBUM_MOST:
         raise Wrong(f"'files' must be a list of 1 to {ALBUM_MOST} ids of uploaded files")
@@ -256,7 +257,7 @@ async def _send_files(playground: Playground, body: Json) -> Json:
     return {"messages": sent}
 
 
-_WHERE = {"thread": "thread_id", "reply_to": "reply_to"}
+_WHERE = {"thread": "thread_id", "reply_to": "reply_to", "sender_chat": "sender_chat"}
 
 
 def _albums(uploads: Iterable[Upload]) -> Iterator[list[Upload]]:

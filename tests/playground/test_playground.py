@@ -783,6 +783,82 @@ def test_the_view_of_telegram_holds_no_token() -> None:
     assert "must-not-show" not in json.dumps(telegram_view(emulator))
 
 
+def test_everybody_has_the_menu_that_telegram_shows_them_in_each_chat_they_are_in() -> None:
+    emulator = Emulator()
+    example.make_world(emulator)
+    help, desk = [{"command": "help", "description": "h"}], [{"command": "send", "description": "s"}]
+    emulator.bot.commands = {("default", ""): help, (f"chat_member:{example.DESK}:{example.CLEO}", ""): desk}
+    shown = telegram_view(emulator)
+    menu_of = {key: shown["menus_shown"][number] for key, number in shown["menu_of"].items()}
+    assert menu_of[f"{example.DESK}/{example.CLEO}"] == desk
+    assert menu_of[f"{example.DESK}/{example.BO}"] == menu_of[f"{example.BO}/{example.BO}"] == help
+    assert menu_of[f"{example.NEWS}/{example.ANN}"] == []
+
+
+def test_people_are_shown_with_their_roles_and_whether_the_bot_can_reach_them() -> None:
+    emulator = Emulator()
+    example.make_world(emulator)
+    emulator.block(example.BO)
+    emulator.deactivate(example.DAN)
+    people = {one["id"]: one for one in telegram_view(emulator, roles={example.CLEO: "operator"})["people"]}
+    assert people[example.CLEO]["role"] == "operator" and people[example.BO]["role"] == ""
+    assert people[example.BO]["blocked"] and not people[example.CLEO]["blocked"]
+    assert (people[example.DAN]["name"], people[example.DAN]["gone"]) == ("Deleted account", True)
+
+
+def test_the_keyboard_before_a_person_is_shown_with_what_its_buttons_ask_for() -> None:
+    emulator = Emulator()
+    example.make_world(emulator)
+    chat = emulator.private[(emulator.bot.id, example.ANN)]
+    key = {"text": "Pick", "request_chat": {"request_id": 1, "chat_is_channel": True}}
+    markup = {"keyboard": [[key, {"text": "Cancel"}]], "one_time_keyboard": True}
+    message = emulator.post(chat, {"text": "?"}, author=emulator.bot.user, keyboard=markup)
+    (shown,) = (one for one in telegram_view(emulator)["chats"] if one["id"] == example.ANN)
+    assert shown["keyboards"][str(example.ANN)] == {
+        "rows": [
+            [{"text": "Pick", "asks": "request_chat", "channel": True, "forum": None}, {"text": "Cancel", "asks": ""}]
+        ],
+        "one_time": True,
+        "placeholder": "",
+        "message": message.id,
+    }
+    emulator.share_chat(example.ANN, example.NEWS)
+    assert message_view(list(chat.messages.values())[-1])["service"] == (
+        f"The chat {example.NEWS} was shared with the bot"
+    )
+
+
+def test_what_an_anonymous_admin_wrote_is_known_to_be_theirs() -> None:
+    emulator = Emulator()
+    example.make_world(emulator)
+    said: Any = emulator.say(example.ANN, example.COMMUNITY, "who is it", sender_chat=example.COMMUNITY)
+    shown = message_view(emulator.chats[example.COMMUNITY].messages[said["message_id"]])
+    assert (shown["author"], shown["from"]["id"]) == (example.ANN, example.COMMUNITY)
+
+
+def test_a_world_of_an_earlier_version_gets_the_people_that_it_lacks_once() -> None:
+    emulator, now = Emulator(), Emulator()
+    emulator.add_user(example.ANN, "Ann", "ann_desk")
+    emulator.add_user(example.BO, "Bo", "bo_desk")
+    for chat in (example.DESK, example.COMMUNITY):
+        emulator.add_group(chat, "G", members=[example.BO], admins=[example.ANN, emulator.bot.id])
+    example.make_world(now)
+    for _ in range(2):
+        example.add_newcomers(emulator)
+        for chat in (example.DESK, example.COMMUNITY, example.NEWS):
+            before, after = now.chats[chat].members, emulator.chats[chat].members
+            assert {id: one.status for id, one in after.items()} == {id: one.status for id, one in before.items()}
+
+
+@pytest.mark.parametrize("address", [*example.EVERYONE, *example.NAMES.values()])
+def test_every_address_of_the_example_can_be_read(address: str) -> None:
+    account, _, conversation = address.partition(":")
+    assert str(parse_address(address)) == address
+    if account != "telegram":
+        made = make_accounts(lambda name: "s" * 20, client=webhook_client(), clock=lambda: 0.0)[account]
+        assert conversation in [place.id for place in made.places]
+
+
 # --- the steps
 
 
@@ -833,6 +909,27 @@ def test_a_crash_counts_once_everything_is_accounted_for(states: dict[int, str],
     rows = [Row(id=id, state=state) for id, state in states.items()]
     assert tour.survived(rows, balanced=balanced) is ticked
     assert ("crash" in tour.done) is ticked
+
+
+@dataclass
+class Told:
+    state: str
+    broadcast: int | None = 1
+
+
+def test_an_announcement_counts_once_none_of_it_waits() -> None:
+    tour = Tour()
+    assert not tour.announced([Told("sent", broadcast=None)])
+    assert not tour.announced([Told("sent"), Told("queued")])
+    assert tour.announced([Told("sent"), Told("dead")]) and tour.done == ["announce"]
+
+
+def test_an_announcement_from_before_the_steps_were_begun_does_not_count() -> None:
+    tour = Tour()
+    assert not tour.announced([Told("sent")])
+    assert not tour.announced([Told("sent"), Told("cancelled", broadcast=2)])
+    tour.start_over()
+    assert not tour.announced([Told("sent"), Told("sent", broadcast=2)])
 
 
 def test_a_kill_while_nothing_was_sent_is_no_proof() -> None:

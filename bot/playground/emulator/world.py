@@ -774,6 +774,7 @@ class World:
             chat.last_bot = author.id
         if message.keyboard is not None:
             show_keyboard(message, {user.id: user.username.lower() for user in self.users.values() if user.username})
+            self.tell("keyboard", chat)
         self._tell_message("message", message)
         if not quiet:
             self.deliver(message)

@@ -18,7 +18,7 @@ function el(tag, properties, ...children) {
 }
 
 const state = { telegram: null, accounts: {}, deliveries: { rows: [], balance: {} }, bot: {}, switches: {}, tour: { steps: [] }, log: { lines: [] }, example: null };
-const view = { person: 0, chat: 0, thread: null, replyTo: null, editing: null, picking: "", files: [], unread: new Set(), account: "", places: {}, speakers: {}, answering: null, changing: null, picture: null, heard: new Map() };
+const view = { person: 0, chat: 0, thread: null, replyTo: null, editing: null, picking: "", files: [], unread: new Set(), account: "", as: 0, folded: 0, sharing: null, places: {}, speakers: {}, answering: null, changing: null, picture: null, heard: new Map() };
 const messages = new Map(); // chat id → Map(message id → message)
 
 const MODES = [
@@ -96,7 +96,7 @@ function places() {
   const found = [{ chat: view.person, thread: null, title: state.telegram.bot.name, kind: "private chat" }];
   for (const chat of state.telegram.chats) {
     if (chat.type === "private" || !chat.members.includes(view.person)) continue;
-    found.push({ chat: chat.id, thread: null, title: chat.title, kind: chat.is_forum ? "General" : "group", forum: chat.is_forum });
+    found.push({ chat: chat.id, thread: null, title: chat.title, kind: chat.is_forum ? "General" : chat.type === "channel" ? "channel" : "group", forum: chat.is_forum });
     for (const topic of chat.topics) found.push({ chat: chat.id, thread: topic.id, title: topic.name, kind: chat.title, topic: true });
   }
   return found;
@@ -112,6 +112,8 @@ function go(chat, thread) {
   view.thread = thread;
   setReply(null);
   setFiles([]);
+  view.as = 0;
+  view.sharing = null;
   view.unread.delete(placeKey(chat, thread));
   renderChats();
   renderMessages();
@@ -132,7 +134,7 @@ function renderWho() {
         "label",
         {},
         el("input", { type: "radio", name: "who", value: String(person.id), checked: person.id === view.person, onchange: () => become(person.id) }),
-        el("span", {}, person.name, person.id === state.example.owner ? el("small", {}, " owner") : null),
+        el("span", { title: person.gone ? "This account was deleted" : undefined }, person.name, person.role ? el("small", {}, ` ${person.role}`) : null),
       ),
     ),
   );
@@ -145,6 +147,7 @@ function renderChats() {
   const address = `telegram:${current.chat}${current.thread ? `/${current.thread}` : ""}`;
   $("chat-title").textContent = current.topic ? `${current.kind} › ${current.title}` : current.title;
   $("chat-address").textContent = address;
+  renderWriting();
   const all = places();
   redraw($("chats"), [all, current, all.map((place) => view.unread.has(placeKey(place.chat, place.thread)))], () =>
     all.map((place) => {
@@ -163,6 +166,94 @@ function renderChats() {
       );
     }),
   );
+}
+
+// Whether and as whom one writes here, the buttons that the bot put before one, and the switch that belongs to the place.
+function renderWriting() {
+  const chat = chatOf(view.chat);
+  const person = state.telegram.people.find((one) => one.id === view.person);
+  const alone = view.chat === view.person;
+  const readOnly = chat && chat.type === "channel" && !chat.admins.includes(view.person);
+  const away = person.gone || (alone && person.blocked);
+  $("write-line").hidden = away || readOnly;
+  $("blocked").hidden = !away && !readOnly;
+  $("unblock").hidden = person.gone || readOnly;
+  $("blocked").dataset.why = person.gone ? "This account was deleted." : readOnly ? "Only admins write in a channel." : "";
+  const faces = alone || !chat || chat.type !== "supergroup" ? [] : speakers(chat, person);
+  $("speak-as").hidden = faces.length < 2;
+  if (!faces.some(([id]) => id === view.as)) view.as = 0;
+  redraw($("speak-as"), [faces], () => faces.map(([id, name]) => el("option", { value: String(id) }, name)));
+  $("speak-as").value = String(view.as);
+  const [label, title] = alone ? [person.blocked ? "" : "block the bot", "What the bot writes to this person is refused then"] : privacy(chat);
+  $("chat-switch").hidden = !label || (!alone && chat?.type === "channel") || person.gone;
+  $("chat-switch").textContent = label;
+  $("chat-switch").title = title;
+  renderKeyboard(chat);
+}
+
+function privacy(chat) {
+  const on = state.telegram.bot.privacy;
+  const hears = chat?.hears_all ?? !on;
+  const here = hears ? "Here the bot hears everything." : "Here the bot hears commands and replies to it alone.";
+  const note = "A change counts in a group once the bot is added there anew; as an admin it hears everything anyway.";
+  return [`privacy mode ${on ? "on" : "off"}`, `${here} ${note}`];
+}
+
+function speakers(chat, person) {
+  const found = [[0, chat.admins.includes(person.id) ? `as ${person.name}` : person.name]];
+  if (chat.admins.includes(person.id)) found.push([chat.id, "as anonymous admin"]);
+  for (const one of state.telegram.chats) if (one.type === "channel" && one.owner === person.id) found.push([one.id, `as ${one.title}`]);
+  return found;
+}
+
+function switchHere() {
+  const alone = view.chat === view.person;
+  return attempt(() => (alone ? post("/playground/telegram/block", { user: view.person }) : post("/playground/telegram/privacy", { on: !state.telegram.bot.privacy })));
+}
+
+function renderKeyboard(chat) {
+  const shown = chat && chat.keyboards[view.person];
+  const open = shown && view.folded !== shown.message && $("blocked").hidden;
+  if (!open) view.sharing = null;
+  $("keyboard").hidden = !open;
+  $("write").placeholder = (open && shown.placeholder) || "Message";
+  redraw($("keyboard"), [open && shown, view.sharing, view.person, open && state.telegram.chats.map((one) => [one.id, one.title])], () => {
+    if (!open) return [];
+    if (view.sharing) return sharing(shown);
+    return shown.rows.map((row) => el("div", { class: "keys" }, ...row.map((key) => el("button", { type: "button", "data-key": key.text, onclick: () => pressKey(shown, key) }, key.asks ? `${key.text} …` : key.text))));
+  });
+}
+
+// What one can pick for a button that asks for a chat or for people.
+function sharing(shown) {
+  const key = view.sharing;
+  const fits = (chat) => chat.type !== "private" && chat.members.includes(view.person) && (chat.type === "channel") === key.channel && (key.forum === undefined || key.forum === null || key.forum === chat.is_forum);
+  const found = key.asks === "request_chat" ? state.telegram.chats.filter(fits).map((chat) => [chat.id, chat.title]) : state.telegram.people.filter((one) => !one.gone).map((one) => [one.id, one.name]);
+  const body = (id) => ({ user: view.person, button: key.text, ...(key.asks === "request_chat" ? { chat: id } : { users: [id] }) });
+  const share = (id) => attempt(() => post(`/playground/telegram/${key.asks === "request_chat" ? "share_chat" : "share_users"}`, body(id))).then((done) => done && used(shown));
+  const back = () => {
+    view.sharing = null;
+    renderWriting();
+  };
+  return [
+    el("p", { class: "note" }, found.length ? `${key.text}: which one?` : "There is none that was asked for."),
+    el("div", { class: "keys" }, ...found.map(([id, name]) => el("button", { type: "button", "data-key": String(id), onclick: () => share(id) }, name)), el("button", { type: "button", "data-key": "back", onclick: back }, "Back")),
+  ];
+}
+
+async function pressKey(shown, key) {
+  if (["request_chat", "request_users"].includes(key.asks)) {
+    view.sharing = key;
+    renderWriting();
+    return;
+  }
+  if (await attempt(() => post("/playground/telegram/key", { user: view.person, chat: view.chat, label: key.text }))) used(shown);
+}
+
+function used(shown) {
+  view.sharing = null;
+  if (shown.one_time) view.folded = shown.message;
+  renderWriting();
 }
 
 // ------------------------------------------------------------------------------------------- what a message can hold
@@ -256,7 +347,7 @@ function renderMessages() {
 
 function bubble(message) {
   if (message.service) return el("p", { class: "service", id: `m${message.id}` }, message.service);
-  const mine = message.from.id === view.person;
+  const mine = message.author === view.person;
   const key = `${message.chat}/${message.id}`;
   const start = () => setReply(message);
   const clicked = (event) => {
@@ -275,7 +366,7 @@ function bubble(message) {
   return el(
     "article",
     { class: `bubble ${mine ? "mine" : ""} ${message.from.bot ? "by-bot" : ""} ${message.gone ? "gone" : ""} ${message.album ? "album" : ""}`, id: `m${message.id}`, onclick: clicked },
-    mine ? null : el("div", { class: "from" }, message.from.name, message.from.bot ? el("small", {}, " bot") : null),
+    mine && message.from.id === view.person ? null : el("div", { class: "from" }, message.from.name, message.from.bot ? el("small", {}, " bot") : null),
     message.forwarded ? el("div", { class: "meta" }, "forwarded") : null,
     message.reply_to
       ? el("div", { class: "quote" }, el("b", {}, message.reply_to.name), el("span", {}, message.reply_to.text))
@@ -295,7 +386,7 @@ function bubble(message) {
     message.gone ? null : acts(key, work),
     message.gone ? null : strip(key, react),
     ...message.buttons.map((row) =>
-      el("div", { class: "keys" }, ...row.map((button) => el("button", { type: "button", onclick: () => press(message, button) }, button.text))),
+      el("div", { class: "keys" }, ...row.map((button) => el("button", { type: "button", class: button.style || "", onclick: (event) => press(message, button, event.currentTarget) }, button.url ? `${button.text} ↗` : button.text))),
     ),
   );
 }
@@ -327,14 +418,23 @@ function rich(text, entities) {
   });
 }
 
-async function press(message, button) {
+async function press(message, button, node) {
   if (button.url) {
     toast(`This button opens ${button.url}`);
     return;
   }
+  node.classList.add("pressed");
   const done = await attempt(() => post("/playground/press", { user: view.person, chat: view.chat, message: message.id, data: button.data }));
+  node.classList.remove("pressed");
   if (done && done.answer === null) toast("The bot did not answer the press yet.");
+  else if (done && done.answer.text && done.answer.show_alert) alarm(done.answer.text);
   else if (done && done.answer.text) toast(done.answer.text);
+}
+
+// What Telegram shows in a box that has to be closed.
+function alarm(text) {
+  $("alert-text").textContent = text;
+  if (!$("alert").open) $("alert").showModal();
 }
 
 function upsert(message) {
@@ -344,7 +444,7 @@ function upsert(message) {
   known.set(message.id, message);
   if (message.chat > 0 && !chatOf(message.chat)) refetch();
   if (!belongs(message)) {
-    if (isNew && !message.service && message.from.id !== view.person) {
+    if (isNew && !message.service && message.author !== view.person) {
       view.unread.add(placeKey(message.chat, message.thread));
       renderChats();
     }
@@ -359,8 +459,9 @@ function upsert(message) {
     const node = bubble(message);
     node.classList.add("new");
     list.append(node);
+    if (message.asks_reply) setReply(message);
   }
-  if (atEnd || message.from.id === view.person) list.scrollTop = list.scrollHeight;
+  if (atEnd || message.author === view.person) list.scrollTop = list.scrollHeight;
 }
 
 // What is deleted stays to be seen until the page is loaded again: it was there.
@@ -450,6 +551,7 @@ function whither() {
   const body = { user: view.person, chat: view.chat };
   if (view.thread) body.thread = view.thread;
   if (view.replyTo) body.reply_to = view.replyTo.id;
+  if (view.as) body.sender_chat = view.as;
   return body;
 }
 
@@ -483,7 +585,8 @@ async function say() {
     if (await edit(view.editing, text)) setReply(null);
     return;
   }
-  const done = await (view.files.length ? busy("write-send", () => sendFiles(text)) : attempt(() => post("/playground/telegram/say", { ...whither(), text })));
+  const link = view.chat === view.person && !view.replyTo && !view.files.length && /^\/start(?: (\S+))?$/.exec(text.trim());
+  const done = await (link ? attempt(() => post("/playground/telegram/start", { user: view.person, payload: link[1] || "" })) : view.files.length ? busy("write-send", () => sendFiles(text)) : attempt(() => post("/playground/telegram/say", { ...whither(), text })));
   if (!done) return;
   $("write").value = "";
   grow();
@@ -492,28 +595,8 @@ async function say() {
   suggest();
 }
 
-// The menu that Telegram would show: the narrowest list that the bot has set for this person in this chat.
-function menu() {
-  const chat = chatOf(view.chat);
-  const admin = chat && chat.admins.includes(view.person);
-  const scopes =
-    view.chat === view.person
-      ? [`chat:${view.chat}`, "all_private_chats", "default"]
-      : [
-          `chat_member:${view.chat}:${view.person}`,
-          ...(admin ? [`chat_administrators:${view.chat}`] : []),
-          `chat:${view.chat}`,
-          ...(admin ? ["all_chat_administrators"] : []),
-          "all_group_chats",
-          "default",
-        ];
-  for (const scope of scopes)
-    for (const language of ["en", ""]) {
-      const found = state.telegram.menus.find((entry) => entry.scope === scope && entry.language === language);
-      if (found) return found.commands;
-    }
-  return [];
-}
+// The menu that Telegram shows this person in this chat.
+const menu = () => state.telegram.menus_shown[state.telegram.menu_of[`${view.chat}/${view.person}`]] || [];
 
 let chosen = -1;
 
@@ -944,6 +1027,13 @@ const STEPS = {
       draft(`/send ${sendTo()} Written while ${tourTitle()} was down`);
     },
   },
+  announce: {
+    label: () => "Write it for me",
+    run() {
+      toOwner();
+      draft("/announce @everyone | We open at ten tomorrow.");
+    },
+  },
   crash: { label: () => "Send five and kill it", run: () => attempt(crash) },
 };
 
@@ -1140,6 +1230,15 @@ function start() {
   $("write").addEventListener("blur", () => ($("suggestions").hidden = true));
   $("replying-cancel").addEventListener("click", () => setReply(null));
   $("attach").addEventListener("click", () => setKinds($("kinds").hidden));
+  $("menu").addEventListener("mousedown", (event) => event.preventDefault());
+  $("menu").addEventListener("click", () => draft("/"));
+  $("kind-link").addEventListener("click", () => {
+    go(view.person, null);
+    draft("/start ");
+  });
+  $("unblock").addEventListener("click", () => attempt(() => post("/playground/telegram/start", { user: view.person })));
+  $("chat-switch").addEventListener("click", switchHere);
+  $("speak-as").addEventListener("change", () => (view.as = Number($("speak-as").value)));
   $("kind-files").addEventListener("click", () => $("files").click());
   for (const kind of document.querySelectorAll("[data-kind]")) kind.addEventListener("click", () => sendSample(kind.dataset.kind));
   $("files").addEventListener("change", () => setFiles($("files").files));
