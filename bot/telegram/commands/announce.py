@@ -6,17 +6,18 @@ from bot.store import Tx
 from bot.telegram.access import Role
 from bot.telegram.albums import whole_album
 from bot.telegram.announce_cards import propose
-from bot.telegram.commands.registry import Answer, Call, Effect, registry
+from bot.telegram.commands.registry import Answer, Call, Effect, registry, way
 from bot.telegram.commands.send import written
 from bot.telegram.kinds import content_of
 from bot.telegram.outbound import message_id
+from bot.telegram.wizards.engine import begin
 from bridges.model import Message
 
 
 @registry.add(
     "announce",
     role=Role.OPERATOR,
-    usage="TARGETS | [text]",
+    ways=(way("", example="/announce", summary="a wizard with buttons asks for both"), way("TARGETS | [text]")),
     effect=Effect.SENDS,
     summary="One message to many: shown first, then sent with a button",
     example="/announce support:room-42, @all | We are open again.",
@@ -28,6 +29,8 @@ from bridges.model import Message
 def announce(call: Call, tx: Tx) -> Answer:
     """Ask, with all that would be sent."""
     assert call.person is not None  # whoever has a role is somebody
+    if "TARGETS" not in call.values:
+        return begin(call, tx, "wannounce")
     return propose(
         tx,
         call.services,

@@ -21,6 +21,7 @@ from bot.telegram.commands.registry import (
     way,
 )
 from bot.telegram.commands.usage import shown, words_of
+from bot.telegram.wizards.engine import begin
 
 SHOWN_MOST = 50
 
@@ -30,6 +31,7 @@ SHOWN_MOST = 50
     role=Role.ADMIN,
     scope=Scope.ALL,
     ways=(
+        way("", effect=Effect.SETS, example="/audience", summary="a wizard with buttons"),
         way(
             "add NAME ADDRESS…",
             effect=Effect.SETS,
@@ -52,6 +54,8 @@ def audience(call: Call, tx: Tx) -> Answer:
     """By its first word."""
     assert call.way is not None
     match call.way.keyword:
+        case "":
+            return begin(call, tx, "waudience")
         case "add":
             return _add(call, tx)
         case "remove" if "ADDRESS" in call.values:

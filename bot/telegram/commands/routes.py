@@ -21,7 +21,7 @@ from bot.rules import (
 from bot.store import Tx
 from bot.telegram.access import Role
 from bot.telegram.commands.registry import Answer, Call, Effect, NotAllowed, Reply, UsageError, registry, way
-from bot.telegram.wizards import begin
+from bot.telegram.wizards.engine import begin
 from bot.zones import zone_of
 
 

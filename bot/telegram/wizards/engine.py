@@ -37,6 +37,7 @@ from bot.telegram.wizards.pages import (
     STOP,
     End,
     Input,
+    Page,
     Picked,
     Shared,
     State,
@@ -151,8 +152,9 @@ def _named(tx: Tx, chat: str) -> str:
 
 def _show(scene: Scene, wizard: Wizard, state: State, *, note: str = "") -> Reply:
     """The page of this state, as the one that counts from now on."""
+    page, state, why = _page(scene, wizard, state)
+    note = "\n".join(filter(None, (note, why)))
     scene = replace(scene, values=state.values)
-    page = wizard.steps[state.step].show(scene)
     made = shown(wizard, page, state, about=wizard.about(scene), private=scene.is_private, note=note)
     flat = [(label, choice, place > 0) for row in made.rows for place, (label, choice) in enumerate(row)]
     chat = scene.chat.conversation
@@ -181,6 +183,27 @@ def _show(scene: Scene, wizard: Wizard, state: State, *, note: str = "") -> Repl
     return Reply(made.text, tuple(b.model_copy(update={"beside": beside}) for b, (_, _, beside) in placed))
 
 
+def _page(scene: Scene, wizard: Wizard, state: State) -> tuple[Page, State, str]:
+    """The page of this state; where things have changed so that there is none any more, that of a step before."""
+    why = ""
+    while True:
+        try:
+            return wizard.steps[state.step].show(replace(scene, values=state.values)), state, why
+        except WRONG as error:
+            why = f"⚠ {refusal(error).removesuffix('.')}."
+            if len(state.trail) == 1:
+                return Page("This cannot be asked just now."), state, why
+            state = state.back()
+
+
+def _state_of(dialog: Dialog, wizard: Wizard) -> State:
+    """Where the person is; of a wizard that has other steps in this version, at its beginning."""
+    state = State.from_data(dialog.state)
+    if all(step in wizard.steps for step in state.trail):
+        return state
+    return State(state.here, (wizard.first,), offers_chats=state.offers_chats)
+
+
 def _nonce(data: str) -> str:
     return data.rpartition(":")[2]
 
@@ -195,7 +218,7 @@ def _pressed(press: Press, tx: Tx) -> Pressed:
     dialog = tx.dialogs.get(press.card.chat.partition("/")[0], str(press.person))
     if dialog is None or dialog.kind != wizard.name:
         return Pressed(f"{_OVER} {wizard.command} begins it anew.", Reply(_OVER), outcome="over")
-    state = State.from_data(dialog.state)
+    state = _state_of(dialog, wizard)
     scene = _scene(press, tx, wizard, state)
     if word == STOP:
         tx.dialogs.end(dialog.chat, dialog.person)
@@ -241,7 +264,7 @@ def _prepare(press: Press, tx: Tx) -> Callable[[], Awaitable[object]] | None:
     dialog = tx.dialogs.get(press.card.chat.partition("/")[0], str(press.person))
     if word != PICK or dialog is None or dialog.kind != wizard.name or dialog.asked != press.card.nonce:
         return None
-    state, values, number = State.from_data(dialog.state), press.payload["values"], _number(parameter)
+    state, values, number = _state_of(dialog, wizard), press.payload["values"], _number(parameter)
     if number >= len(values):
         return None
     return wizard.steps[state.step].prepare(_scene(press, tx, wizard, state), values[number])
@@ -267,7 +290,7 @@ def _scene(press: Press, tx: Tx, wizard: Wizard, state: State) -> Scene:
 
 def _answer(scene: Scene, wizard: Wizard, dialog: Dialog, given: Input) -> Reply:
     """What an answer leads to: the next page, the same with a word, or the end."""
-    state, tx = State.from_data(dialog.state), scene.tx
+    state, tx = _state_of(dialog, wizard), scene.tx
     tx.db.execute("SAVEPOINT answer")
     try:
         turn = wizard.steps[state.step].take(scene, given)
@@ -329,9 +352,9 @@ class Dialogs:
         elif not answered:
             return None
         scene = self._scene(tx, talk.message, wizard, dialog, now=now)
-        state = State.from_data(dialog.state)
+        state = _state_of(dialog, wizard)
         allowed = _allowed(scene, wizard)
-        page = wizard.steps[state.step].show(scene) if allowed else None
+        page, state, _ = _page(scene, wizard, state) if allowed else (None, state, "")
         if page is not None and not page.asks and not answered:
             return None
         id = scene.relay.keep(tx, here(talk.message), talk.event, why="an answer in a wizard")
@@ -375,7 +398,7 @@ class Dialogs:
         return None if dialog is None or wizard is None else (wizard, dialog)
 
     def _scene(self, tx: Tx, message: TelegramMessage, wizard: Wizard, dialog: Dialog, *, now: float) -> Scene:
-        person, state = int(dialog.person), State.from_data(dialog.state)
+        person, state = int(dialog.person), _state_of(dialog, wizard)
         return Scene(
             tx=tx,
             services=self.services(),

@@ -206,7 +206,9 @@ def shown(wizard: Wizard, page: Page, state: State, *, about: str, private: bool
     part = min(state.part, parts - 1)
     visible = page.choices[part * PAGE : (part + 1) * PAGE]
     offered = [*visible, *page.actions]
-    rows = [((label(choice.label), f"{PICK}={number}"),) for number, choice in enumerate(offered)]
+    rows: list[tuple[tuple[str, str], ...]] = [
+        ((label(choice.label), f"{PICK}={number}"),) for number, choice in enumerate(offered)
+    ]
     turning = []
     if part > 0:
         turning.append((f"◀ {part} of {parts}", f"{PART}={part - 1}"))

@@ -1,0 +1,120 @@
+"""``/announce`` alone: to whom, what; then the same preview as after ``/announce TARGETS | text``."""
+
+from __future__ import annotations
+
+from bot.targets import parse_targets
+from bot.telegram.access import Role
+from bot.telegram.announce_cards import propose, within_reach
+from bot.telegram.replies import UsageError
+from bot.telegram.wizards import engine
+from bot.telegram.wizards.pages import (
+    Choice,
+    End,
+    Go,
+    Input,
+    Page,
+    Picked,
+    Stay,
+    Step,
+    Turn,
+    Wizard,
+    Wrote,
+    all_steps,
+    choices,
+)
+from bot.telegram.wizards.picker import Picker
+from bot.telegram.wizards.scene import Scene
+
+_ADD, _ON, _IN, _OUT = "add", "on", "in:", "out:"
+_LISTED = 20
+
+
+def _chosen(scene: Scene) -> list[str]:
+    return list(scene.values.get("targets", ()))
+
+
+def _number(scene: Scene) -> int:
+    return len(parse_targets(scene.tx, scene.relay, ", ".join(_chosen(scene)), here=scene.here).addresses)
+
+
+def _targets(scene: Scene) -> Page:
+    chosen = _chosen(scene)
+    lines = ["To whom does it go?"] if not chosen else ["It goes to:", *(f"· {each}" for each in chosen[:_LISTED])]
+    if len(chosen) > _LISTED:
+        lines.append(f"… and {len(chosen) - _LISTED} more")
+    offered = [Choice(f"✖ {each}", f"{_OUT}{each}") for each in chosen]
+    for name, number in scene.tx.audiences.all():
+        if f"@{name}" not in chosen and number:
+            offered.append(Choice(f"➕ @{name} ({number})", f"{_IN}@{name}"))
+    offered += [Choice(f"➕ {name}", f"{_IN}{name}") for name in scene.tx.names.all() if name not in chosen]
+    actions = [("➕ A chat or conversation…", _ADD), *([("Go on", _ON)] if chosen else [])]
+    asks = "targets with commas between, as in support:room-42, @all"
+    return Page("\n".join(lines), tuple(offered), choices(actions), asks=asks)
+
+
+def _take_targets(scene: Scene, given: Input) -> Turn:
+    if isinstance(given, Wrote):
+        return _added(scene, given.text)
+    assert isinstance(given, Picked)
+    if given.value == _ADD:
+        return Go("add")
+    if given.value == _ON:
+        _number(scene)  # says what is wrong with them, if something became of it meanwhile
+        return Go("text")
+    if given.value.startswith(_OUT):
+        out = given.value.removeprefix(_OUT)
+        return Stay("", {"targets": [each for each in _chosen(scene) if each != out]})
+    return _added(scene, given.value.removeprefix(_IN))
+
+
+def _added(scene: Scene, text: str) -> Stay:
+    found = parse_targets(scene.tx, scene.relay, text, here=scene.here)
+    within_reach(scene.tx, scene.services, found.addresses, person=scene.person, here=scene.here)
+    return Stay("", {"targets": list(dict.fromkeys([*_chosen(scene), *found.text.split(", ")]))})
+
+
+def _picked(scene: Scene, written: str) -> Turn:
+    return Go("targets", _added(scene, written).values)
+
+
+def _text(scene: Scene) -> Page:
+    number = _number(scene)
+    question = f"What is announced to {number} target{'' if number == 1 else 's'}? You see it before it is sent."
+    return Page(question, asks="the text as it is to be, with formatting and files if you like", files=True)
+
+
+def _take_text(scene: Scene, given: Input) -> Turn:
+    if not isinstance(given, Wrote):
+        raise UsageError("a text is asked for here")
+    reply = propose(
+        scene.tx,
+        scene.services,
+        targets_text=", ".join(_chosen(scene)),
+        message=given.message,
+        person=scene.person,
+        person_name=scene.person_name,
+        here=scene.here,
+        origin=given.id,
+        now=scene.now,
+    )
+    return End(reply.text, reply.buttons)
+
+
+engine.add(
+    Wizard(
+        name="wannounce",
+        command="/announce",
+        title="📣 An announcement",
+        role=Role.OPERATOR,
+        first="targets",
+        steps=all_steps(
+            {
+                "targets": Step(
+                    _targets, _take_targets, "@name is an audience: /audience makes one. Each gets it once."
+                ),
+                "text": Step(_text, _take_text, "Nothing is sent before you have seen it and pressed Send."),
+            },
+            Picker("add", "To whom?", _picked, without=lambda scene: _chosen(scene)).steps(),
+        ),
+    )
+)
