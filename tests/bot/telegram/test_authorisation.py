@@ -49,11 +49,17 @@ class Row:
 
 ROWS: Mapping[str, Row | tuple[Row, ...]] = {
     "/account [ACCOUNT] [OPERATION] [arguments]": Row("club"),
+    "/announce": Row(),
+    "/announce TARGETS | [text]": Row(
+        "here, club:lobby | words", f"club:lobby, telegram:{NEWS} | words", "@partners | words"
+    ),
+    "/audience": Row(),
     "/audience add NAME ADDRESS…": Row("partners desk:room"),
     "/audience list": Row(),
     "/audience remove NAME [ADDRESS…]": Row("partners"),
     "/audience show NAME": Row("partners"),
     "/audit [n]": Row("5", hides=str(NEWS)),
+    "/cancel": Row(),
     "/channels [ACCOUNT] [word]": Row("club"),
     "/discard all [cause]": Row(),
     "/discard ID": Row("{own}", "{other}"),
@@ -65,7 +71,7 @@ ROWS: Mapping[str, Row | tuple[Row, ...]] = {
     "/help [command]": Row("send"),
     "/here": Row(),
     "/history ADDRESS [n]": Row("here", f"telegram:{NEWS}", "club:lobby"),
-    "/link ADDRESS": Row("club:other", f"telegram:{NEWS}", "desk:other"),
+    "/link [ADDRESS]": (Row(), Row("club:other", f"telegram:{NEWS}", "desk:other")),
     "/mute ADDRESS": Row("here", f"telegram:{NEWS}", "club:lobby"),
     "/name ADDRESS [name]": Row("here us", f"telegram:{NEWS} them", "club:lobby lobby"),
     "/pause ACCOUNT": Row("club"),
@@ -81,7 +87,13 @@ ROWS: Mapping[str, Row | tuple[Row, ...]] = {
     "/retry all [cause]": Row(),
     "/revoke USER [here]": Row(f"{CY} here", f"{CY}", private=f"{CY}"),
     "/roles": Row(hides=str(NEWS)),
-    "/route add RULE": Row("club:a -> here", f"club:a -> telegram:{NEWS}", "club:a -> desk:b"),
+    "/route": Row(),
+    "/route add [RULE]": (
+        Row(),
+        Row("club:a -> here", f"club:a -> telegram:{NEWS}", "club:a -> desk:b"),
+        Row("club:a -> here", f"telegram:{NEWS} -> here"),
+        Row("club:a -> here", f"club:* -> new-topic(telegram:{NEWS})"),
+    ),
     "/route disable ROUTE": Row("ours", "theirs"),
     "/route edit ROUTE RULE|OPTIONS": Row("ours priority=2", "theirs priority=2"),
     "/route enable ROUTE": Row("ours", "theirs"),
