@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import repeat
 
 from bot.addresses import TELEGRAM, Address
+from bot.broadcaster import PACE_IN_ALL_PER_S, PACE_PER_S
 from bot.relay import Relay
 from bot.segments import Segments, segments
 from bot.shaping import attachment_note, goes_along
@@ -25,8 +26,6 @@ from bridges.spans import plain
 
 PAGE_MOST = 4096
 """https://core.telegram.org/bots/api#sendmessage (2026-11), in UTF-16 units."""
-PACE_PER_S = 20.0
-"""How many messages of an announcement one account is given in a second."""
 LOOK_MOST = 200
 """How much is shown of a text that is another one over there."""
 
@@ -84,7 +83,9 @@ def preview(tx: Tx, relay: Relay, targets: Sequence[Address], message: Message, 
     parts = {account: 0 for account, _ in looks}
     for kind, look in looks.items():
         parts[kind[0]] += look.parts * counts[kind]
-    seconds = max((_seconds(relay, account, number) for account, number in parts.items()), default=0.0)
+    places = Counter(address.account for address in targets)
+    needed = (_seconds(relay, account, places=places[account], parts=number) for account, number in parts.items())
+    seconds = max(len(targets) / PACE_IN_ALL_PER_S, *needed, 0.0)
     paid = sum(_each(look) * phones[account] for (account, sms), look in looks.items() if sms)
     count = len(targets)
     lines = [
@@ -198,11 +199,10 @@ def _along(message: Message) -> list[str]:
     return [f"With {', '.join(notes)}."] if notes else []
 
 
-def _seconds(relay: Relay, account: AccountName, number: int) -> float:
-    """How long an account takes for so many messages."""
+def _seconds(relay: Relay, account: AccountName, *, places: int, parts: int) -> float:
+    """How long an account takes: it is given so many places in a second, and may have a slower pace of its own."""
     a_minute = relay.accounts[account].capabilities.requests_per_minute
-    rate = PACE_PER_S if a_minute is None else min(PACE_PER_S, a_minute / 60)
-    return number / rate
+    return max(places / PACE_PER_S, 0.0 if a_minute is None else parts * 60 / a_minute)
 
 
 def _pages(text: str) -> tuple[str, ...]:
