@@ -258,10 +258,10 @@ def ending(findings: list[Finding]) -> str:
     look = sum(each.level is Level.ODD for each in findings)
     if not bad and not look:
         return "Nothing stops me from hearing or speaking here."
+    if not bad and look == 1:
+        return "1 finding, which does not stop me from hearing or speaking here."
     if not bad:
-        return f"{_findings(look)}, none of which stops me from hearing or speaking here."
-    return f"{_findings(bad + look)}, {bad} of which {'stops' if bad == 1 else 'stop'} something."
-
-
-def _findings(number: int) -> str:
-    return "1 finding" if number == 1 else f"{number} findings"
+        return f"{look} findings, none of which stops me from hearing or speaking here."
+    if bad + look == 1:
+        return "1 finding, which stops something."
+    return f"{bad + look} findings, {bad} of which {'stops' if bad == 1 else 'stop'} something."

@@ -12,7 +12,7 @@ import click
 from bot.accounts import Account, ProviderAccount
 from bot.cli.account import by_hand, instructions
 from bot.cli.common import Problem, opened, print_json, print_table, remembering, run_async, settings_of, when
-from bot.operations import title_of
+from bot.operations import pause_words, title_of
 from bot.relay import rule_of
 from bot.settings import Settings, hook_url
 from bot.subscriptions import NotSubscribed, Standing, end, make, missing, standing
@@ -51,7 +51,10 @@ async def _check(settings: Settings) -> list[tuple[str, bool, str, str]]:
                 await account.remember_in(store)
         probes = await asyncio.gather(*(_probe(settings, account) for account in accounts.values()))
         standings = await store.read(lambda tx: {name: standing(tx, name) for name in settings.accounts})
+        states = await store.read(lambda tx: {name: tx.accounts.get(name) for name in accounts})
     for account, (good, words) in zip(accounts.values(), probes, strict=True):
+        if states[account.name].paused_by:
+            words += f"; {pause_words(states[account.name])}: /resume {account.name} in the chat"
         rows.append((f"account {account.name}", good, title_of(account), words))
         if isinstance(account, ProviderAccount) and isinstance(account.bridge, Subscribes):
             stands = standings[account.name]

@@ -345,6 +345,8 @@ class TelegramSide:
         added = told.status_old in (ChatMember.LEFT, ChatMember.BANNED) and not told.why_not
         if update is None or update.chat.type not in ("group", "supergroup") or not added:
             return
+        if any(str(chat) in f"{row.source} {row.target}" for row in tx.routes.all()):
+            return  # whoever let it in again knows it
         if tx.notices.first(f"greeted:{chat}", now=self._clock()):
             is_admin = told.status_new == ChatMember.ADMINISTRATOR
             text = greeting(chat, is_admin=is_admin, reads_all=self.bot.can_read_all_group_messages)

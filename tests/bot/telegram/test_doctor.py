@@ -418,7 +418,9 @@ async def test_arrivals_that_were_not_dealt_with_are_told(clinic: Clinic) -> Non
     ("found", "said"),
     [
         ([fine("a")], "Nothing stops me from hearing or speaking here."),
-        ([fine("a"), odd("b", "c")], "1 finding, none of which stops me from hearing or speaking here."),
+        ([fine("a"), odd("b", "c")], "1 finding, which does not stop me from hearing or speaking here."),
+        ([odd("a", "c"), odd("b", "c")], "2 findings, none of which stops me from hearing or speaking here."),
+        ([wrong("a", "c")], "1 finding, which stops something."),
         ([wrong("a", "c"), odd("b", "c")], "2 findings, 1 of which stops something."),
         ([wrong("a", "c"), wrong("b", "c")], "2 findings, 2 of which stop something."),
     ],
