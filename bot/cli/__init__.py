@@ -8,7 +8,9 @@ import click
 
 from bot.cli.account import account
 from bot.cli.accounts import check, subscribe, subscriptions, unsubscribe
+from bot.cli.audit import audit
 from bot.cli.common import Problem
+from bot.cli.forget import forget
 from bot.cli.history import import_history
 from bot.cli.outbox import outbox, stats
 from bot.cli.replay import replay
@@ -35,11 +37,13 @@ for command in (
     routes,
     outbox,
     stats,
+    audit,
     subscribe,
     unsubscribe,
     subscriptions,
     replay,
     import_history,
+    forget,
 ):
     cli.add_command(command)
 

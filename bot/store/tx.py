@@ -9,6 +9,7 @@ from bot.store.audit import Audit
 from bot.store.broadcasts import Broadcasts
 from bot.store.chats import Chats
 from bot.store.dialogs import Dialogs
+from bot.store.erasing import Erasing
 from bot.store.faces import Faces
 from bot.store.files import LentFiles
 from bot.store.imports import Imports
@@ -71,4 +72,5 @@ class Tx:
         self.imports = Imports(db)
         self.said = Said(db)
         self.search = Search(db)
+        self.erasing = Erasing(db)
         self.relayed_words = RelayedWords(db)
