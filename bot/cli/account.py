@@ -10,7 +10,7 @@ import click
 from pydantic import SecretStr
 
 from bot.accounts import Account, ProviderAccount
-from bot.cli.common import Problem, opened, print_json, print_table, remembering, run_async, settings_of
+from bot.cli.common import HERE, Problem, opened, operator, print_json, print_table, remembering, run_async, settings_of
 from bot.operations import (
     Asked,
     OperationError,
@@ -29,7 +29,6 @@ from bridges.api import Instructs, Subscribes
 from bridges.errors import BridgeError
 
 _COMMAND = "patchbay account"
-_PERSON = "command line"
 
 
 @click.command()
@@ -96,7 +95,7 @@ async def _run(settings: Settings, asked: Asked) -> str:
         async def audit(outcome: str) -> None:
             now = time.time()
             await store.write(
-                lambda tx: tx.audit.add(person=_PERSON, place=_PERSON, command=command, outcome=outcome, now=now)
+                lambda tx: tx.audit.add(person=operator(), place=HERE, command=command, outcome=outcome, now=now)
             )
 
         # Before and after: one that is killed in between has done nobody knows what, and that is to be seen.

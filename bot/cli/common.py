@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import json
 import os
 import time
@@ -18,6 +19,10 @@ from bot.store import StoreError
 from bot.store.sqlite import SqliteStore
 
 T = TypeVar("T")
+HERE = "command line"
+"""The place of what is done here, in the audit."""
+NOT_WRITTEN_DOWN = ("", "account", "check", "subscriptions")
+"""Commands that keep only what a bridge learnt on the way; ``account`` writes down by itself what it is about to do."""
 
 
 class Problem(Exception):
@@ -35,17 +40,43 @@ def settings_of(context: click.Context) -> Settings:
 
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[SqliteStore]:
-    """The database, beside a running bot or without one; made if it is missing."""
+    """The database, beside a running bot or without one; made if it is missing. What was changed is written down."""
     try:
         store = await SqliteStore.open(settings.store.path)
     except (StoreError, OSError) as error:
         raise Problem(f"store.path: {error}") from error
+    before = store.changes
     try:
-        yield store
+        try:
+            yield store
+        except BaseException:
+            await _write_down(store, "failed", since=before)
+            raise
+        await _write_down(store, "done", since=before)
     except StoreError as error:
         raise Problem(f"store.path: {error}") from error
     finally:
         await store.close()
+
+
+async def _write_down(store: SqliteStore, outcome: str, *, since: int) -> None:
+    """A line of the audit, if the command at hand has changed anything; the arguments may be somebody's words."""
+    context = click.get_current_context(silent=True)
+    if context is None or store.changes == since:
+        return
+    command = context.command_path.removeprefix(context.find_root().command_path).strip()
+    if command not in NOT_WRITTEN_DOWN:
+        await store.write(
+            lambda tx: tx.audit.add(person=operator(), place=HERE, command=command, outcome=outcome, now=time.time())
+        )
+
+
+def operator() -> str:
+    """Who sits at the command line, for the audit."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (KeyError, OSError):
+        return f"cli:{os.getuid()}"
 
 
 @asynccontextmanager

@@ -163,6 +163,11 @@ class SqliteStore:
     def _data_version(self) -> int:
         return int(self._db.execute("PRAGMA data_version").fetchone()[0])
 
+    @property
+    def changes(self) -> int:
+        """How many rows this process has changed so far."""
+        return self._db.total_changes
+
     # --- the event loop's side
 
     async def write(self, unit: Callable[[Tx], T]) -> T:

@@ -48,7 +48,7 @@ def test_every_command_takes_its_configuration_before_and_after_its_name(path: t
     arguments = {"add": ["a:b -> c:d"], "test": ["a:b", "x"], "redirect": ["1", "a:b"], "replay": ["a", __file__]}
     arguments["import-history"] = ["a", __file__]
     more = arguments.get(path[-1], ["1"])
-    if path[-1] in ("list", "stats", "check", "subscriptions", "run", "export"):
+    if path[-1] in ("list", "stats", "audit", "check", "subscriptions", "run", "export"):
         more = []
     for line in (["--config", missing, *path, *more], [*path, *more, "--config", missing]):
         result = CliRunner().invoke(cli, line)
@@ -78,3 +78,69 @@ def test_rules_are_exported_to_standard_output_and_not_imported_unasked(config: 
     assert done.exit_code == 0, done.exception
     shown = runner.invoke(cli, ["routes", "export", "-", "--config", str(config)])
     assert "club:* -> telegram:-5" in shown.output
+
+
+def run(config: Path, *words: str) -> str:
+    """What a command prints; it ends well."""
+    result = CliRunner().invoke(cli, ["--config", str(config), *words], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def deeds(config: Path, *more: str) -> list[tuple[str, str, str]]:
+    """Person, command and outcome of what was written down."""
+    found = json.loads(run(config, "audit", "--json", *more))
+    return [(deed["person"], deed["command"], deed["outcome"]) for deed in found]
+
+
+@pytest.fixture
+def at_home(config: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """As ``config``, with the database beside it."""
+    config.write_text(f'{CONFIG}[store]\npath = "{config.parent / "p.sqlite3"}"\n')
+    monkeypatch.setenv("LOGNAME", "ann")
+    return config
+
+
+def test_what_is_changed_here_is_written_down_and_what_is_looked_at_is_not(at_home: Path) -> None:
+    assert run(at_home, "audit") == "Nobody has done anything.\n"
+    run(at_home, "routes", "add", "club:a -> telegram:-5", "name=one")
+    run(at_home, "routes", "list")
+    run(at_home, "outbox", "list")
+    run(at_home, "stats")
+    run(at_home, "routes", "disable", "one")
+    assert deeds(at_home) == [("cli:ann", "routes add", "done"), ("cli:ann", "routes disable", "done")]
+
+
+def test_what_was_refused_here_changed_nothing_and_is_not_written_down(at_home: Path) -> None:
+    assert isinstance(
+        CliRunner().invoke(cli, ["--config", str(at_home), "routes", "remove", "none"]).exception, Problem
+    )
+    assert deeds(at_home) == []
+
+
+def test_the_audit_is_chosen_by_person_and_time(at_home: Path) -> None:
+    run(at_home, "routes", "add", "club:a -> telegram:-5")
+    assert deeds(at_home, "--person", "cli:ann", "--since", "2020-01-01") == [("cli:ann", "routes add", "done")]
+    assert deeds(at_home, "--person", "1001") == []
+    assert deeds(at_home, "--since", "2999-01-01T00:00:00+02:00") == []
+
+
+def test_the_audit_for_spreadsheets_holds_no_formulas(at_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.cli.common.operator", lambda: "=cmd()")
+    run(at_home, "routes", "add", "club:a -> telegram:-5")
+    head, line = run(at_home, "audit", "--csv").splitlines()
+    assert head == "at,person,place,command,outcome"
+    assert line.split(",")[1:] == ["'=cmd()", "command line", "routes add", "done"]
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["--since", "yesterday"], "--since: 'yesterday' is no date; write it like 2026-11-01 or 2026-11-01T12:00:00Z"),
+        (["--json", "--csv"], "--json and --csv exclude each other: give one of them"),
+    ],
+)
+def test_what_is_wrong_with_the_question_is_said_in_a_line(at_home: Path, words: list[str], why: str) -> None:
+    result = CliRunner().invoke(cli, ["--config", str(at_home), "audit", *words])
+    assert isinstance(result.exception, Problem)
+    assert str(result.exception) == why

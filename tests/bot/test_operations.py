@@ -25,7 +25,7 @@ from bot.accounts import Account, ProviderAccount
 from bot.addresses import telegram_address
 from bot.cli import cli
 from bot.cli.account import account
-from bot.cli.common import Problem
+from bot.cli.common import Problem, operator
 from bot.feedback import Feedback
 from bot.operations import OperationError, ask, chat_lines, find_account, one_line, plain_lines
 from bot.relay import Policy, Relay
@@ -579,8 +579,8 @@ def test_a_change_with_yes_is_done_and_written_down(config: Path) -> None:
     assert (done.exit_code, done.output) == (0, "9a8b is called Night shift.\n")
     assert Desk.done == [("9a8b", "Night", "shift")]
     assert audited(config) == [
-        ("command line", "account desk rename", "begun"),
-        ("command line", "account desk rename", "done"),
+        (operator(), "account desk rename", "begun"),
+        (operator(), "account desk rename", "done"),
     ]
 
 
