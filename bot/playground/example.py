@@ -89,7 +89,6 @@ EVERYONE = (
     f"telegram:{COMMUNITY}",
     f"telegram:{NEWS}",
     f"support:{ROOMS[0]}",
-    f"support:{REPLY_ROOM}",
     f"pbx:sms/{CALLER}",
     f"im:group/{IM_OPS}",
     f"club:{CLUB_GENERAL}",

@@ -27,15 +27,19 @@ from bot.playground.example import (
     ANN,
     BO,
     CALLER,
+    CLEO,
     CLUB_GENERAL,
     CLUB_LOUNGE,
     COMMUNITY,
+    DAN,
     DESK,
+    EVERYONE,
     EXTENSION,
     IM_LOUNGE,
     IM_OPS,
     KNOWN_NUMBER,
     LOBBY,
+    NEWS,
     OTHER_CALLER,
     OTHER_NUMBER,
     REPLY_ROOM,
@@ -161,6 +165,25 @@ class Running:
 
     def room(self, name: str) -> list[str]:
         return [message["text"] for message in self.state("accounts")["support"]["rooms"][name]]
+
+    def card(self, label: str, chat: int = ANN) -> Json | None:
+        """The latest message with a button that begins so."""
+        labelled = [m for m in self.messages(chat) if self._button(m, label) is not None]
+        return labelled[-1] if labelled else None
+
+    @staticmethod
+    def _button(message: Json, label: str) -> Json | None:
+        keys = (key for row in message["buttons"] for key in row)
+        return next((key for key in keys if key["text"].startswith(label)), None)
+
+    def press(self, card: Json, label: str, *, user: int = ANN) -> Json | None:
+        """Press it; what the bot answers to that."""
+        button = self._button(card, label)
+        assert button is not None
+        answer: Json | None = self.post("press", user=user, chat=card["chat"], message=card["id"], data=button["data"])[
+            "answer"
+        ]
+        return answer
 
     def topics(self) -> list[int]:
         """Those of the desk that are there now."""
@@ -632,6 +655,79 @@ def test_bo_has_no_role_and_is_told_so(pg: Running) -> None:
 def test_the_menu_that_the_bot_published_is_there_for_the_write_box(pg: Running) -> None:
     menus = eventually(lambda: pg.state("telegram")["menus"], what="the menu")
     assert "help" in {command["command"] for menu in menus for command in menu["commands"]}
+
+
+def test_the_menu_that_each_person_is_shown_grows_with_their_role(pg: Running) -> None:
+    def menu(person: int) -> set[str]:
+        shown = pg.http.get("/playground/telegram/menu", params={"user": person, "chat": person}).json()["commands"]
+        return {command["command"] for command in shown}
+
+    eventually(lambda: "grant" in menu(ANN), what="the owner's menu")
+    assert "help" in menu(BO) and "send" not in menu(BO)
+
+
+def test_an_operator_and_an_admin_of_the_example_may_do_what_their_roles_allow(pg: Running) -> None:
+    roles = {one["id"]: one["role"] for one in pg.state("telegram")["people"]}
+    assert (roles[ANN], roles[BO], roles[CLEO], roles[DAN]) == ("owner", "", "operator", "admin")
+    pg.say("/send vip from the operator", user=CLEO, chat=COMMUNITY)
+    eventually(lambda: pg.settled("from the operator"), what="the operator's delivery")
+    pg.say("/name support:room-43 second", user=CLEO, chat=COMMUNITY)
+    eventually(lambda: pg.written("admin", COMMUNITY), what="the refusal")
+    pg.say("/name support:room-43 second", user=DAN, chat=COMMUNITY)
+    eventually(lambda: pg.written("second", COMMUNITY), what="the answer to the admin")
+
+
+def test_an_anonymous_admin_is_answered_and_nothing_is_sent(pg: Running) -> None:
+    pg.say("/send vip who am I", chat=COMMUNITY, sender_chat=COMMUNITY)
+    eventually(lambda: pg.written("anonymous", COMMUNITY), what="the answer")
+    assert not pg.deliveries("who am I")
+
+
+def test_everyone_is_told_once_after_a_look_at_it(pg: Running) -> None:
+    text = "We open at ten tomorrow."
+    pg.say(f"/announce @everyone | {text}")
+    card = eventually(lambda: pg.card("Send"), what="the preview")
+    assert text in card["text"] and str(len(EVERYONE)) in card["text"]
+    assert not pg.deliveries(text)
+    assert pg.press(card, "Send") is not None
+    rows = eventually(lambda: pg.settled(text, count=len(EVERYONE)), what="the deliveries")
+    assert {row["state"] for row in rows} == {"sent"}
+    assert {row["address"] for row in rows} == set(EVERYONE)
+    assert [sum(one["text"] == text for one in pg.messages(chat)) for chat in (NEWS, COMMUNITY)] == [1, 1]
+    eventually(lambda: pg.ticked("announce"), what="the step")
+
+
+def test_a_chat_is_shared_with_a_wizard_by_the_keyboard_that_it_shows(pg: Running) -> None:
+    pg.say("/route add", user=DAN, chat=DAN)
+    for label in ("Telegram", "Another chat"):
+        card = eventually(lambda label=label: pg.card(label, DAN), what=f"the button {label}")  # type: ignore[misc]
+        pg.press(card, label, user=DAN)
+
+    def keyboard() -> Json | None:
+        (chat,) = (one for one in pg.state("telegram")["chats"] if one["id"] == DAN)
+        found = chat["keyboards"].get(str(DAN))
+        assert found is None or isinstance(found, dict)
+        return found
+
+    shown = eventually(keyboard, what="the keyboard")
+    assert any(key["asks"] == "request_chat" for row in shown["rows"] for key in row)
+    pg.post("telegram/share_chat", user=DAN, chat=COMMUNITY)
+    eventually(lambda: keyboard() is None, what="the keyboard being taken away")
+    eventually(lambda: pg.card("Cancel", DAN), what="the next question")
+    pg.say("/cancel", user=DAN, chat=DAN)
+
+
+def test_who_has_blocked_the_bot_is_shown_so_until_it_is_started_again(pg: Running) -> None:
+    def blocked() -> bool:
+        return any(one["id"] == CLEO and one["blocked"] for one in pg.state("telegram")["people"])
+
+    pg.post("telegram/start", user=CLEO)
+    pg.post("telegram/block", user=CLEO)
+    assert blocked()
+    assert pg.http.post("/playground/telegram/say", json={"user": CLEO, "chat": CLEO, "text": "x"}).status_code == 400
+    pg.post("telegram/start", user=CLEO, payload="again")
+    assert not blocked()
+    eventually(lambda: pg.written("Cleo", CLEO), what="the greeting")
 
 
 # --- making things fail

@@ -419,6 +419,7 @@ function rich(text, entities) {
 }
 
 async function press(message, button, node) {
+  if (button.url && followLink(button.url)) return;
   if (button.url) {
     toast(`This button opens ${button.url}`);
     return;
@@ -429,6 +430,20 @@ async function press(message, button, node) {
   if (done && done.answer === null) toast("The bot did not answer the press yet.");
   else if (done && done.answer.text && done.answer.show_alert) alarm(done.answer.text);
   else if (done && done.answer.text) toast(done.answer.text);
+}
+
+// A link that opens this bot, as Telegram's apps would: it is started in private, or added to a group and started there.
+function followLink(url) {
+  const found = /^https:\/\/(?:t|telegram)\.me\/(\w+)\?(start|startgroup)(?:=([\w-]*))?(?:&.*)?$/.exec(url);
+  if (!found || found[1].toLowerCase() !== state.telegram.bot.username.toLowerCase()) return false;
+  const [, , how, payload = ""] = found;
+  const groups = state.telegram.chats.filter((chat) => chat.type.endsWith("group") && chat.admins.includes(view.person));
+  if (how === "startgroup" && !groups.length) toast(`${personName(view.person)} is in no group as an admin.`);
+  else if (how === "startgroup") {
+    const group = groups.find((chat) => chat.id === view.chat) || groups[0];
+    attempt(() => post("/playground/telegram/start_in_group", { user: view.person, chat: group.id, payload })).then(() => go(group.id, null));
+  } else attempt(() => post("/playground/telegram/start", { user: view.person, payload })).then(() => go(view.person, null));
+  return true;
 }
 
 // What Telegram shows in a box that has to be closed.
@@ -1232,6 +1247,10 @@ function start() {
   $("attach").addEventListener("click", () => setKinds($("kinds").hidden));
   $("menu").addEventListener("mousedown", (event) => event.preventDefault());
   $("menu").addEventListener("click", () => draft("/"));
+  $("messages").addEventListener("click", (event) => {
+    const link = event.target.closest("a[href]");
+    if (link && followLink(link.getAttribute("href"))) event.preventDefault();
+  });
   $("kind-link").addEventListener("click", () => {
     go(view.person, null);
     draft("/start ");
