@@ -196,13 +196,8 @@ def _sends(tx: Tx, message: int, address: str) -> Sequence[Delivery]:
 
 def _pending(tx: Tx, subject: int, address: str) -> Sequence[Delivery]:
     """What is still to be done to a message somewhere, or would be if somebody sent it again."""
-    return [
-        row
-        for row in tx.outbox.about(subject)
-        if row.subject == subject
-        and row.address == address
-        and (row.state in ("queued", "dead") or (row.op == "send" and row.state == "held" and not row.starts))
-    ]
+    account, _, conversation = address.partition(":")
+    return tx.outbox.waiting_on(subject, account, conversation)
 
 
 def _stop(tx: Tx, rows: Sequence[Delivery], *, now: float) -> None:

@@ -17,7 +17,7 @@ _OWN = re.compile(
     r"|telegram:-?\d+(?:/\d+)?"
     r"|\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"
     r"|\b(?=[0-9a-fA-F]*\d)[0-9a-fA-F]{12,}\b"
-    r"|(?<![\w.])\+?\d{7,}(?!\w)"  # a phone number, an id, a time
+    r"|(?<![\w.])(?<!code )\+?\d{7,}(?!\w)"  # a phone number, an id, a time; a provider's code is none
     r"|(?<=:)\d{4,5}\b"  # a port
     r"|\b\d+(?:\.\d+)?(?= (?:s|min|h|days?|seconds?|minutes?|hours?)\b)"
 )
@@ -28,9 +28,12 @@ class Cause:
     """A cause, and what it is behind."""
 
     text: str
-    number: int
-    reasons: tuple[str, ...]
-    """The reasons as they stand at the deliveries; the empty one is that of none."""
+    ids: tuple[int, ...]
+
+    @property
+    def number(self) -> int:
+        """How many there are."""
+        return len(self.ids)
 
 
 def cause_of(reason: str | None) -> str:
@@ -39,12 +42,12 @@ def cause_of(reason: str | None) -> str:
     return words[:LONGEST].rstrip() or NO_REASON
 
 
-def causes(reasons: Mapping[str, int]) -> list[Cause]:
-    """Reasons with how often each came, gathered by cause: the most frequent first."""
-    found: dict[str, dict[str, int]] = {}
-    for reason, number in reasons.items():
-        found.setdefault(cause_of(reason), {})[reason] = number
-    made = [Cause(text, sum(of.values()), tuple(of)) for text, of in found.items()]
+def causes(reasons: Mapping[str, Iterable[int]]) -> list[Cause]:
+    """Ids by reason, gathered by cause: the most frequent first."""
+    found: dict[str, list[int]] = {}
+    for reason, ids in reasons.items():
+        found.setdefault(cause_of(reason), []).extend(ids)
+    made = [Cause(text, tuple(sorted(ids))) for text, ids in found.items()]
     return sorted(made, key=lambda cause: (-cause.number, cause.text))
 
 

@@ -33,9 +33,9 @@ def mark_for(states: Sequence[str]) -> str:
 
 def show(tx: Tx, message: int, *, now: float) -> None:
     """Bring the mark on a Telegram message up to date with its deliveries."""
-    rows = tx.outbox.of_message(message)
-    mark = mark_for([row.state for row in rows])
-    if mark == "delivered" and any(row.op == "delete" for row in rows):
+    standing = tx.outbox.standing(message)
+    mark = mark_for([state for state, _ in standing])
+    if mark == "delivered" and any(op == "delete" for _, op in standing):
         # A part that an edit left over is deleted, too, and its message is there all the same.
         origin = tx.messages.get(message)
         if origin is not None and origin.gone_at is not None:

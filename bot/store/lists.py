@@ -46,20 +46,14 @@ class DeliveryLists:
         )
         return {str(account): int(number) for account, number in rows}
 
-    def reasons(self, wanted: Wanted) -> Mapping[str, int]:
-        """How many there are, by the reason that stands at them."""
+    def by_reason(self, wanted: Wanted) -> Mapping[str, Sequence[int]]:
+        """Their ids, in order, by the reason that stands at them; the empty one is that of none."""
         where, values = _where(wanted)
-        rows = self._db.execute(
-            f"SELECT COALESCE(error, ''), COUNT(*) FROM outbox WHERE {where} GROUP BY 1 ORDER BY 1", values
-        )
-        return {str(reason): int(number) for reason, number in rows}
-
-    def because(self, wanted: Wanted, reasons: Sequence[str]) -> Sequence[int]:
-        """The ids of those with one of these reasons, in order."""
-        where, values = _where(wanted)
-        sought = frozenset(reasons)
-        rows = self._db.execute(f"SELECT id, COALESCE(error, '') FROM outbox WHERE {where} ORDER BY id", values)
-        return [int(id) for id, reason in rows if reason in sought]
+        found: dict[str, list[int]] = {}
+        rows = self._db.execute(f"SELECT COALESCE(error, ''), id FROM outbox WHERE {where} ORDER BY id", values)
+        for reason, id in rows:
+            found.setdefault(str(reason), []).append(int(id))
+        return found
 
     def is_of_chat(self, id: int, chat: str) -> bool:
         """Whether a delivery's message was written in a chat of Telegram's, or it goes there."""

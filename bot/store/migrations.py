@@ -222,6 +222,9 @@ _CHATOPS = (
     """CREATE INDEX outbox_parked ON outbox (broadcast, account, id, conversation) WHERE parked = 1""",
     """CREATE INDEX outbox_released ON outbox (account) WHERE broadcast IS NOT NULL AND parked = 0
         AND state IN ('queued', 'sending')""",
+    # One message may have thousands of copies: what is to be done to it is asked for by place.
+    """DROP INDEX outbox_subject""",
+    """CREATE INDEX outbox_subject ON outbox (subject, account, conversation) WHERE subject IS NOT NULL""",
     """CREATE TABLE audiences (
         name TEXT PRIMARY KEY, created_by TEXT NOT NULL, created_at REAL NOT NULL
     ) STRICT, WITHOUT ROWID""",

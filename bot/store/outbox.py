@@ -712,6 +712,19 @@ class Outbox:
         )
         return [Delivery(*row) for row in rows]
 
+    def waiting_on(self, subject: int, account: str, conversation: str) -> Sequence[Delivery]:
+        """What is still to be done to a message somewhere, or would be if somebody sent it again, in order."""
+        rows = self._db.execute(
+            f"SELECT {_COLUMNS} FROM outbox WHERE subject = ? AND account = ? AND conversation = ?"
+            " AND (state IN ('queued', 'dead') OR (op = 'send' AND state = 'held' AND starts = 0)) ORDER BY id",
+            (subject, account, conversation),
+        )
+        return [Delivery(*row) for row in rows]
+
+    def standing(self, message: int) -> set[tuple[State, Op]]:
+        """The states that deliveries of one message have, and what they do."""
+        return set(self._db.execute("SELECT DISTINCT state, op FROM outbox WHERE message = ?", (message,)))
+
     def is_waiting(self, message: int, account: str, conversation: str) -> bool:
         """Whether a copy of the message is on its way to a conversation."""
         row = self._db.execute(

@@ -131,8 +131,8 @@ def _page(tx: Tx, payload: Any, *, sight: Sight, person: int | None, chat: str, 
     head.append(f"{title}: {totals(there)}.{others}")
     buttons: tuple[Button, ...] = ()
     if payload["what"] == "failed":
-        found = causes(tx.deliveries.reasons(wanted))
-        buttons = _cause_buttons(tx, found, payload, sight=sight, person=person, chat=chat, now=now)
+        found = causes(tx.deliveries.by_reason(wanted))
+        buttons = _cause_buttons(tx, found, payload, person=person, chat=chat, now=now)
         head += _causes(found)
     # A page that came to be beyond the end is the last one.
     offset = min(payload["offset"], max(number - 1, 0) // PAGE * PAGE)
@@ -184,11 +184,13 @@ def _page_of(press: Press, tx: Tx, payload: Any, *, news: str = "") -> Reply:
 
 def selected(tx: Tx, wanted: Wanted, *, cause: str | None = None, words: Sequence[str] = ()) -> Sequence[int]:
     """The ids of those with a cause, or with words in their reason."""
-    reasons = tx.deliveries.reasons(wanted)
-    if cause is None and not words:
-        return tx.deliveries.because(wanted, list(reasons))
-    chosen = [reason for reason in reasons if (cause is None or cause_of(reason) == cause) and has_words(reason, words)]
-    return tx.deliveries.because(wanted, chosen)
+    found = [
+        id
+        for reason, ids in tx.deliveries.by_reason(wanted).items()
+        if (cause is None or cause_of(reason) == cause) and has_words(reason, words)
+        for id in ids
+    ]
+    return sorted(found)
 
 
 def _causes(found: Sequence[Cause]) -> list[str]:
@@ -206,10 +208,9 @@ def _short(cause: Cause) -> str:
 
 
 def _cause_buttons(
-    tx: Tx, found: Sequence[Cause], payload: Any, *, sight: Sight, person: int | None, chat: str, now: float
+    tx: Tx, found: Sequence[Cause], payload: Any, *, person: int | None, chat: str, now: float
 ) -> tuple[Button, ...]:
     buttons: tuple[Button, ...] = ()
-    wanted = _wanted(payload, sight)
     for number, each in enumerate(found[:CARDS_MOST], start=1):
         which = f" (cause {number})" if len(found) > 1 else ""
         buttons += deal(
@@ -220,7 +221,7 @@ def _cause_buttons(
             now=now,
             person=person,
             payload={**payload, "cause": each.text},
-            shown=_bound(tx.deliveries.because(wanted, each.reasons)),
+            shown=_bound(each.ids),
         )
     return buttons
 
