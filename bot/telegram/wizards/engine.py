@@ -217,14 +217,14 @@ def _pressed(press: Press, tx: Tx) -> Pressed:
     word, _, parameter = press.choice.partition("=")
     dialog = tx.dialogs.get(press.card.chat.partition("/")[0], str(press.person))
     if dialog is None or dialog.kind != wizard.name:
-        return Pressed(f"{_OVER} {wizard.command} begins it anew.", Reply(_OVER), outcome="over")
+        return Pressed(f"{_OVER} {wizard.command} begins it anew.", Reply(_OVER), used=False, outcome="over")
     state = _state_of(dialog, wizard)
     scene = _scene(press, tx, wizard, state)
     if word == STOP:
         tx.dialogs.end(dialog.chat, dialog.person)
         if state.offers_chats:
             _put_away(press.services, tx, dialog, now=press.now)
-        return Pressed("Cancelled.", Reply("Cancelled: nothing was changed."), outcome="cancelled")
+        return Pressed("Cancelled.", Reply("Cancelled: nothing was changed."), used=False, outcome="cancelled")
     if word in (RESUME, ANEW):
         if word == ANEW and press.payload.get("asked") == dialog.asked:
             state = State(str(press.place), (wizard.first,))
@@ -366,8 +366,7 @@ class Dialogs:
             if not page.asks:
                 reply = _show(scene, wizard, state, note="⚠ This page is answered with its buttons.")
             elif not page.files and (not message.text.strip() or message.attachments):
-                what = message.attachments[0].kind if message.attachments else "message without words"
-                reply = _show(scene, wizard, state, note=f"⚠ Words are asked for here, and this is a {what}.")
+                reply = _show(scene, wizard, state, note=f"⚠ Only words are taken here: write {page.asks}.")
             else:
                 reply = _answer(scene, wizard, dialog, Wrote(message, id))
         scene.relay.tell(tx, here(talk.message), reply.text, now=now, reply_to=id, buttons=reply.buttons)

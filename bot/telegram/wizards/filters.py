@@ -20,6 +20,7 @@ _LABELS = {
     Kind.JOINS: "Who comes and goes",
 }
 _PUNCTUATION = re.compile(r"[!-/:-@\[-^`{-~]")
+_WORDS_HELP = "Upper and lower case are the same. A regular expression is set with /route edit NAME match=/…/."
 _OFFICE, _DAYTIME = "mon-fri 09:00-18:00", "mon-sun 08:00-22:00"
 
 
@@ -32,7 +33,11 @@ def filter_steps(*, then: str) -> dict[str, Step]:
 
     return {
         "filters": Step(_show, take, "Without filters everything goes but who comes and goes. All filters must fit."),
-        WORDS: Step(_show_words, _take_words, "Upper and lower case are the same. /…/ is a regular expression."),
+        WORDS: Step(
+            _show_words,
+            _take_words,
+            _WORDS_HELP,
+        ),
         KINDS: Step(_show_kinds, _take_kinds, "What is ticked goes; the others do not."),
         HOURS: Step(_show_hours, _take_hours, "Outside these hours nothing goes by this rule."),
     }
@@ -52,8 +57,6 @@ def options_of(scene: Scene) -> RouteOptions:
 
 
 def _regex(text: str) -> str:
-    if len(text) > 2 and text.startswith("/") and text.endswith("/"):
-        return text[1:-1]
     words = [_PUNCTUATION.sub(r"\\\g<0>", word) for word in _split(text)]
     return f"(?i){words[0]}" if len(words) == 1 else f"(?i)(?:{'|'.join(words)})"
 
