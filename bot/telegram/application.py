@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import time
@@ -28,7 +29,7 @@ from bot.store import Store, StoreError, Tx
 from bot.store.inbox import Arrived
 from bot.telegram import announce_cards as announce_cards  # their kinds of cards
 from bot.telegram import decision_cards as decision_cards
-from bot.telegram.access import Role, role_of
+from bot.telegram.access import Role, person_of, role_of
 from bot.telegram.checkup import note_topic
 from bot.telegram.commands.registry import Services
 from bot.telegram.commands.start import greeting
@@ -56,7 +57,7 @@ from bot.telegram.request import Request
 from bot.telegram.running import Runner
 from bot.telegram.surroundings import Installation, InTouch, Surroundings
 from bot.telegram.talks import Talks
-from bot.telegram.turns import done, is_open
+from bot.telegram.turns import audit, done, is_open
 
 logger = logging.getLogger(__name__)
 
@@ -283,8 +284,27 @@ class TelegramSide:
                     f"That went wrong on my side; it is kept as item {turn.item.id} and logged for the administrator.",
                     now=self._clock(),
                 )
+            self._write_down_failed(tx, turn)
 
         await self._store.write(unit)
+
+    def _write_down_failed(self, tx: Tx, turn: Turn) -> None:
+        """A command or a press that came to nothing by our fault stands in the audit too."""
+        meant: Meaning | None = None
+        with contextlib.suppress(Exception):  # what an update means may be what went wrong
+            meant = meaning(*turn.updates, bot=self.bot.bot)
+        query = turn.update.callback_query
+        if isinstance(meant, CommandLine):
+            person, place, command = person_of(meant.message), str(here(meant.message)), f"/{meant.name}"
+        elif query is not None:
+            person, place, command = (
+                query.from_user.id,
+                str(telegram_address(query.message.chat.id if query.message else query.from_user.id)),
+                "button",
+            )
+        else:
+            return
+        audit(tx, person, place=place, command=command, outcome="failed: our bug", now=self._clock())
 
     async def _dispatch(self, turn: Turn) -> None:
         meant = meaning(*turn.updates, bot=self.bot.bot)

@@ -22,6 +22,8 @@ from bot.telegram.ways_back import send_back, way_back
 from bot.telegram.wizards.engine import Dialogs
 from bridges.model import Edited, MembersChanged, MessageId, Reacted, Received
 
+ANONYMOUS = "you write as an anonymous admin or a channel, so I cannot tell who you are: write as yourself."
+
 
 class Talks:
     """Decides on messages and changes of them, inside the transaction that ends their turn."""
@@ -116,17 +118,20 @@ class Talks:
         person = person_of(message)
         role = self._role(tx, person, chat=message.chat_id)
         message_id = self._relay.keep(tx, place, event)
-        if back.rule is None and role < Role.OPERATOR:
+        by_role = back.rule is None
+        if by_role and role < Role.OPERATOR:
+            why = f"yours is {role.word}. An owner can help." if person is not None else ANONYMOUS
             self._relay.tell(
                 tx,
                 place,
-                f"Not sent: replying to {back.source} needs the role operator; yours is {role.word}."
-                " An owner can help.",
+                f"Not sent: replying to {back.source} needs the role operator; {why}",
                 now=now,
                 reply_to=message_id,
             )
             audit(tx, person, place=str(place), command="reply", outcome="refused", now=now)
             return "filtered"
+        if by_role:
+            audit(tx, person, place=str(place), command="reply", outcome="done", now=now)
         who = sender.name if sender else "somebody"
         send_back(tx, self._relay, back, event.message, message_id=message_id, who=who, now=now)
         resolution = self._relay.resolve(tx, place, event)

@@ -218,6 +218,17 @@ async def test_what_goes_wrong_is_answered_in_words(scene: Scene, slow: Slow, er
     assert len(await scene.answers()) == 1
 
 
+async def test_what_went_wrong_by_our_fault_is_written_down(scene: Scene, slow: Slow) -> None:
+    async def fails() -> object:
+        raise KeyError("our bug")
+
+    slow.answer = fails
+    scene.telegram.say(ANN, OPS, "/slow tea")
+    await scene.hears("That went wrong on my side")
+    (deed,) = await scene.store.read(lambda tx: tx.audit.all())
+    assert deed[1:] == (str(ANN), f"telegram:{OPS}", "/slow", "failed: our bug")
+
+
 async def test_a_command_that_was_cut_off_while_it_asked_is_done_at_the_next_start(scene: Scene, slow: Slow) -> None:
     scene.telegram.say(ANN, OPS, "/slow tea")
     await scene.until(lambda: slow.asked)

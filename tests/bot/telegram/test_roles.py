@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from bot.store import Tx
 from bot.store.audit import Deed
+from bot.store.messages import Copy
 from bot.store.people import Seen
+from bot.telegram.outbound import message_id
 from tests.bot.telegram.desk import ANN, BO, CY, NEWS, OPS, Desk, a_desk
 
 
@@ -176,6 +179,33 @@ async def test_every_command_is_written_down_once(desk: Desk) -> None:
     assert [command for _, command, _ in await desk.audit()] == [line.split()[0] for line in lines]
 
 
+@pytest.mark.parametrize(
+    ("by", "role", "outcome", "said"),
+    [
+        (BO, "viewer", "refused", "needs the role operator; yours is viewer. An owner can help."),
+        (BO, "operator", "done", ""),
+        (0, "viewer", "refused", "needs the role operator; you write as an anonymous admin or a channel"),
+    ],
+)
+async def test_an_answer_by_hand_to_what_came_from_elsewhere_is_written_down(
+    desk: Desk, by: int, role: str, outcome: str, said: str
+) -> None:
+    await desk.grant(BO, role)
+    await desk.line.said("club:lobby", "what was said elsewhere", id="m1")
+    copy = desk.message("what was said elsewhere", by=99)
+
+    def kept(tx: Tx) -> None:
+        origin = tx.messages.find("club", "m1")
+        assert origin is not None
+        tx.messages.add_copy(origin.id, Copy("telegram", str(OPS), message_id(OPS, copy["message_id"]), 1, 0))
+
+    await desk.line.store.write(kept)
+    answers = await desk.write("an answer", by=by, reply_to=copy)
+    assert said in "".join(answer.text for answer in answers)
+    assert await desk.audit() == [(str(by or ""), "reply", outcome)]
+    assert bool(await desk.line.rows("club:lobby")) == (outcome == "done")
+
+
 @pytest.mark.parametrize("sql", ["UPDATE audit SET outcome = 'done'", "DELETE FROM audit"])
 async def test_nothing_that_was_written_down_can_be_changed_or_removed(desk: Desk, sql: str) -> None:
     await desk.ask("/roles", by=BO)
@@ -197,3 +227,36 @@ async def test_all_of_the_audit_is_read_oldest_first_by_person_and_time(desk: De
     store = desk.line.store
     assert commands(list(await store.read(lambda tx: tx.audit.all(person=str(BO))))) == ["1002 /here", "1002 /whoami"]
     assert commands(list(await store.read(lambda tx: tx.audit.all(since=now)))) == ["1002 /whoami", "1003 /here"]
+
+
+# --- who is nobody
+
+
+async def test_commands_of_other_bots_are_silently_not_run_whatever_role_they_were_given(desk: Desk) -> None:
+    await desk.grant(555, "owner")
+    bot = {"id": 555, "is_bot": True, "first_name": "Other", "username": "other_bot"}
+    assert await desk.takes(desk.message("/roles") | {"from": bot}) == []
+    assert await desk.audit() == []
+
+
+async def test_a_post_that_telegram_brought_into_the_discussion_group_is_not_run_there(desk: Desk) -> None:
+    channel = {"id": -1009, "type": "channel", "title": "Channel"}
+    telegram = {"id": 777000, "is_bot": False, "first_name": "Telegram"}
+    origin = {"type": "channel", "chat": channel, "message_id": 3, "date": int(desk.line.clock())}
+    message = desk.message("/whoami") | {
+        "from": telegram,
+        "sender_chat": channel,
+        "is_automatic_forward": True,
+        "forward_origin": origin,
+    }
+    assert await desk.takes(message) == []
+    assert await desk.audit() == []
+
+
+async def test_whoever_writes_as_a_channel_or_a_group_is_told_that_they_cannot_be_known(desk: Desk) -> None:
+    for place in ({"by": 0}, {"chat": -1009}):
+        desk.chats[-1009] = {"id": -1009, "type": "channel", "title": "Channel"}
+        assert "I cannot tell who you are" in await desk.ask("/whoami", **place)
+        assert "write as yourself" in await desk.ask("/send club:lobby hello", **place)
+    assert await desk.line.rows() == []
+    assert await desk.line.store.read(lambda tx: tx.people.get("1087968824")) is None
