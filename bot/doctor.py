@@ -107,8 +107,16 @@ class Hooks:
     public_url: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Queues:
+    """What waits and what was settled how, of all accounts: asked once, for it is counted from all rows."""
+
+    waiting: Mapping[str, tuple[int, float]]
+    counts: Mapping[tuple[str, str], int]
+
+
 def of_account(
-    tx: Tx, account: Account, asked: Probe | None, *, hooks: Hooks, zone: ZoneInfo, now: float
+    tx: Tx, account: Account, asked: Probe | None, *, queues: Queues, hooks: Hooks, zone: ZoneInfo, now: float
 ) -> Iterator[Finding]:
     """Whether an account answers, sends and is heard."""
     name, state = account.name, tx.accounts.get(account.name)
@@ -124,7 +132,7 @@ def of_account(
         yield wrong(f"{name} is {pause_words(state, zone=zone)}", remedy)
     if trouble := tx.meta.get(trouble_key(name)):
         yield wrong(f"Nothing is fetched from {name}: {one_line(trouble, most=WORDS_MOST)}", "it is tried again")
-    yield from _queue(tx, name, paused=state.paused, now=now)
+    yield from _queue(queues, name, paused=state.paused, now=now)
     if name in hooks.takes and isinstance(account, ProviderAccount):
         yield from _hearing(tx, account, hooks=hooks, zone=zone, now=now)
 
@@ -155,16 +163,15 @@ def _off(ahead_s: float) -> str:
     return f"{span(abs(ahead_s))} {'ahead of' if ahead_s > 0 else 'behind'}"
 
 
-def _queue(tx: Tx, name: str, *, paused: bool, now: float) -> Iterator[Finding]:
-    waiting, oldest = tx.outbox.depth().get(name, (0, now))
+def _queue(queues: Queues, name: str, *, paused: bool, now: float) -> Iterator[Finding]:
+    waiting, oldest = queues.waiting.get(name, (0, now))
     if waiting and now - oldest > WAITS_MOST_S and not paused:
         yield odd(f"{waiting} wait for {name}, the oldest for {span(now - oldest)}", "/status tells the last error")
     elif waiting and paused:
         yield odd(f"{waiting} wait for {name}, the oldest for {span(now - oldest)}", f"/resume {name}")
-    counts = tx.outbox.counts()
-    if held := counts.get((name, "held"), 0):
+    if held := queues.counts.get((name, "held"), 0):
         yield odd(f"{held} to {name} may have arrived or not", "/held asks what to do with each")
-    if dead := counts.get((name, "dead"), 0):
+    if dead := queues.counts.get((name, "dead"), 0):
         yield odd(f"{dead} to {name} were given up", "/failed lists them, /retry all sends them again")
 
 

@@ -62,7 +62,7 @@ async def test_help_lists_only_what_the_person_may_run(world: World) -> None:
     ops = world.group()
     lines = (await ops.ask("/help", by=BO)).splitlines()
     shown = {line.split()[0].removeprefix("/").rstrip(":") for line in lines if line.startswith("/")}
-    assert shown - {"help"} == {c.name for c in COMMANDS if c.role is Role.VIEWER} - {"help"}
+    assert shown - {"help"} == {c.name for c in COMMANDS if c.least is Role.VIEWER} - {"help"}
     for command in COMMANDS:
         assert f"/{command.name}" in await ops.ask("/help")
 

@@ -11,6 +11,7 @@ from bot.doctor import (
     Finding,
     Hooks,
     Probe,
+    Queues,
     all_rules,
     ending,
     fine,
@@ -112,9 +113,10 @@ def _findings(visit: Visit, tx: Tx, looked: Looked) -> Iterator[Finding]:
     yield from _links(visit, tx)
     seen = [rule for rule in rules if within_reach(rule, here=visit.here, everywhere=visit.everywhere)]
     yield from of_rules(seen, accounts=accounts)
+    queues = Queues(tx.outbox.depth(), tx.outbox.counts())
     hooks = Hooks(frozenset(installation.takes_hooks), installation.public_url)
     for name, account in sorted(accounts.items()):
-        yield from of_account(tx, account, looked.probes.get(name), hooks=hooks, zone=zone, now=now)
+        yield from of_account(tx, account, looked.probes.get(name), queues=queues, hooks=hooks, zone=zone, now=now)
     yield from of_database(tx, free=looked.free)
 
 

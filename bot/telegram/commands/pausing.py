@@ -49,7 +49,7 @@ def pause(call: Call, tx: Tx) -> Answer:
         lines.append(f"It did not send before either: {one_line(state.reason, most=200)}.")
     if busy := len(tx.outbox.list(states=("sending",), account=account.name, limit=100)):
         lines.append(f"{busy} on the way just now {'is' if busy == 1 else 'are'} not called back.")
-    return Reply("\n".join(lines))
+    return Reply("\n".join(lines), outcome=f"{account.name} paused")
 
 
 @registry.add(
@@ -71,7 +71,7 @@ def resume(call: Call, tx: Tx) -> Answer:
     waiting, _ = tx.outbox.depth().get(account.name, (0, call.now))
     _tell_other_owners(call, tx, f"{_who(call)} resumed {account.name}: {waiting} waiting.")
     was = f" ({pause_words(state)})" if state.paused_by != str(call.person or "") else ""
-    return Reply(f"{account.name} sends again{was}: {waiting} waiting.")
+    return Reply(f"{account.name} sends again{was}: {waiting} waiting.", outcome=f"{account.name} resumed")
 
 
 def _account(call: Call) -> Account:

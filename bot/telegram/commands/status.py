@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from bot.addresses import TELEGRAM, Address, NewTopic, is_within, parse_address
 from bot.changes import BY_ROUTE
 from bot.decisions import REDIRECTED
+from bot.doctor import Queues
 from bot.operations import chat_lines, one_line, pause_words
 from bot.polling import trouble_key
 from bot.relay import rule_of
@@ -40,16 +41,17 @@ DAY_S = 86_400.0
 def status(call: Call, tx: Tx) -> Answer:
     """A paragraph for each account, then what runs."""
     zone = zone_of(tx, call.here, call.services.default_timezone)
-    lines = [line for name in sorted(call.relay.accounts) for line in _account(call, tx, name, zone=zone)]
+    queues = Queues(tx.outbox.depth(), tx.outbox.counts())
+    lines = [line for name in sorted(call.relay.accounts) for line in _account(call, tx, name, queues, zone=zone)]
     lines += [f"Announcements {state}: {number}" for state, number in tx.numbers.announcements().items()]
     lines.append(_running(call))
     return Reply(chat_lines("\n".join(lines)))
 
 
-def _account(call: Call, tx: Tx, name: str, *, zone: ZoneInfo) -> Iterator[str]:
+def _account(call: Call, tx: Tx, name: str, queues: Queues, *, zone: ZoneInfo) -> Iterator[str]:
     account, state = call.relay.accounts[name], tx.accounts.get(name)
-    waiting, oldest = tx.outbox.depth().get(name, (0, call.now))
-    counts = tx.outbox.counts()
+    waiting, oldest = queues.waiting.get(name, (0, call.now))
+    counts = queues.counts
     lost = tx.notices.at(f"lost:{name}")
     if state.paused:
         words = pause_words(state, zone=zone)

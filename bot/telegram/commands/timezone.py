@@ -31,7 +31,9 @@ def timezone(call: Call, tx: Tx) -> Answer:
         except ValueError as error:
             raise UsageError(str(error)) from error
         tx.chats.set(call.here.conversation, ZONE, zone.key)
-        return Reply(f"The time zone of this chat is {zone.key} from now on. It is {local(call.now, zone)}.")
+        return Reply(
+            f"The time zone of this chat is {zone.key} from now on. It is {local(call.now, zone)}.", outcome=zone.key
+        )
     zone = zone_of(tx, call.here, call.services.default_timezone)
     own = tx.chats.get(call.here.conversation, ZONE) is not None
     whose = "The time zone of this chat is" if own else "No time zone is set for this chat, so the usual one counts:"

@@ -308,7 +308,10 @@ async def test_a_clock_that_differs_from_a_providers_is_told(clinic: Clinic) -> 
 
     def read(tx: Tx) -> list[str]:
         hooks = findings_of.Hooks(frozenset(), None)
-        made = findings_of.of_account(tx, account, probe, hooks=hooks, zone=UTC_ZONE, now=NOW)  # type: ignore[arg-type]
+        queues = findings_of.Queues({}, {})
+        made = findings_of.of_account(  # type: ignore[arg-type]
+            tx, account, probe, queues=queues, hooks=hooks, zone=UTC_ZONE, now=NOW
+        )
         return list(map(str, made))
 
     found = await clinic.desk.line.store.read(read)

@@ -9,7 +9,7 @@ import pytest
 
 from bot import delivery
 from bot.store import Tx
-from tests.bot.telegram.desk import ANN, BO, OPS, Desk, a_desk
+from tests.bot.telegram.desk import ANN, BO, NAMES, OPS, Desk, a_desk
 from tests.journeys.world import until
 
 
@@ -125,6 +125,19 @@ async def test_a_role_for_this_chat_does_not_stop_an_account_for_everybody(desk:
     await desk.grant(BO, "admin", chat=OPS)
     assert "needs the role admin everywhere" in await desk.ask(command, by=BO)
     assert not (await desk.line.store.read(lambda tx: tx.accounts.get("club"))).paused
+
+
+async def test_the_audit_names_the_account(desk: Desk) -> None:
+    await desk.ask("/pause club")
+    await desk.ask("/resume club")
+    assert await desk.audit() == [("7", "/pause", "club paused"), ("7", "/resume", "club resumed")]
+
+
+async def test_a_name_pings_nobody_where_it_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(NAMES, BO, "@everybody")
+    await desk.grant(BO, "admin")
+    for answer in [*await desk.write("/pause club", by=BO), *await desk.write("/status")]:
+        assert "@everybody" not in answer.text
 
 
 @pytest.mark.parametrize("command", ["/status", "/account"])
