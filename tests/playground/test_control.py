@@ -135,3 +135,26 @@ async def test_the_world_is_quick_enough_for_thousands_of_messages(emulator: Emu
         emulator.say(ANN, FORUM, f"message {number} https://example.org/{number}")
     assert len(emulator.messages(FORUM)) == 5_001
     assert len(await emulator.bot.updates.poll(offset=0, limit=100, timeout=0)) == 100
+
+
+async def test_a_keyboard_a_menu_and_privacy_are_played_over_http(
+    control: httpx.AsyncClient, emulator: Emulator
+) -> None:
+    emulator.start(ANN)
+    key = {"text": "Pick", "request_chat": {"request_id": 1, "chat_is_channel": False}}
+    emulator.post(
+        emulator.private[(emulator.bot.id, ANN)],
+        {"text": "?"},
+        author=emulator.bot.user,
+        keyboard={"keyboard": [[key, {"text": "Cancel"}]]},
+    )
+    shared = await done(control, "share_chat", user=ANN, chat=GROUP, button="Pick")
+    assert shared["chat_shared"] == {"request_id": 1, "chat_id": GROUP}
+    assert (await done(control, "key", user=ANN, chat=ANN, label="Cancel"))["text"] == "Cancel"
+    emulator.bot.commands = {("default", ""): [{"command": "help", "description": "h"}]}
+    menu = (await control.get("/menu", params={"user": ANN, "chat": GROUP})).json()
+    assert menu == {"commands": [{"command": "help", "description": "h"}]}
+    await done(control, "privacy", on=False)
+    assert emulator.bot.can_read_all_group_messages
+    assert (await control.post("/privacy", json={"on": "yes"})).status_code == 400
+    assert (await control.get("/menu", params={"user": ANN})).status_code == 400

@@ -81,6 +81,16 @@ async def test_where_nobody_may_write_only_admins_do(raw: RawClient, emulator: E
     assert refused == (400, "Bad Request: not enough rights to send text messages to the chat")
 
 
+async def test_in_a_closed_topic_only_admins_write(raw: RawClient, emulator: Emulator) -> None:
+    thread = emulator.add_topic(FORUM, "Case")
+    emulator.close_topic(FORUM, thread)
+    await raw.call("closeGeneralForumTopic", chat_id=FORUM)
+    for place in (thread, None):
+        emulator.say(ANN, FORUM, "as an admin", thread_id=place)
+        with pytest.raises(WorldError, match="is closed"):
+            emulator.say(BEN, FORUM, "me too", thread_id=place)
+
+
 async def test_who_is_restricted_may_not_write(emulator: Emulator) -> None:
     emulator.set_member(GROUP, BEN, "restricted")
     with pytest.raises(WorldError, match="Ben may not write"):

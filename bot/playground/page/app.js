@@ -414,6 +414,8 @@ function rich(text, entities) {
     const names = over.map((entity) => `t-${entity.type.replaceAll("_", "-")}`).join(" ");
     const link = over.map((entity) => entity.url || (entity.type === "url" ? piece : "")).find((url) => /^https?:\/\//i.test(url));
     if (link) return el("a", { href: link, target: "_blank", rel: "noopener noreferrer", class: names }, piece);
+    // A command in a text is there to be taken up, as in Telegram's apps.
+    if (over.some((entity) => entity.type === "bot_command")) return el("button", { type: "button", class: `command ${names}`, onclick: () => draft(piece) }, piece);
     return el("span", { class: names }, piece);
   });
 }
