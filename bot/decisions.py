@@ -61,11 +61,19 @@ def retry(tx: Tx, row: Delivery, *, now: float) -> str:
         raise DecisionError(f"delivery {row.id} is {row.state}; only dead and held ones can be sent again")
     if _is_over(tx, row):
         tx.outbox.settle_by_hand(row.id, state="cancelled", now=now)
+        _mark(tx, row, now=now)
         return f"Delivery {row.id} to {row.address} is not sent again: its message was taken back. It is cancelled."
     rows = together(tx, row)
     for each in (*rows, *behind.grown(tx, row)):
         tx.outbox.requeue(each.id, now=now, expires_at=now + (each.expires_at - each.created_at))
+    _mark(tx, row, now=now)
     return f"{_named(row, rows)} sent again."
+
+
+def _mark(tx: Tx, row: Delivery, *, now: float) -> None:
+    """Whoever wrote the message sees what was decided."""
+    if row.message is not None and row.marked:
+        show(tx, row.message, now=now)
 
 
 def _is_over(tx: Tx, row: Delivery) -> bool:
@@ -109,6 +117,7 @@ def discard(tx: Tx, row: Delivery, *, now: float) -> str:
         raise DecisionError(f"delivery {row.id} is {row.state} and can no longer be discarded")
     for each in rows:
         behind.let_go(tx, each, now=now)
+    _mark(tx, row, now=now)
     return f"{_named(row, rows)} discarded."
 
 
@@ -136,6 +145,7 @@ def arrived(tx: Tx, row: Delivery, *, now: float) -> str:
     if not behind.is_taken_back(row):
         for each in behind.grown(tx, row):
             tx.outbox.requeue(each.id, now=now, expires_at=now + (each.expires_at - each.created_at))
+    _mark(tx, row, now=now)
     return f"Delivery {row.id} to {row.address} counts as sent."
 
 
@@ -158,6 +168,7 @@ def redirect(tx: Tx, row: Delivery, target: Address, *, now: float) -> str:
         new += behind.put_after(tx, last, more, now=now)
     for each in whole:
         behind.let_go(tx, each, now=now)
+    _mark(tx, row, now=now)
     return f"{_named(row, rows)} discarded; {', '.join(map(str, new))} goes to {target} instead."
 
 

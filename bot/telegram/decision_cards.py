@@ -48,8 +48,5 @@ def incident(press: Press, tx: Tx) -> Pressed:
         press.relay.tell(tx, press.place, listed, now=press.now)
         return Pressed(f"{len(dead)} are given up.", used=False, outcome=row.account)
     number = decisions.retry_all(tx, now=press.now, account=row.account, states=("dead",))
-    for each in dead:
-        if each.message is not None and each.marked:
-            press.services.feedback.show(tx, each.message, now=press.now)
     text = f"{number} deliveries to {row.account} are sent again."
     return Pressed(text, Reply(f"{text} ({press.person_name})"), outcome=row.account)

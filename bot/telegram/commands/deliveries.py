@@ -16,7 +16,7 @@ from bot.telegram.cards import Press, Pressed, card_kinds
 from bot.telegram.commands.answered import answered_origin as answered_origin
 from bot.telegram.commands.lines import at, link_to, span, times
 from bot.telegram.commands.queues import ask_to_discard, selected
-from bot.telegram.commands.registry import Answer, Call, Effect, Reply, Services, registry, way
+from bot.telegram.commands.registry import Answer, Call, Effect, Reply, UsageError, registry, way
 from bot.telegram.commands.send import written
 from bot.telegram.commands.sight import Sight, sight_of
 from bot.telegram.turns import audit
@@ -94,7 +94,6 @@ def decide(press: Press, tx: Tx) -> Pressed:
     row = sight_of(press).find(tx, str(press.card.subject))
     decision = decisions.retry if press.choice == "retry" else decisions.discard
     text = decision(tx, row, now=press.now)
-    show_mark(press.services, tx, row, now=press.now)
     return Pressed(text, Reply(f"{text} ({press.person_name})"), outcome=f"delivery {row.id}")
 
 
@@ -118,17 +117,17 @@ def retry(call: Call, tx: Tx) -> Answer:
     edited = call.values.get("text", "")
     if edited:
         return _retry_with(call, tx, row, edited)
-    text = decisions.retry(tx, row, now=call.now)
-    show_mark(call.services, tx, row, now=call.now)
-    return Reply(text)
+    return Reply(decisions.retry(tx, row, now=call.now))
 
 
 def _retry_with(call: Call, tx: Tx, row: Delivery, text: str) -> Reply:
     """With other words, formatted as they are in the command."""
-    ids = reword(tx, call.relay, row, written(call, text), now=call.now)
+    words = written(call, text)
+    if not words.text.strip():
+        raise UsageError("the new text is needed")
+    ids = reword(tx, call.relay, row, words, now=call.now)
     decisions.retry_these(tx, ids, now=call.now)
     audit(tx, call.person, place=str(call.here), command="/retry", outcome=f"delivery {row.id} edited", now=call.now)
-    show_mark(call.services, tx, row, now=call.now)
     parts = f" in {len(ids)} parts" if len(ids) > 1 else ""
     return Reply(f"Delivery {row.id} to {row.address} is sent again with these words{parts}.")
 
@@ -137,9 +136,6 @@ def _retry_all(call: Call, tx: Tx) -> Reply:
     words = call.values.get("cause", "").split()
     ids = selected(tx, Wanted(("dead", "held"), chat=sight_of(call).chat), words=words)
     sent = decisions.retry_these(tx, ids, now=call.now)
-    for id in ids:
-        if (row := tx.outbox.get(id)) is not None:
-            show_mark(call.services, tx, row, now=call.now)
     if not sent and words:
         return Reply(f"Nothing has failed or is held for {one_line(' '.join(words))}; /failed lists the causes.")
     return Reply(f"{len(sent)} deliveries are sent again." if sent else "Nothing has failed or is held.")
@@ -164,9 +160,7 @@ def discard(call: Call, tx: Tx) -> Answer:
         ids = selected(tx, Wanted(("dead", "held"), chat=sight_of(call).chat), words=words)
         return ask_to_discard(call, tx, ids) if ids else Reply("Nothing has failed or is held for that.")
     row = sight_of(call).find(tx, call.values["ID"])
-    text = decisions.discard(tx, row, now=call.now)
-    show_mark(call.services, tx, row, now=call.now)
-    return Reply(text)
+    return Reply(decisions.discard(tx, row, now=call.now))
 
 
 @registry.add(
@@ -184,12 +178,4 @@ def redirect(call: Call, tx: Tx) -> Answer:
     target = call.target(tx, call.values["ADDRESS"])
     if str(target) == row.address:
         raise decisions.DecisionError(f"delivery {row.id} goes to {target} already; /retry {row.id} sends it again")
-    text = decisions.redirect(tx, row, target, now=call.now)
-    show_mark(call.services, tx, row, now=call.now)
-    return Reply(text)
-
-
-def show_mark(services: Services, tx: Tx, row: Delivery, *, now: float) -> None:
-    """Bring the mark on its message up to date."""
-    if row.message is not None and row.marked:
-        services.feedback.show(tx, row.message, now=now)
+    return Reply(decisions.redirect(tx, row, target, now=call.now))

@@ -241,7 +241,6 @@ def by_cause(press: Press, tx: Tx) -> Pressed:
     if press.choice == "discard":
         return Pressed("", ask_to_discard(press, tx, ids), outcome="asked")
     sent = decisions.retry_these(tx, ids, now=press.now)
-    _show(press.services, tx, ids, now=press.now)
     text = f"{so_many(len(sent))} sent again."
     card = _page_of(press, tx, {**payload, "offset": 0}, news=f"{text} ({press.person_name})")
     return Pressed(text, card, outcome=f"{len(sent)} sent again")
@@ -276,7 +275,6 @@ def _discard(press: Press, tx: Tx) -> Pressed:
     for row in filter(None, map(tx.outbox.get, ids)):
         sight.require(tx, row)
     gone = decisions.discard_these(tx, ids, now=press.now)
-    _show(press.services, tx, ids, now=press.now)
     text = f"{so_many(len(gone))} discarded."
     return Pressed(text, Reply(f"{text} ({press.person_name})"), outcome=f"{len(gone)} discarded")
 
@@ -284,11 +282,3 @@ def _discard(press: Press, tx: Tx) -> Pressed:
 def ask_to_discard(by: Call | Press, tx: Tx, ids: Sequence[int]) -> Reply:
     """Ask before they are let go of."""
     return _discard(by, tx, {"ids": list(ids)})
-
-
-def _show(services: Services, tx: Tx, ids: Sequence[int], *, now: float) -> None:
-    """Bring the marks on their messages up to date."""
-    rows = [row for row in map(tx.outbox.get, ids) if row is not None and row.message is not None and row.marked]
-    for message in dict.fromkeys(row.message for row in rows):
-        assert message is not None
-        services.feedback.show(tx, message, now=now)
