@@ -191,7 +191,7 @@ def _choices(broadcast: Broadcast, found: Tally, *, over: bool) -> tuple[tuple[s
             return ((PAUSE, "Pause"), *_HALTING)
         case "paused":
             return ((RESUME, "Resume"), *_HALTING)
-        case _ if over and found.failed and not found.deleted:
+        case _ if over and found.failed and not kept(broadcast).wiped:
             return ((RETRY, "Retry failed"),)
         case _:
             return ()

@@ -42,6 +42,9 @@ class Broadcaster:
         self._clock = clock
         self._pace = {name: TokenBucket(PACE_PER_S, AT_ONCE) for name in self._accounts}
         self._in_all = TokenBucket(PACE_IN_ALL_PER_S, AT_ONCE)
+        self._latest: dict[str, int] = {}
+        """In which turn an account was last given one."""
+        self._turn = 0
         self._probed: dict[str, float] = {}
         """When an account that is away was last given one."""
         self._wake = asyncio.Event()
@@ -94,33 +97,38 @@ class Broadcaster:
         released = {name: tx.broadcasts.released(name) for name in self._accounts}
         room = IN_ALL - sum(len(_under_way(rows)) for rows in released.values())
         waits: list[float] = []
-        # In turn, so that none of them has all the room.
-        for name in sorted(self._accounts, key=lambda name: len(_under_way(released[name]))):
-            parked = [(each, first) for each in running if (first := tx.broadcasts.parked(each.id, name, limit=1))]
+        free: dict[str, int] = {}
+        for name, rows in released.items():
+            parked = [each for each in running if tx.broadcasts.parked(each.id, name, limit=1)]
             if not parked:
                 continue
-            free = min(AT_ONCE - len(_under_way(released[name])), room)
-            if free > 0 and not self._may(tx, name, parked[0][0], released[name], now=now):
-                waits.append(LOOK_S)
-                self._let_expire(tx, name, [each for each, _ in parked], now=now)
-                continue
-            for each, _ in parked:
-                while free > 0:
-                    wait_s = max(self._pace[name].ready_in(now), self._in_all.ready_in(now))
-                    ids = self._next_place(tx, each, name)
-                    if wait_s > 0 or not ids:
-                        waits += [wait_s] if ids else []
-                        break
-                    self._pace[name].take(now)
-                    self._in_all.take(now)
-                    tx.outbox.unpark(ids, now=now)
-                    free, room = free - 1, room - 1
-                    if len(_failed(released[name])) >= LOST_FROM:
-                        self._probed[name] = now
-                        break
-            if free <= 0:
+            free[name] = AT_ONCE - len(_under_way(rows))
+            if free[name] > 0 and not self._may(tx, name, parked[0], rows, now=now):
+                free[name] = 0
+                self._let_expire(tx, name, parked, now=now)
+            elif len(_failed(rows)) >= LOST_FROM:
+                free[name] = min(free[name], 1)
+            if free[name] <= 0:
                 waits.append(LOOK_S)  # one that settles wakes us before
-        return min(waits, default=None)
+        while room > 0 and (ready := [name for name, number in free.items() if number > 0]):
+            # In turn, so that none of them has all the pace.
+            name = min(ready, key=lambda name: self._latest.get(name, 0.0))
+            wait_s = max(self._pace[name].ready_in(now), self._in_all.ready_in(now))
+            ids = next(filter(None, (self._next_place(tx, each, name) for each in running)), None)
+            if wait_s > 0 or ids is None:
+                waits += [wait_s] if ids is not None else []
+                free[name] = 0
+                continue
+            self._pace[name].take(now)
+            self._in_all.take(now)
+            tx.outbox.unpark(ids, now=now)
+            self._turn += 1
+            self._latest[name] = self._turn
+            if len(_failed(released[name])) >= LOST_FROM:
+                self._probed[name] = now
+            free[name], room = free[name] - 1, room - 1
+            waits.append(LOOK_S)
+        return min(waits, default=LOOK_S if free else None)
 
     def _next_place(self, tx: Tx, broadcast: Broadcast, account: str) -> list[int]:
         """All parts of the message for the next place."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from bot.addresses import TELEGRAM, Address, parse_address
 from bot.changes import digest_of
@@ -107,8 +107,10 @@ def stop(tx: Tx, broadcast: Broadcast, *, now: float) -> int:
 
 def stop_and_delete(tx: Tx, relay: Relay, broadcast: Broadcast, *, now: float) -> int:
     """As :func:`stop`, and take back what was sent already where that is possible; returns at how many places that is
-    under way. Where it is not, the announcement keeps to say.
+    under way. Where it is not possible, its report says. Raises ``BroadcastError``.
     """
+    if kept(broadcast).wiped:
+        raise BroadcastError(f"announcement {broadcast.id} was taken back already")
     if broadcast.state in ("running", "paused"):
         stop(tx, broadcast, now=now)
     origin = tx.messages.get(broadcast.message)
@@ -125,7 +127,8 @@ def stop_and_delete(tx: Tx, relay: Relay, broadcast: Broadcast, *, now: float) -
             why = "it may have arrived, or not: /held decides"
         whys[f"{provider}: {why}"] = whys.get(f"{provider}: {why}", 0) + 1
     note = [f"Not deleted at {number} × {why}." for why, number in whys.items()]
-    keep(tx, broadcast.id, note="\n".join(note))
+    keep(tx, broadcast.id, note="\n".join(note), wiped=True)
+    tx.broadcasts.become(broadcast.id, "stopped" if broadcast.state != "done" else "done")
     return len(set(under_way))
 
 
@@ -142,7 +145,7 @@ def _delete_at_home(tx: Tx, relay: Relay, broadcast: Broadcast, home: Address, *
 def retry_failed(tx: Tx, broadcast: Broadcast, *, now: float) -> int:
     """Send it again where it failed; returns to how many places. Raises ``BroadcastError``."""
     origin = tx.messages.get(broadcast.message)
-    if origin is not None and origin.gone_at is not None:
+    if kept(broadcast).wiped or (origin is not None and origin.gone_at is not None):
         raise BroadcastError("the announcement was taken back")
     number = tx.broadcasts.retry(broadcast.id, now=now)
     if not number:
@@ -169,13 +172,15 @@ class Kept:
     """What its report says beside the numbers."""
     retried: bool = False
     """Its button was used: where it is needed again, it is a new one."""
+    wiped: bool = False
+    """What was sent is taken back."""
 
 
 def kept(broadcast: Broadcast) -> Kept:
     """What is kept with its message."""
     told = json.loads(broadcast.shown or "{}")
     buttons = tuple((label, data) for label, data in told.get("buttons", ()))
-    return Kept(told.get("text", ""), buttons, told.get("note", ""), told.get("retried", False))
+    return Kept(**(told | {"buttons": buttons}))
 
 
 def keep(
@@ -186,23 +191,14 @@ def keep(
     buttons: Sequence[tuple[str, str]] | None = None,
     note: str | None = None,
     retried: bool | None = None,
+    wiped: bool | None = None,
 ) -> None:
     """Keep this with its message; what is None stays."""
     broadcast = tx.broadcasts.get(id)
     assert broadcast is not None
-    before = kept(broadcast)
-    tx.broadcasts.show(
-        id,
-        json.dumps(
-            {
-                "text": before.text if text is None else text,
-                "buttons": before.buttons if buttons is None else list(buttons),
-                "note": before.note if note is None else note,
-                "retried": before.retried if retried is None else retried,
-            },
-            ensure_ascii=False,
-        ),
-    )
+    new = {"text": text, "buttons": buttons, "note": note, "retried": retried, "wiped": wiped}
+    told = asdict(kept(broadcast)) | {key: value for key, value in new.items() if value is not None}
+    tx.broadcasts.show(id, json.dumps(told, ensure_ascii=False))
 
 
 def home_of(broadcast: Broadcast) -> Address:

@@ -105,6 +105,10 @@ class Broadcasts:
         """Its progress is shown by this message from now on."""
         self._db.execute("UPDATE broadcasts SET progress = ? WHERE id = ?", (progress, id))
 
+    def shows_in(self, id: int, chat: str) -> None:
+        """Its progress is shown in another chat from now on, by a new message."""
+        self._db.execute("UPDATE broadcasts SET chat = ?, progress = '' WHERE id = ?", (chat, id))
+
     def end(self, id: int, *, now: float) -> None:
         """Nothing is left to do, and that is shown."""
         self._db.execute("UPDATE broadcasts SET ended_at = ? WHERE id = ?", (now, id))

@@ -137,7 +137,7 @@ def asking(press: Press, tx: Tx) -> Pressed:
         now=press.now,
     )
     # The card becomes the message that shows the progress: all its edits are made in one place.
-    return Pressed(f"Sending to {looked.count} targets.", outcome=f"announcement {number} to {looked.count} targets")
+    return Pressed(f"Sending to {_targets(looked.count)}.", outcome=f"announcement {number} to {looked.count} targets")
 
 
 @card_kinds.add(RUNNING, choices=dict.fromkeys((PAUSE, RESUME, STOP, WIPE), _OPERATOR))
@@ -153,10 +153,10 @@ def running(press: Press, tx: Tx) -> Pressed:
             told = "It goes on."
         case "stop":
             cancelled = broadcasts.stop(tx, broadcast, now=now)
-            told = f"Stopped. {cancelled} messages are not sent."
+            told = f"Stopped. {cancelled} {'message is' if cancelled == 1 else 'messages are'} not sent."
         case _:
             places = broadcasts.stop_and_delete(tx, press.relay, broadcast, now=now)
-            told = f"Stopped. What was sent is being deleted at {places} places."
+            told = f"Stopped. What was sent is being deleted at {_targets(places)}."
     return Pressed(told, used=False, outcome=f"announcement {broadcast.id}: {press.choice}")
 
 
@@ -170,7 +170,11 @@ def over(press: Press, tx: Tx) -> Pressed:
     ]
     within_reach(tx, press.services, places, person=press.person, here=press.place)
     number = broadcasts.retry_failed(tx, broadcast, now=press.now)
-    return Pressed(f"Sending again to {number} targets.", outcome=f"announcement {broadcast.id}: retry")
+    return Pressed(f"Sending again to {_targets(number)}.", outcome=f"announcement {broadcast.id}: retry")
+
+
+def _targets(number: int) -> str:
+    return f"{number} target{'s' if number != 1 else ''}"
 
 
 def _announcement(press: Press, tx: Tx) -> Broadcast:

@@ -10,13 +10,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from telegram import Bot
 from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter, TelegramError
 
 from bot import broadcasts
-from bot.addresses import split_telegram
+from bot.addresses import split_telegram, telegram_address
 from bot.broadcast_report import RETRY, Report, report, tally
 from bot.cards import deal
 from bot.relay import Relay
@@ -49,13 +49,18 @@ class _Watch:
     settled: int = -1
     """How many places were settled when its pace began to be measured; -1: it is not."""
 
+    latest: int = -1
+    per_s: float | None = None
+
     def pace(self, settled: int, *, now: float, runs: bool) -> float | None:
-        """How many places are settled in a second; None: that is not known yet."""
+        """How many places are settled in a second; None: that is not known yet. It is told anew only when another one
+        is, for a guess that changes by itself is no reason for an edit.
+        """
         if self.settled < 0 or not runs:
-            self.since, self.settled = now, settled if runs else -1
-            return None
-        elapsed = now - self.since
-        return (settled - self.settled) / elapsed if elapsed >= EDIT_EVERY_S and settled > self.settled else None
+            self.since, self.settled, self.latest, self.per_s = now, settled if runs else -1, settled, None
+        elif settled > self.latest and now - self.since >= EDIT_EVERY_S:
+            self.latest, self.per_s = settled, (settled - self.settled) / (now - self.since)
+        return self.per_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +147,11 @@ class Announcing:
                 watch.next_at = now + EDIT_EVERY_S
                 continue
             found = tally(tx.broadcasts.standings(id))
+            if not found.to_do and broadcast.state in ("running", "paused"):
+                tx.broadcasts.become(id, "done")
+                broadcast = replace(broadcast, state="done")
             per_s = watch.pace(found.settled, now=now, runs=broadcast.state == "running")
             told = report(tx, self._relay, broadcast, found, per_s=per_s)
-            if told.over and broadcast.state == "running":
-                tx.broadcasts.become(id, "done")
             before = broadcasts.kept(broadcast)
             buttons = self._buttons(tx, broadcast, told, before, now=now)
             if told.text != before.text or not broadcast.progress:
@@ -181,7 +187,11 @@ class Announcing:
         except RetryAfter as error:
             watch.next_at = self._clock() + max(wait_s(error), EDIT_EVERY_S)
             return
-        except (BadRequest, Forbidden, ChatMigrated) as error:
+        except ChatMigrated as error:
+            new = str(telegram_address(error.new_chat_id))
+            await self._store.write(lambda tx: tx.broadcasts.shows_in(id, new))
+            return
+        except (BadRequest, Forbidden) as error:
             if isinstance(error, BadRequest) and progress and _says(error, _GONE):
                 await self._store.write(lambda tx: tx.broadcasts.shows_at(id, ""))
                 return

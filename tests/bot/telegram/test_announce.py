@@ -193,7 +193,9 @@ async def test_a_wrong_announcement_is_answered_with_what_is_wrong_and_an_exampl
 
 async def sends(desk: Desk, *targets: str, text: str = "hi") -> None:
     (card,) = await desk.write(f"/announce {', '.join(targets)} | {text}", by=BO)
-    assert (await desk.press(card, "Send", by=BO)).toast == f"Sending to {len(targets)} targets."
+    assert (
+        await desk.press(card, "Send", by=BO)
+    ).toast == f"Sending to {len(targets)} target{'s' if len(targets) > 1 else ''}."
 
 
 def places(account: str, number: int) -> list[str]:
@@ -292,7 +294,7 @@ async def test_what_failed_is_tried_again_once_for_each_press(desk: Desk) -> Non
     card = await running(desk)
     assert [button.label for button in card.buttons] == ["Retry failed"]
     pressed = await desk.press(card, "Retry failed", by=BO)
-    assert pressed.toast == "Sending again to 1 targets."
+    assert pressed.toast == "Sending again to 1 target."
     assert (await desk.press(card, "Retry failed", by=BO)).toast == "This was decided already."
     await goes_out(desk)
     again = await running(desk)
@@ -373,6 +375,54 @@ async def test_what_waited_too_long_for_an_account_is_given_up(desk: Desk) -> No
         await turns(desk, seconds=3600.0)
         await desk.line.rests()
     assert await states(desk) == ["dead"] * 5
+
+
+async def test_what_is_taken_back_before_it_was_let_go_is_never_sent(desk: Desk) -> None:
+    command = desk.message("/announce club:a, desk:b | hi", by=BO)
+    (card,) = await desk.takes(command)
+    await desk.press(card, "Send", by=BO)
+    await desk.write("/undo", by=BO, reply_to=command)
+    await goes_out(desk)
+    assert await states(desk) == ["cancelled", "cancelled"]
+    assert (desk.line.club.texts, desk.line.desk.texts) == ([], [])
+
+
+@pytest.mark.parametrize("text", ["other", "other " * 500])
+async def test_what_is_edited_before_it_was_let_go_is_sent_with_its_new_words(desk: Desk, text: str) -> None:
+    command = desk.message("/announce club:a | hi", by=BO)
+    (card,) = await desk.takes(command)
+    await desk.press(card, "Send", by=BO)
+    await desk.write(f"/edit {text}", by=BO, reply_to=command)
+    await goes_out(desk)
+    assert " ".join(desk.line.club.texts).count("other") == text.count("other")
+    assert not any("hi" in told for told in desk.line.club.texts)
+    assert set(await states(desk)) == {"sent"}
+
+
+async def test_a_preview_too_long_for_one_message_is_begun_in_messages_before_it(desk: Desk) -> None:
+    *before, card = await desk.write("/announce club:a, desk:b | " + "word " * 780, by=BO)
+    assert len(before) >= 1
+    assert [button.label for button in card.buttons] == ["Send", "Schedule", "Cancel"]
+    assert (await desk.press(card, "Send", by=BO)).toast == "Sending to 2 targets."
+
+
+async def test_what_was_stopped_and_deleted_is_not_deleted_twice(desk: Desk) -> None:
+    await sends(desk, *places("club", 3))
+    card = await running(desk)
+    assert (await desk.press(card, "Stop and delete", by=BO)).toast.startswith("Stopped.")
+    assert "was taken back already" in (await desk.press(card, "Stop and delete", by=BO)).toast
+
+
+async def test_an_announcement_to_the_chat_where_it_was_asked_for_is_deleted_there_too(desk: Desk) -> None:
+    await sends(desk, f"telegram:{OPS}", *places("club", 10))
+    await desk.line.engine.start()
+    for _ in range(3):
+        await turns(desk)
+        await desk.line.rests()
+    await desk.press(await running(desk), "Stop and delete", by=BO)
+    await desk.line.rests()
+    number = 1 + [out.message.text for out in desk.line.telegram.sent].index("hi")
+    assert f"delete t{number}" in desk.line.telegram.done
 
 
 async def test_five_hundred_targets_with_failures_and_an_account_that_is_down_are_counted_exactly(desk: Desk) -> None:
