@@ -72,6 +72,56 @@ def look_back(
     return Page(lines[::-1], cursor if written or sent else None)
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Something that was said, whole."""
+
+    id: str
+    """The same each time it is asked for."""
+    at: float
+    sender_id: str
+    sender_name: str
+    text: str
+    sent: bool
+    """It came there from elsewhere."""
+
+
+def was_written(tx: Tx, place: Address, *, after: int, limit: int) -> tuple[Sequence[Line], int | None]:
+    """What was written there and is still kept, beginning behind the message ``after``; and where to go on."""
+    rows = tx.said.written(place.account, place.conversation, after=after, limit=limit, forward=True)
+    lines = []
+    for row in rows:
+        text = "\n".join(filter(None, [row.text, *_files(tx, row)]))
+        if text and not row.gone:
+            id = row.remote_id or f"patchbay-{row.id}"
+            lines.append(Line(id, row.at, *_sender(row.sender_id, row.sender_name), text, sent=False))
+    return lines, rows[-1].id if len(rows) == limit else None
+
+
+def was_sent(tx: Tx, place: Address, *, after: int, limit: int) -> tuple[Sequence[Line], int | None]:
+    """What arrived there, in the same way: in its author's own words, a message of several parts once."""
+    account, conversation = place.account, place.conversation
+    rows = tx.said.sent(account, conversation, after=after, limit=limit, states=("sent",), forward=True)
+    lines = []
+    for row in tx.said.as_it_stands(account, conversation, rows):
+        if row.said is None or row.gone or row.part > 1:
+            continue
+        own = row.words if row.part == 1 else ""
+        text = "\n".join(filter(None, [own or row.said.text, *map(attachment_note, row.said.attachments)]))
+        if text:
+            lines.append(Line(f"delivery-{row.id}", row.at, *_sender(row.sender_id, row.sender_name), text, sent=True))
+    return lines, rows[-1].id if len(rows) == limit else None
+
+
+def _sender(id: str, name: str) -> tuple[str, str]:
+    return id or "unknown", one_line(name) or one_line(id) or "unknown"
+
+
+def told_at(at: float) -> str:
+    """An instant as files have it."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def written_line(tx: Tx, said: Written, *, zone: ZoneInfo, chat: str | None) -> str:
     """Something that was written there."""
     name = one_line(said.sender_name) or one_line(said.sender_id) or "somebody"

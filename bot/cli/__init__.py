@@ -16,6 +16,7 @@ from bot.cli.outbox import outbox, stats
 from bot.cli.replay import replay
 from bot.cli.routes import routes
 from bot.cli.running import playground, run
+from bot.cli.said import history_of
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -43,6 +44,7 @@ for command in (
     subscriptions,
     replay,
     import_history,
+    history_of,
     forget,
 ):
     cli.add_command(command)

@@ -291,3 +291,13 @@ async def test_a_large_database_is_not_written_anew_beside_a_running_bot(
     assert is_running(path) and not scrub(path)
     await running.close()
     assert not is_running(path) and scrub(path)
+
+
+async def test_words_that_were_edited_away_before_are_not_left_in_free_pages(desk: Desk, tmp_path: Path) -> None:
+    await desk.line.said("club:lobby", "plugh " * 3000, id="m1", name="Quillon Varda")
+    await desk.line.store.write(lambda tx: desk.line.edits(tx, "club:lobby", "nothing", id="m1", name="Quillon Varda"))
+    kept = await look(desk.line.store, "club", "quillon varda", owners=())
+    await Forgetter(desk.line.store, kept, by="cli:ops", owners=(), now=1.0).forget(told=lambda steps: None)
+    assert b"plugh plugh" in raw(tmp_path)
+    scrub(tmp_path / "p.sqlite3")
+    assert b"plugh" not in raw(tmp_path)
