@@ -117,6 +117,7 @@ class Places:
         if old.account == TELEGRAM and "/" not in old.conversation:
             tx.roles.move(old.conversation, new.conversation)
             tx.chats.move(old.conversation, new.conversation)
+            tx.dialogs.move(old.conversation, new.conversation)
         tx.conversations.move(old.account, old.conversation, new.conversation)
         tx.messages.move(old.account, old.conversation, new.conversation)
         tx.outbox.move(old.account, old.conversation, new.conversation, now=now)

@@ -75,6 +75,7 @@ class Retention:
             + tx.messages.prune_pictures(before=before, limit=AT_ONCE)
             + tx.faces.prune(before=before, limit=AT_ONCE)
             + tx.cards.prune(before=before, limit=AT_ONCE)
+            + tx.dialogs.prune(before=before, limit=AT_ONCE)
             + tx.texts.prune(before=before, limit=AT_ONCE)
             + tx.files.prune(now=now, limit=AT_ONCE)
             + tx.messages.prune_nameless(before=now - NAMELESS_S, limit=AT_ONCE)

@@ -62,6 +62,17 @@ class Dialogs:
         """The person is in no wizard there any more; False if they were in none."""
         return self._db.execute("DELETE FROM dialogs WHERE chat = ? AND person = ?", (chat, person)).rowcount > 0
 
+    def move(self, old: str, new: str) -> None:
+        """A chat has another id from now on: who is in a wizard there, and what was chosen of that chat, follows."""
+        state = "state"
+        for end in ('"', "/", ")"):
+            state = f"replace({state}, 'telegram:' || :old || '{end}', 'telegram:' || :new || '{end}')"
+        self._db.execute(
+            f"UPDATE OR REPLACE dialogs SET state = {state}, chat = CASE chat WHEN :old THEN :new ELSE chat END"
+            " WHERE chat = :old OR instr(state, 'telegram:' || :old)",
+            {"old": old, "new": new},
+        )
+
     def prune(self, *, before: float, limit: int) -> int:
         """Forget those that nobody went on with since then; returns how many."""
         return self._db.execute(

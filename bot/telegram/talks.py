@@ -19,7 +19,7 @@ from bot.telegram.outbound import split_message_id
 from bot.telegram.seen import Seen
 from bot.telegram.turns import RoleIn, audit, done, is_open
 from bot.telegram.ways_back import send_back, way_back
-from bot.telegram.wizards.engine import Dialogs
+from bot.telegram.wizards.words import Dialogs
 from bridges.model import Edited, MembersChanged, MessageId, Reacted, Received
 
 ANONYMOUS = "you write as an anonymous admin or a channel, so I cannot tell who you are: write as yourself."

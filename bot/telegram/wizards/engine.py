@@ -8,25 +8,20 @@ there, so that nobody is stuck when a page was not shown.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from telegram import Message as TelegramMessage
-
 from bot.addresses import Address, AddressError, parse_address
-from bot.cards import deal, digest
+from bot.cards import deal
 from bot.decisions import DecisionError
 from bot.relay import refusal
 from bot.routing import RouteError
 from bot.store import Tx
 from bot.store.dialogs import Dialog
-from bot.store.marks import Card
 from bot.store.outbox import PRIORITY_REPLY
-from bot.telegram.access import Role, person_of
+from bot.telegram.access import Role
 from bot.telegram.cards import Press, Pressed, card_kinds
-from bot.telegram.inbound import ChatPicked, Talk, here
 from bot.telegram.replies import NotAllowed, Reply, UsageError
-from bot.telegram.turns import RoleIn, audit
 from bot.telegram.wizards.pages import (
     ANEW,
     BACK,
@@ -39,11 +34,9 @@ from bot.telegram.wizards.pages import (
     Input,
     Page,
     Picked,
-    Shared,
     State,
     Stay,
     Wizard,
-    Wrote,
     shown,
 )
 from bot.telegram.wizards.scene import Scene
@@ -100,10 +93,10 @@ def begin(call: Call, tx: Tx, name: str) -> Reply:
     )
     note = ""
     if before is not None:
-        _put_away_chats(scene, before)
+        put_away_chats(scene, before)
         if before.kind != name:
-            note = f"The wizard of {_command(before)} was left for this one."
-    return _show(scene, wizard, state, note=note)
+            note = f"The wizard of {command_of(before)} was left for this one."
+    return show(scene, wizard, state, note=note)
 
 
 def _ask_whether_to_go_on(tx: Tx, wizard: Wizard, dialog: Dialog, *, now: float) -> Reply:
@@ -130,15 +123,16 @@ def leave(call: Call, tx: Tx) -> Reply:
         tx.dialogs.end(chat, person)
         if State.from_data(dialog.state).offers_chats:
             _put_away(call.services, tx, dialog, now=call.now)
-        return Reply(f"Cancelled: the wizard of {_command(dialog)} is left, nothing was changed.")
+        return Reply(f"Cancelled: the wizard of {command_of(dialog)} is left, nothing was changed.")
     elsewhere = tx.dialogs.of(person) if person else []
     if elsewhere:
-        where = ", ".join(f"{_command(each)} in {_named(tx, each.chat)}" for each in elsewhere[:5])
+        where = ", ".join(f"{command_of(each)} in {_named(tx, each.chat)}" for each in elsewhere[:5])
         return Reply(f"There is nothing to leave here. You are in the middle of {where}: write /cancel there.")
     return Reply("There is nothing to leave.")
 
 
-def _command(dialog: Dialog) -> str:
+def command_of(dialog: Dialog) -> str:
+    """What began it."""
     wizard = wizards.get(dialog.kind)
     return wizard.command if wizard is not None else "an older version"
 
@@ -150,9 +144,9 @@ def _named(tx: Tx, chat: str) -> str:
 # --- pages
 
 
-def _show(scene: Scene, wizard: Wizard, state: State, *, note: str = "") -> Reply:
+def show(scene: Scene, wizard: Wizard, state: State, *, note: str = "") -> Reply:
     """The page of this state, as the one that counts from now on."""
-    page, state, why = _page(scene, wizard, state)
+    page, state, why = page_of(scene, wizard, state)
     note = "\n".join(filter(None, (note, why)))
     scene = replace(scene, values=state.values)
     made = shown(wizard, page, state, about=wizard.about(scene), private=scene.is_private, note=note)
@@ -183,7 +177,7 @@ def _show(scene: Scene, wizard: Wizard, state: State, *, note: str = "") -> Repl
     return Reply(made.text, tuple(b.model_copy(update={"beside": beside}) for b, (_, _, beside) in placed))
 
 
-def _page(scene: Scene, wizard: Wizard, state: State) -> tuple[Page, State, str]:
+def page_of(scene: Scene, wizard: Wizard, state: State) -> tuple[Page, State, str]:
     """The page of this state; where things have changed so that there is none any more, that of a step before."""
     why = ""
     while True:
@@ -196,7 +190,7 @@ def _page(scene: Scene, wizard: Wizard, state: State) -> tuple[Page, State, str]
             state = state.back()
 
 
-def _state_of(dialog: Dialog, wizard: Wizard) -> State:
+def state_of(dialog: Dialog, wizard: Wizard) -> State:
     """Where the person is; of a wizard that has other steps in this version, at its beginning."""
     state = State.from_data(dialog.state)
     if all(step in wizard.steps for step in state.trail):
@@ -218,7 +212,7 @@ def _pressed(press: Press, tx: Tx) -> Pressed:
     dialog = tx.dialogs.get(press.card.chat.partition("/")[0], str(press.person))
     if dialog is None or dialog.kind != wizard.name:
         return Pressed(f"{_OVER} {wizard.command} begins it anew.", Reply(_OVER), used=False, outcome="over")
-    state = _state_of(dialog, wizard)
+    state = state_of(dialog, wizard)
     scene = _scene(press, tx, wizard, state)
     if word == STOP:
         tx.dialogs.end(dialog.chat, dialog.person)
@@ -229,7 +223,7 @@ def _pressed(press: Press, tx: Tx) -> Pressed:
         if word == ANEW and press.payload.get("asked") == dialog.asked:
             state = State(str(press.place), (wizard.first,))
             scene = replace(scene, here=press.place)
-            _put_away_chats(scene, dialog)
+            put_away_chats(scene, dialog)
         return _turned(scene, wizard, state, outcome=word)
     if press.card.nonce != dialog.asked:
         return _turned(scene, wizard, state, toast="This is where you are.", outcome="an earlier page")
@@ -239,18 +233,18 @@ def _pressed(press: Press, tx: Tx) -> Pressed:
         case "part":
             return _turned(scene, wizard, replace(state, part=_number(parameter)), outcome="another part")
         case "back":
-            _put_away_chats(scene, dialog)
+            put_away_chats(scene, dialog)
             return _turned(scene, wizard, state.back(), outcome="back")
     values = press.payload["values"]
     number = _number(parameter)
     if number >= len(values):
         return Pressed("I do not know this button any more.", used=False, outcome="unknown")
-    reply = _answer(scene, wizard, dialog, Picked(values[number], press.prepared))
+    reply = answer(scene, wizard, dialog, Picked(values[number], press.prepared))
     return Pressed("", reply, used=False, outcome=f"step {state.step}")
 
 
 def _turned(scene: Scene, wizard: Wizard, state: State, *, note: str = "", toast: str = "", outcome: str) -> Pressed:
-    return Pressed(toast, _show(scene, wizard, state, note=note), used=False, outcome=outcome)
+    return Pressed(toast, show(scene, wizard, state, note=note), used=False, outcome=outcome)
 
 
 def _number(parameter: str) -> int:
@@ -264,7 +258,7 @@ def _prepare(press: Press, tx: Tx) -> Callable[[], Awaitable[object]] | None:
     dialog = tx.dialogs.get(press.card.chat.partition("/")[0], str(press.person))
     if word != PICK or dialog is None or dialog.kind != wizard.name or dialog.asked != press.card.nonce:
         return None
-    state, values, number = _state_of(dialog, wizard), press.payload["values"], _number(parameter)
+    state, values, number = state_of(dialog, wizard), press.payload["values"], _number(parameter)
     if number >= len(values):
         return None
     return wizard.steps[state.step].prepare(_scene(press, tx, wizard, state), values[number])
@@ -288,9 +282,9 @@ def _scene(press: Press, tx: Tx, wizard: Wizard, state: State) -> Scene:
 # --- answers
 
 
-def _answer(scene: Scene, wizard: Wizard, dialog: Dialog, given: Input) -> Reply:
+def answer(scene: Scene, wizard: Wizard, dialog: Dialog, given: Input) -> Reply:
     """What an answer leads to: the next page, the same with a word, or the end."""
-    state, tx = _state_of(dialog, wizard), scene.tx
+    state, tx = state_of(dialog, wizard), scene.tx
     tx.db.execute("SAVEPOINT answer")
     try:
         turn = wizard.steps[state.step].take(scene, given)
@@ -303,19 +297,20 @@ def _answer(scene: Scene, wizard: Wizard, dialog: Dialog, given: Input) -> Reply
     finally:
         tx.db.execute("RELEASE answer")
     if isinstance(turn, End):
-        _put_away_chats(scene, dialog)
+        put_away_chats(scene, dialog)
         tx.dialogs.end(dialog.chat, dialog.person)
         return Reply(turn.text, turn.buttons)
     after = state.turned(turn)
     if state.offers_chats and not after.offers_chats:
-        _put_away_chats(scene, dialog)
+        put_away_chats(scene, dialog)
     elif after.offers_chats and not state.offers_chats:
         offered = Message(text="Choose the chat with a button below the field for text.", offers="chats")
         _say(scene.services, tx, scene.here, offered, now=scene.now)
-    return _show(scene, wizard, after, note=turn.note)
+    return show(scene, wizard, after, note=turn.note)
 
 
-def _put_away_chats(scene: Scene, dialog: Dialog) -> None:
+def put_away_chats(scene: Scene, dialog: Dialog) -> None:
+    """Take the buttons for Telegram's own list of chats away, if they are there."""
     if State.from_data(dialog.state).offers_chats:
         _put_away(scene.services, scene.tx, dialog, now=scene.now)
 
@@ -327,127 +322,3 @@ def _put_away(services: Services, tx: Tx, dialog: Dialog, *, now: float) -> None
 
 def _say(services: Services, tx: Tx, place: Address, message: Message, *, now: float) -> None:
     services.relay.send(tx, place, message, now=now, message_id=None, priority=PRIORITY_REPLY, why="the bot's own")
-
-
-# --- words
-
-
-@dataclass(frozen=True, slots=True)
-class Dialogs:
-    """Takes what people write while a wizard waits for words."""
-
-    services: Callable[[], Services]
-    role: RoleIn
-
-    def said(self, tx: Tx, talk: Talk, *, now: float) -> str | None:
-        """Take a message as an answer; returns its outcome, or None if it is meant for somebody else."""
-        found = self._found(tx, talk.message)
-        if found is None:
-            return None
-        wizard, dialog = found
-        answered = _answered_page(tx, talk.message, dialog)
-        if talk.message.chat.type == "private":
-            if talk.message.reply_to_message is not None and not answered:
-                return None
-        elif not answered:
-            return None
-        scene = self._scene(tx, talk.message, wizard, dialog, now=now)
-        state = _state_of(dialog, wizard)
-        allowed = _allowed(scene, wizard)
-        page, state, _ = _page(scene, wizard, state) if allowed else (None, state, "")
-        if page is not None and not page.asks and not answered:
-            return None
-        id = scene.relay.keep(tx, here(talk.message), talk.event, why="an answer in a wizard")
-        message = talk.event.message.model_copy(update={"reply_to": None, "quote": "", "sender": None})
-        if page is None:
-            reply, outcome = _ended(scene, dialog), "refused"
-        else:
-            outcome = f"step {state.step}"
-            if not page.asks:
-                reply = _show(scene, wizard, state, note="⚠ This page is answered with its buttons.")
-            elif not page.files and (not message.text.strip() or message.attachments):
-                reply = _show(scene, wizard, state, note=f"⚠ Only words are taken here: write {page.asks}.")
-            else:
-                reply = _answer(scene, wizard, dialog, Wrote(message, id))
-        scene.relay.tell(tx, here(talk.message), reply.text, now=now, reply_to=id, buttons=reply.buttons)
-        _note(scene, wizard, outcome)
-        return "commands"
-
-    def picked(self, tx: Tx, picked: ChatPicked, *, now: float) -> str | None:
-        """Take a chat that was picked in Telegram's own list; returns the outcome, or None if nobody asked for one."""
-        found = self._found(tx, picked.message)
-        if found is None:
-            return None
-        wizard, dialog = found
-        if not State.from_data(dialog.state).offers_chats:
-            return None
-        scene = self._scene(tx, picked.message, wizard, dialog, now=now)
-        if _allowed(scene, wizard):
-            reply, outcome = _answer(scene, wizard, dialog, Shared(picked.chat, picked.title)), f"step {dialog.step}"
-        else:
-            reply, outcome = _ended(scene, dialog), "refused"
-        scene.relay.tell(tx, here(picked.message), reply.text, now=now, buttons=reply.buttons)
-        _note(scene, wizard, outcome)
-        return "commands"
-
-    def _found(self, tx: Tx, message: TelegramMessage) -> tuple[Wizard, Dialog] | None:
-        person = person_of(message)
-        dialog = None if person is None else tx.dialogs.get(str(message.chat_id), str(person))
-        wizard = None if dialog is None else wizards.get(dialog.kind)
-        return None if dialog is None or wizard is None else (wizard, dialog)
-
-    def _scene(self, tx: Tx, message: TelegramMessage, wizard: Wizard, dialog: Dialog, *, now: float) -> Scene:
-        person, state = int(dialog.person), _state_of(dialog, wizard)
-        return Scene(
-            tx=tx,
-            services=self.services(),
-            here=parse_address(state.here),
-            person=person,
-            person_name=message.from_user.full_name if message.from_user else "",
-            role=self.role(tx, person, chat=message.chat_id),
-            everywhere=self.role(tx, person, chat=None),
-            needed=wizard.role,
-            now=now,
-            values=state.values,
-        )
-
-
-def _allowed(scene: Scene, wizard: Wizard) -> bool:
-    return scene.role >= wizard.role and (not wizard.everywhere or scene.everywhere >= wizard.role)
-
-
-def _ended(scene: Scene, dialog: Dialog) -> Reply:
-    """The role was taken away in the middle."""
-    _put_away_chats(scene, dialog)
-    scene.tx.dialogs.end(dialog.chat, dialog.person)
-    return Reply(
-        f"The wizard of {_command(dialog)} is left: it needs the role {scene.needed.word}, and yours is"
-        f" {scene.role.word}. An owner of this bot can give it to you."
-    )
-
-
-def _note(scene: Scene, wizard: Wizard, outcome: str) -> None:
-    command = f"wizard {wizard.name}"
-    audit(scene.tx, scene.person, place=str(scene.here), command=command, outcome=outcome, now=scene.now)
-
-
-def _answered_page(tx: Tx, message: TelegramMessage, dialog: Dialog) -> bool:
-    """Whether a message answers a page of this dialog: by its buttons, else by its words."""
-    parent = message.reply_to_message
-    if parent is None or parent.from_user is None or not parent.from_user.is_bot:
-        return False
-    for data in _data_of(parent):
-        kind, _, rest = data.partition(":")
-        card = tx.cards.get(rest.rpartition(":")[2], kind=dialog.kind) if kind == dialog.kind else None
-        return card is not None and _is_of(card, dialog)
-    latest = tx.cards.get(dialog.asked, kind=dialog.kind)
-    return latest is not None and latest.shown == digest(parent.text or "")
-
-
-def _data_of(message: TelegramMessage) -> list[str]:
-    rows = message.reply_markup.inline_keyboard if message.reply_markup is not None else ()
-    return [str(button.callback_data) for row in rows for button in row if button.callback_data]
-
-
-def _is_of(card: Card, dialog: Dialog) -> bool:
-    return card.person == dialog.person and card.chat.partition("/")[0] == dialog.chat

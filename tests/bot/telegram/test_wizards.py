@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.addresses import telegram_address
 from bot.store import Tx
 from bot.telegram.wizards.engine import wizards
 from bridges.errors import Refused
@@ -374,6 +375,36 @@ async def test_another_wizard_ends_the_first_with_a_word(desk: Desk) -> None:
     assert "The wizard of /route add was left for this one." in page.text
     assert (await desk.press(first, "Back")).toast.startswith("This wizard is over.")
     await walk(desk, page, "club (fake)")
+
+
+async def test_a_wizard_follows_its_group_when_that_becomes_a_supergroup(desk: Desk) -> None:
+    old = -5
+    page = await walk(desk, await begin(desk, "/route add", chat=old), "This chat", "club (fake)")
+    new = -1005
+    desk.chats[new] = {"id": new, "type": "supergroup", "title": "Ops"}
+    await desk.line.store.write(
+        lambda tx: desk.line.relay.places.upgraded(tx, telegram_address(old), telegram_address(new), now=1.0)
+    )
+    page = await walk(desk, await begin(desk, "/route add", chat=new), "Continue", "The lobby", "One way (->)", "Skip")
+    assert f"The rule:\ntelegram:{new} -> club:lobby" in page.text
+
+
+async def test_a_page_that_cannot_be_asked_any_more_gives_way_to_the_one_before(desk: Desk) -> None:
+    await desk.line.store.write(lambda tx: tx.audiences.add("all", ["club:lobby"], person="7", now=1.0))
+    page = await walk(desk, await begin(desk, "/announce"), "➕ @all", "Go on")
+    await desk.line.store.write(lambda tx: tx.audiences.drop("all"))
+    page = await walk(desk, page, "?")
+    assert "⚠ There is no audience" in page.text
+    assert "✖ @all" in labels(page)
+    await walk(desk, page, "✖ @all")
+
+
+async def test_a_wizard_of_another_version_begins_anew(desk: Desk) -> None:
+    page = await walk(desk, await begin(desk, "/link"), "club (fake)")
+    await desk.line.store.write(
+        lambda tx: tx.db.execute("UPDATE dialogs SET state = replace(state, 'other.where', 'elsewhere')")
+    )
+    assert "Which conversation is this chat to be joined with?\n" in (await walk(desk, page, "?")).text
 
 
 # --- others
