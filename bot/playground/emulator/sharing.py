@@ -13,7 +13,7 @@ from bot.playground.emulator import entities as text_rules
 from bot.playground.emulator.errors import WorldError
 
 if TYPE_CHECKING:
-    from bot.playground.emulator.world import Chat, Message, Person
+    from bot.playground.emulator.model import Chat, Message, Person
 
 Json = dict[str, Any]
 
