@@ -15,6 +15,8 @@ AT_ONCE = 500
 FIRST_AFTER_S = 60.0
 NAMELESS_S = 86400.0
 """No echo of a send comes later than this."""
+DIALOGS_S = 30 * 86400.0
+"""Nobody goes on with a wizard after this."""
 WORDS_S = 3600.0
 """Longer than another bridge may take to bring words back (:mod:`bot.loops`)."""
 
@@ -75,7 +77,9 @@ class Retention:
             + tx.messages.prune_pictures(before=before, limit=AT_ONCE)
             + tx.faces.prune(before=before, limit=AT_ONCE)
             + tx.cards.prune(before=before, limit=AT_ONCE)
-            + tx.dialogs.prune(before=before, limit=AT_ONCE)
+            + tx.dialogs.prune(before=max(before, now - DIALOGS_S), limit=AT_ONCE)
+            + tx.people.prune(before=before, limit=AT_ONCE)
+            + tx.route_changes.prune(before=before, limit=AT_ONCE)
             + tx.texts.prune(before=before, limit=AT_ONCE)
             + tx.files.prune(now=now, limit=AT_ONCE)
             + tx.messages.prune_nameless(before=now - NAMELESS_S, limit=AT_ONCE)

@@ -117,7 +117,7 @@ class Erasing:
     def announcing(self, person: Known) -> int:
         """How many announcements of theirs are under way."""
         row = self._db.execute(
-            "SELECT COUNT(*) FROM broadcasts WHERE state IN ('running', 'paused') AND ? = 'telegram' AND person = ?",
+            "SELECT COUNT(*) FROM broadcasts WHERE ended_at IS NULL AND ? = 'telegram' AND person = ?",
             (person.account, person.id),
         ).fetchone()
         return int(row[0])
@@ -279,7 +279,7 @@ def _small(person: Known) -> Sequence[_Small]:
     ]
     if person.account != "telegram":
         return found
-    ended = "person = ? AND state IN ('stopped', 'done') AND (text != '' OR person_name != '')"
+    ended = "person = ? AND ended_at IS NOT NULL AND (text != '' OR shown != '' OR person_name != '')"
     return [
         *found,
         all_of("what is known of them in Telegram", "people", "person = ?", person.id),
@@ -288,7 +288,7 @@ def _small(person: Known) -> Sequence[_Small]:
         (
             "announcements that ended",
             f"SELECT COUNT(*) FROM broadcasts WHERE {ended}",
-            f"UPDATE broadcasts SET text = '', person_name = '' WHERE {ended}",
+            f"UPDATE broadcasts SET text = '', shown = '', person_name = '' WHERE {ended}",
             (person.id,),
         ),
     ]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
+SEEN_AGAIN_S = 86400.0
+"""How exactly it is kept when somebody was last seen: a write for each message would be too much for it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -31,6 +34,9 @@ class People:
         username = username.lower()
         known = self.get(person)
         if known is not None and (known.username, known.name) == (username, name):
+            self._db.execute(
+                "UPDATE people SET at = ? WHERE person = ? AND at < ?", (now, person, now - SEEN_AGAIN_S / 2)
+            )
             return
         if username:
             self._db.execute("UPDATE people SET username = '' WHERE username = ? AND person != ?", (username, person))
@@ -56,3 +62,11 @@ class People:
         """How somebody is called in an answer: name, username and id, as far as these are known."""
         known = self.get(person)
         return str(known) if known is not None else person
+
+    def prune(self, *, before: float, limit: int) -> int:
+        """Forget who was not seen since then and was given no role; returns how many."""
+        return self._db.execute(
+            "DELETE FROM people WHERE person IN (SELECT person FROM people WHERE at < ?"
+            " AND NOT EXISTS (SELECT 1 FROM roles WHERE roles.person = people.person) LIMIT ?)",
+            (before, limit),
+        ).rowcount

@@ -6,6 +6,7 @@ from telegram import Chat, Message, User
 
 from bot.names import display_name
 from bot.store import Tx
+from bot.store.people import SEEN_AGAIN_S
 from bot.telegram.access import Role, person_of
 from bot.telegram.turns import RoleIn
 from bridges.model import Person, PersonId
@@ -23,7 +24,7 @@ class Seen:
     def __init__(self, *, role: RoleIn) -> None:
         self._role = role
         self._epoch = -1
-        self._known: dict[tuple[int, int], tuple[str, str]] = {}
+        self._known: dict[tuple[int, int], tuple[str, str, int]] = {}
 
     def wrote(self, tx: Tx, message: Message, *, now: float) -> None:
         """Somebody wrote. Who writes as a channel or a group is nobody."""
@@ -37,7 +38,8 @@ class Seen:
             self._known.clear()
             self._epoch = tx.epoch
         chat_id = user.id if chat is None else chat.id
-        called = (user.username or "", user.full_name)
+        # Once a day again, so that whoever is still about is not forgotten.
+        called = (user.username or "", user.full_name, int(now // SEEN_AGAIN_S))
         if self._known.get((user.id, chat_id)) == called:
             return
         self._known[user.id, chat_id] = called
