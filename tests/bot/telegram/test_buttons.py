@@ -49,7 +49,7 @@ class Row:
     """Choices that do not use it up: they only look, or lead on."""
 
 
-TURNS = frozenset({"pick", "part", "back", "help", "resume", "anew"})
+TURNS = frozenset({"pick", "part", "back", "help", "resume", "anew", "stop"})
 """A wizard's card is used up by the step that it is for, of which the wizard itself knows."""
 ROWS: Mapping[str, Row] = {
     "announce": Row("/announce club:lobby, desk:room | words", again=frozenset({"later"})),
