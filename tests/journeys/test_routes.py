@@ -144,7 +144,6 @@ async def test_route_test_explains_and_sends_nothing(world: World) -> None:
         ("here -> here", "is both source and target"),
         ("support:room-42 -> telegram:abc", "telegram"),
         ("support:* -> plain:*", "plain:* is a pattern"),
-        ("", "Example"),
     ],
 )
 async def test_a_wrong_rule_is_refused_with_what_is_wrong_and_an_example(world: World, line: str, told: str) -> None:
