@@ -136,6 +136,7 @@ async def test_an_announcement_is_stopped_and_taken_back_with_numbers(desk: Desk
         "Announcement 1: 20 not sent any more, taken back at 10 places.\n"
         "Not deleted at 5 × desk: fake has no way to take a message back."
     )
+    assert "taken back already" in await desk.ask("/undo", reply_to=message)
     await desk.line.rests()
     assert len(desk.line.club.done) == 10
     assert len(desk.line.club.texts) == 10
