@@ -25,6 +25,7 @@ STAYS = (
     "ids of messages and conversations stay: replies find their way, and the balance stays",
     "the audit stays, with ids and without words",
     "what others wrote stays, also where they name them",
+    "files that a running bot keeps on its disk go when it starts the next time",
     "names given with /name, titles of chats and topics in Telegram, and backups are not touched",
 )
 
