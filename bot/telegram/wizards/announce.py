@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from bot.addresses import parse_address
 from bot.targets import parse_targets
 from bot.telegram.access import Role
 from bot.telegram.announce_cards import propose, within_reach
@@ -44,12 +47,19 @@ def _targets(scene: Scene) -> Page:
         lines.append(f"… and {len(chosen) - _LISTED} more")
     offered = [Choice(f"✖ {each}", f"{_OUT}{each}") for each in chosen]
     for name, number in scene.tx.audiences.all():
-        if f"@{name}" not in chosen and number:
+        if f"@{name}" not in chosen and number and _reaches(scene, scene.tx.audiences.members(name)):
             offered.append(Choice(f"➕ @{name} ({number})", f"{_IN}@{name}"))
-    offered += [Choice(f"➕ {name}", f"{_IN}{name}") for name in scene.tx.names.all() if name not in chosen]
+    for name in scene.tx.names.all():
+        if name not in chosen and _reaches(scene, [scene.tx.names.get(name) or ""]):
+            offered.append(Choice(f"➕ {name}", f"{_IN}{name}"))
     actions = [("➕ A chat or conversation…", _ADD), *([("Go on", _ON)] if chosen else [])]
     asks = "targets with commas between, as in support:room-42, @all"
     return Page("\n".join(lines), tuple(offered), choices(actions), asks=asks)
+
+
+def _reaches(scene: Scene, addresses: Sequence[str]) -> bool:
+    """Whether all of them are within the person's reach: what belongs to other chats is not shown either."""
+    return all(scene.reaches(parse_address(address)) for address in addresses if address)
 
 
 def _take_targets(scene: Scene, given: Input) -> Turn:

@@ -71,18 +71,19 @@ def add(wizard: Wizard) -> Wizard:
 # --- begin and leave
 
 
-def begin(call: Call, tx: Tx, name: str) -> Reply:
-    """Begin a wizard, or ask whether to go on where the person left it."""
+def begin(call: Call | Press, tx: Tx, name: str) -> Reply:
+    """Begin a wizard, or ask whether to go on where the person left it. For a command or a button of those who may."""
     assert call.person is not None
-    wizard, chat = wizards[name], call.here.conversation.partition("/")[0]
+    place = call.place if isinstance(call, Press) else call.here
+    wizard, chat = wizards[name], place.conversation.partition("/")[0]
     before = tx.dialogs.get(chat, str(call.person))
     if before is not None and before.kind == name and State.from_data(before.state).values:
         return _ask_whether_to_go_on(tx, wizard, before, now=call.now)
-    state = State(str(call.here), (wizard.first,))
+    state = State(str(place), (wizard.first,))
     scene = Scene(
         tx=tx,
         services=call.services,
-        here=call.here,
+        here=place,
         person=call.person,
         person_name=call.person_name,
         role=call.role,

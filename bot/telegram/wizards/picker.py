@@ -236,15 +236,18 @@ class Picker:
         """The known chats of Telegram that can be offered: groups and channels, the latest first."""
         without = self.without(scene)
         found: dict[str, str] = {}
+        with_topics = set()
         for conversation, title in scene.tx.conversations.latest(TELEGRAM, limit=KNOWN_MOST):
-            chat = conversation.partition("/")[0]
+            chat, _, topic = conversation.partition("/")
             if not chat.startswith("-") or not scene.reaches(Address(TELEGRAM, ConversationId(chat))):
                 continue
             found.setdefault(chat, "")
-            if "/" not in conversation and title:
+            if topic:
+                with_topics.add(chat)
+            elif title:
                 found[chat] = title
-        has_more = {chat for chat in found if self.new_topics(scene) or _topics(scene.tx, chat)}
-        return [(c, title) for c, title in found.items() if c in has_more or f"{TELEGRAM}:{c}" not in without]
+        more = found if self.new_topics(scene) else with_topics
+        return [(chat, title) for chat, title in found.items() if chat in more or f"{TELEGRAM}:{chat}" not in without]
 
 
 def _with_right(turn: Turn, scene: Scene, place: Address, prepared: object) -> Turn:

@@ -114,7 +114,7 @@ async def test_a_role_for_one_chat_does_not_reach_into_another(desk: Desk) -> No
         ("/mute", "An address, a name or here is needed.\nExample: /mute support:sms/85255501234"),
         ("/mute a b", "“b” is too much: after the command stands an address, a name or here."),
         ("/show twelve", "“twelve” is not the number of a delivery.\nExample: /show 12"),
-        ("/route tset club:a b", "“tset” is none of add, show, edit, remove, enable, disable, test, undo; did you mean"),
+        ("/route tset club:a b", "“tset” is none of add, show, edit, remove, enable, disable, test, undo;"),
         (
             "/route test",
             "An address, a name or here is needed after “test”.\nExample: /route test support:room-42 hello",

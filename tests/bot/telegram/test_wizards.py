@@ -449,6 +449,24 @@ async def test_a_role_for_one_chat_is_offered_what_it_reaches(desk: Desk) -> Non
     assert "needs the role admin everywhere" in await desk.ask("/audience", by=BO)
 
 
+async def test_what_belongs_to_other_chats_is_not_offered_to_a_role_for_one_chat(desk: Desk) -> None:
+    await desk.ask(f"/name telegram:{NEWS} headlines")
+    await desk.ask("/name club:lobby counter")
+    await desk.ask(f"/audience add far telegram:{NEWS} club:lobby")
+    await desk.ask("/audience add near club:lobby")
+    await desk.grant(BO, "operator", chat=OPS)
+    page = await begin(desk, "/announce", by=BO)
+    assert [label for label in labels(page) if label.startswith("➕")] == [
+        "➕ @near (1)",
+        "➕ counter",
+        "➕ A chat or conversation…",
+    ]
+    page = await answer(desk, page, "@far", by=BO)
+    assert "⚠ Your role counts in this chat only" in page.text
+    page = await walk(desk, page, "➕ A chat", by=BO)
+    assert labels(page)[:2] == ["This chat", "club (fake)"]
+
+
 async def test_two_hundred_chats_are_shown_a_few_at_a_time(desk: Desk) -> None:
     def touch(tx: Tx) -> None:
         for number in range(200):
