@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from bot.telegram.announcing import EDIT_EVERY_S
-from tests.journeys.world import Chat, Json, World
+from tests.journeys.world import ANN, BO, DAN, Chat, Json, World
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -61,13 +61,11 @@ async def shows(world: World, chat: Chat, card: Json, part: str, *, within_s: fl
     return text
 
 
-def edits(world: World, card: Json) -> list[float]:
+def edits(world: World, chat: Chat, card: Json) -> list[float]:
     """When the card's message was edited."""
-    return [
-        call.at
-        for call in world.telegram.calls
-        if call.method.lower() == "editmessagetext" and str(call.params.get("message_id")) == str(card["message_id"])
-    ]
+    edited = [call for call in world.telegram.calls if call.method.lower() == "editmessagetext"]
+    which = (str(chat.id), str(card["message_id"]))
+    return [call.at for call in edited if (str(call.params["chat_id"]), str(call.params["message_id"])) == which]
 
 
 def numbers(text: str) -> dict[str, int]:
@@ -91,6 +89,63 @@ async def test_an_announcement_is_shown_sent_to_each_target_once_and_counted(wor
     await world.settled()
 
 
+async def test_who_blocked_the_bot_is_a_failure_of_the_report_and_no_alarm(world: World) -> None:
+    ops = world.group()
+    world.telegram.block(DAN)
+    card = await ask(world, ops, f"telegram:{DAN}, support:room-42", "To Dan, too.")
+    await ops.press(card, "Send")
+    text = await shows(world, ops, card, ": done\n")
+    assert numbers(text) == {"sent": 1, "failed": 1}
+    assert "blocked" in text
+    (row,) = await world.outbox(address=f"telegram:{DAN}", text="To Dan, too.")
+    assert row["state"] == "dead"
+    await world.settled()
+    assert not [told for told in (*ops.texts(), *world.private(ANN).texts()) if "does not let me" in told]
+    assert not [told for told in ops.texts() if told.startswith("Not sent")]
+    world.telegram.unblock(DAN)
+
+
+async def test_pause_and_resume_and_nobody_else_may_press(world: World) -> None:
+    ops = world.group()
+    await ops.ask(f"/grant {BO} operator")
+    rooms = open_rooms(world, 25, prefix="pause")
+    await audience(ops, "pausable", [each for account in rooms.values() for each in account])
+    card = await ask(world, ops, "@pausable", "Will pause.")
+    assert await ops.press(card, "Send", by=BO) == "Only the person who asked for this may press here."
+    await ops.press(card, "Send")
+    await shows(world, ops, card, "left")
+    assert await ops.press(card, "Stop", by=BO) == "Only the person who asked for this may press here."
+    assert (await ops.press(card, "Pause")).startswith("Paused.")
+    await shows(world, ops, card, "paused")
+    there = arrived(world, "Will pause.").total()
+    assert there < 75
+    await world.restart()
+    assert arrived(world, "Will pause.").total() == there
+    assert await ops.press(card, "Resume") == "It goes on."
+    text = await shows(world, ops, card, ": done\n")
+    assert numbers(text) == {"sent": 75, "failed": 0}
+    assert set(arrived(world, "Will pause.").values()) == {1}
+    await ops.ask(f"/revoke {BO}")
+
+
+async def test_stop_and_delete_takes_back_what_was_sent_and_says_where_it_cannot(world: World) -> None:
+    ops, news = world.group(), world.group("News")
+    rooms = open_rooms(world, 30, prefix="wipe")
+    targets = [news.address, *rooms["club"], *rooms["support"]]
+    await audience(ops, "wipable", targets)
+    card = await ask(world, ops, "@wipable", "Will be taken back.")
+    await ops.press(card, "Send")
+    await shows(world, ops, card, "left")
+    await world.until(lambda: arrived(world, "Will be taken back.").keys() & set(rooms["support"]))
+    await world.until(lambda: "Will be taken back." in news.texts())
+    assert (await ops.press(card, "Stop and delete")).startswith("Stopped. What was sent is being deleted at ")
+    await world.until(lambda: "Will be taken back." not in news.texts())
+    text = await shows(world, ops, card, " deleted")
+    await world.settled()
+    assert "support: cinnox has no way to take a message back" in text
+    assert numbers(text)["sent"] + numbers(text)["cancelled"] == len(targets)
+
+
 async def test_stop_lets_at_most_eight_more_go_and_the_message_is_edited_no_more_often_than_every_three_seconds(
     world: World,
 ) -> None:
@@ -111,7 +166,7 @@ async def test_stop_lets_at_most_eight_more_go_and_the_message_is_edited_no_more
     assert numbers(text)["sent"] == after.total()
     assert numbers(text)["cancelled"] == 3 * FEW - after.total()
     assert Counter(row["state"] for row in rows) == {"sent": after.total(), "cancelled": 3 * FEW - after.total()}
-    when = edits(world, card)
+    when = edits(world, ops, card)
     assert len(when) >= 2
     assert min(late - early for early, late in itertools.pairwise(when)) >= EDIT_EVERY_S
 

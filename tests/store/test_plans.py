@@ -65,6 +65,11 @@ def fill(db: sqlite3.Connection) -> None:
         " WHEN i % 10 THEN 'done' ELSE 'failed' END FROM n",
         (20_000,),
     )
+    number = Tx(db).broadcasts.add(
+        person="1", person_name="Ann", chat="telegram:1", message=None, text="t", progress="", now=0.0
+    )
+    # They were never in a lane.
+    deliveries(10_000, id="i + 900000", conversation="'a' || i", broadcast=str(number), parked="1", account="'many'")
     db.execute(f"{numbers} INSERT INTO seen (account, key, at) SELECT 'big', 'e' || i, i FROM n", (20_000,))
     db.execute(
         f"{numbers} INSERT INTO messages (id, account, conversation, remote_id, text, at)"
@@ -102,6 +107,12 @@ def look_up(tx: Tx) -> None:
     tx.outbox.of_message(found.id)
 
 
+def announced(tx: Tx) -> int:
+    """The announcement that much is parked for."""
+    (number,) = tx.db.execute("SELECT MAX(id) FROM broadcasts").fetchone()
+    return int(number)
+
+
 def arrive(tx: Tx) -> None:
     id = tx.inbox.put(Arrived("big", b"{}", 1.0, key="new"))
     assert id is not None and tx.inbox.is_pending(id)
@@ -130,6 +141,10 @@ OFTEN: dict[str, tuple[int, Callable[[Tx], object]]] = {
     "begin and settle": (20_000, settle),
     "release": (10_000, lambda tx: tx.outbox.release(lease_of(tx), due_at=1e6)),
     "next_due": (1_000, lambda tx: tx.outbox.next_due("big")),
+    "announcements that are open": (1_000, lambda tx: tx.broadcasts.open()),
+    "what is let go of announcements": (1_000, lambda tx: tx.broadcasts.released("big")),
+    "what is to be let go": (20_000, lambda tx: tx.broadcasts.parked(announced(tx), "many", limit=256)),
+    "what an account was sent last": (10_000, lambda tx: tx.broadcasts.last_sent(announced(tx), "many")),
     "pending": (2_000, lambda tx: tx.inbox.pending()),
     "pending after": (2_000, lambda tx: tx.inbox.pending(after=5)),
     "count_pending": (2_000, lambda tx: tx.inbox.count_pending()),

@@ -210,6 +210,16 @@ async def test_at_most_two_places_of_an_account_are_let_go_at_once(desk: Desk) -
     assert sorted(let_go) == ["club", "club", "desk", "desk"]
 
 
+async def test_no_account_has_all_the_pace(desk: Desk) -> None:
+    await sends(desk, *places("club", 10), *places("desk", 10), *(f"telegram:-2{n}" for n in range(10)))
+    await desk.line.engine.start()
+    for _ in range(6):
+        await turns(desk, seconds=0.1)
+        await desk.line.rests()
+    let_go = [row.account for row in await rows(desk) if not row.parked]
+    assert {let_go.count(account) for account in ("club", "desk", "telegram")} <= {4, 5}
+
+
 async def test_the_parts_of_one_message_are_let_go_together(desk: Desk) -> None:
     await sends(desk, *places("club", 5), text="word " * 500)
     await turns(desk)
