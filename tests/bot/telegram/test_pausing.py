@@ -53,15 +53,24 @@ async def test_the_author_of_what_waits_sees_that_it_waits(desk: Desk) -> None:
 async def test_neither_the_probe_nor_a_start_ends_what_a_person_paused(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    asked: list[str] = []
+
+    async def probe() -> str:
+        asked.append("club")
+        return "well"
+
     monkeypatch.setattr(delivery, "PROBE_EVERY_S", 0.0)
+    monkeypatch.setattr(desk.line.relay.accounts["club"], "probe", probe)
     await desk.ask("/pause club")
     await desk.write("/send club:lobby one")
     await desk.line.engine.start()
     for _ in range(3):
+        await desk.line.later(1)
         await turned(desk)
     await desk.line.store.write(lambda tx: tx.accounts.try_again("club"))  # as a start does
     await turned(desk)
     assert (desk.line.club.texts, await waits(desk)) == ([], 1)
+    assert asked == []
 
 
 async def test_refused_credentials_do_not_take_the_place_of_a_person_who_paused(desk: Desk) -> None:

@@ -106,11 +106,10 @@ async def test_what_is_not_balanced_is_said_too(desk: Desk) -> None:
 async def test_numbers_are_given_for_each_account_and_route_of_a_day_and_a_week(desk: Desk) -> None:
     await desk.line.route("club:lobby -> telegram:-5", name="lobby")
     await desk.line.engine.start()
-    await desk.line.said("club:lobby", "old", id="m1")
-    await desk.line.rests()
-    await desk.line.later(3 * 86_400)
-    await desk.line.said("club:lobby", "new", id="m2")
-    await desk.line.rests()
+    for id, later_s in (("older than a week", 0), ("of the week", 5 * 86_400), ("of today", 3 * 86_400)):
+        await desk.line.later(later_s)
+        await desk.line.said("club:lobby", id, id=id)
+        await desk.line.rests()
     said = await desk.ask("/stats")
     assert "By route, in 24 hours / 7 days:\nlobby sent 1 / 2" in said
     assert "telegram sent 1 / 2" in said
