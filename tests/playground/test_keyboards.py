@@ -58,6 +58,10 @@ async def sent(raw: RawClient, chat: int, markup: object, **more: object) -> Any
          "can't parse keyboard button: Can't find field \"request_id\""),
         ({"keyboard": [[{"text": "x", "request_chat": {"request_id": 1 << 31}}]]},
          'can\'t parse keyboard button: Field "request_id" must be a valid Number'),
+        ({"keyboard": [[{"text": "x", "request_chat": {"request_id": 1, "bot_administrator_rights": 5}}]]},
+         "can't parse keyboard button: ChatAdministratorRights must be an Object"),
+        ({"keyboard": [[{"text": "x", "request_users": 5}]]},
+         'can\'t parse keyboard button: Field "request_users" must be of type Object'),
         (inline([button() for _ in range(9)]), "reply markup is too long"),
         (inline(*([button()] for _ in range(101))), "reply markup is too long"),
         (inline([button(data="ü" * 33)]), "BUTTON_DATA_INVALID"),
@@ -228,3 +232,23 @@ async def test_a_toast_of_over_200_letters_is_refused_and_the_press_can_still_be
     assert refused == (400, "Bad Request: MESSAGE_TOO_LONG")
     await raw.call("answerCallbackQuery", callback_query_id=pressed.id, text="x" * 200, show_alert=True)
     assert (await pressed.answered())["show_alert"] is True
+
+
+async def test_a_keyboard_and_privacy_are_there_after_a_restart(raw: RawClient, emulator: Emulator) -> None:
+    emulator.start(ANN)
+    await sent(raw, ANN, KEYS)
+    emulator.set_privacy(on=False)
+    kept = json.loads(json.dumps(emulator.snapshot()))
+    emulator.set_privacy(on=True)
+    await sent(raw, ANN, AWAY)
+    emulator.restore(kept)
+    assert emulator.keyboard_for(ANN, ANN) == KEYS
+    assert emulator.bot.can_read_all_group_messages
+    assert emulator.chats[GROUP].member(emulator.bot.id).reads_all is False
+
+
+async def test_half_a_character_in_a_button_breaks_nothing(raw: RawClient, emulator: Emulator) -> None:
+    emulator.start(ANN)
+    body = json.dumps({"chat_id": ANN, "text": "x", "reply_markup": inline([button(data="\ud800")])})
+    answer = await raw.http.post(f"{raw.base}/sendMessage", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 200

@@ -66,6 +66,19 @@ async def test_one_chat_can_be_slowed_down_for_a_while(raw: RawClient, emulator:
     await raw.call("sendMessage", chat_id=GROUP, text="x")
 
 
+@pytest.mark.parametrize("seconds", [-1, float("inf"), float("nan"), 86_401])
+async def test_a_chat_is_slowed_down_for_a_day_at_most(emulator: Emulator, seconds: float) -> None:
+    with pytest.raises(WorldError, match="seconds must be from 0 to 86400"):
+        emulator.slow_down(GROUP, seconds)
+
+
+async def test_only_people_delete_their_account_and_only_groups_take_a_bot_by_link(emulator: Emulator) -> None:
+    with pytest.raises(WorldError, match="is a bot"):
+        emulator.deactivate(emulator.bot.id)
+    with pytest.raises(WorldError, match="is no group"):
+        emulator.start_in_group(ANN, CHANNEL)
+
+
 async def test_answers_have_the_time_of_this_telegram(raw: RawClient, clock: Clock) -> None:
     answer = await raw.ask("getMe")
     assert answer.headers.get_list("date") == [answer.headers["date"]]

@@ -167,6 +167,9 @@ def _request(name: str, asked: object, prefix: str) -> Json:
             raise KeyboardError(prefix + f'Field "{number}" must be of type Number')
         if number == "request_id" and not -(1 << 31) <= asked[number] < 1 << 31:
             raise KeyboardError(prefix + f'Field "{number}" must be a valid Number')
+    for rights in ("user_administrator_rights", "bot_administrator_rights"):
+        if not isinstance(asked.get(rights, {}), dict):
+            raise KeyboardError(prefix + "ChatAdministratorRights must be an Object")
     return dict(asked)
 
 

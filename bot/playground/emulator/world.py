@@ -41,6 +41,8 @@ from bot.playground.emulator.sharing import (
 )
 from bot.playground.emulator.stage import Stage
 
+SLOW_MOST_S = 24 * 3600
+
 
 class World(Stage):
     """Everything there is, and what people do with it."""
@@ -181,6 +183,8 @@ class World(Stage):
         """A person follows a link t.me/<bot>?startgroup=<payload> and picks a group: the bot is added and started."""
         _check_payload(payload)
         bot = self.bots[bot_id] if bot_id else self.default_bot()
+        if not self.find_chat(chat_id).type.endswith("group"):
+            raise WorldError(f"chat {chat_id} is no group")
         if not self.find_chat(chat_id).member(bot.id).present:
             self.set_member(chat_id, bot.id, "member", by=user_id)
         return self.say(user_id, chat_id, f"/start@{bot.user.username} {payload}".strip())
@@ -349,6 +353,8 @@ class World(Stage):
     def deactivate(self, user_id: int) -> None:
         """A person deletes their account: others see it without a name, and no bot can write to it."""
         person = self.person(user_id)
+        if person.is_bot:
+            raise WorldError(f"user {user_id} is a bot, not a person")
         if person.username:
             self.usernames.pop(person.username.lower(), None)
         person.first_name, person.last_name, person.username, person.deactivated = "", "", None, True
@@ -356,7 +362,9 @@ class World(Stage):
 
     def slow_down(self, chat_id: int, seconds: float) -> None:
         """For so long, whatever a bot writes in a chat is answered 429 with what is left of it."""
-        self.closed_until[chat_id] = self.clock() + seconds
+        if not 0 <= seconds <= SLOW_MOST_S:
+            raise WorldError(f"seconds must be from 0 to {SLOW_MOST_S}")
+        self.closed_until[self.find_chat(chat_id).id] = self.clock() + seconds
 
     def menu_for(self, user_id: int, chat_id: int, *, bot_id: int | None = None) -> list[Json]:
         """The commands that Telegram shows a person in a chat, as they were set for its narrowest scope."""
