@@ -78,9 +78,7 @@ class Search:
         candidates, of = _candidates(sought)
         conditions, values = _conditions(sought)
         rows = self._db.execute(
-            "WITH inside (account, first, last) AS MATERIALIZED (SELECT value ->> 0, value ->> 1, value ->> 2"
-            " FROM json_each(:inside)), seen (account, first, last) AS MATERIALIZED (SELECT value ->> 0, value ->> 1,"
-            " value ->> 2 FROM json_each(:seen))"
+            f"WITH {', '.join(map(_table, _TABLES))}"
             " SELECT m.id, m.account, m.conversation, COALESCE(m.sender_id, ''), COALESCE(m.sender_name, ''), m.text,"
             f" m.at FROM ({candidates}) AS c CROSS JOIN messages AS m ON m.id = c.id WHERE {conditions} LIMIT :limit",
             {**of, **values, "before": before, "most": look_at, "limit": limit + 1},
@@ -105,6 +103,21 @@ class Search:
         return {int(id): str(text) for id, text in rows}
 
 
+_TABLES = ("inside", "inside_far", "seen", "seen_far")
+
+
+def _table(name: str) -> str:
+    """A table of stretches that is made of a value."""
+    return (
+        f"{name} (account, first, last) AS MATERIALIZED"
+        f" (SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(:{name}))"
+    )
+
+
+def _rows(stretches: Sequence[Stretch]) -> str:
+    return json.dumps([[each.account, each.first, each.last] for each in stretches])
+
+
 def _candidates(sought: Sought) -> tuple[str, Mapping[str, object]]:
     """The messages to look at, newest first, and the values for that."""
     if sought.match:
@@ -125,7 +138,7 @@ def _candidates(sought: Sought) -> tuple[str, Mapping[str, object]]:
 
 def _conditions(sought: Sought) -> tuple[str, Mapping[str, object]]:
     clauses = ["m.text != ''", "NOT (m.account = 'telegram' AND substr(m.text, 1, 1) = '/')"]
-    values: dict[str, object] = {"inside": "[]", "seen": "[]"}
+    values: dict[str, object] = dict.fromkeys(_TABLES, "[]")
     for number, piece in enumerate(sought.pieces):
         clauses.append(f"m.text LIKE :piece{number} ESCAPE '\\'")
         values[f"piece{number}"] = f"%{_escaped(piece)}%"
@@ -141,13 +154,14 @@ def _conditions(sought: Sought) -> tuple[str, Mapping[str, object]]:
             values[name] = at
     for table, stretches in (("inside", sought.within), ("seen", sought.seen)):
         if stretches is not None:
-            # Single conversations are looked up; there may be hundreds of them, and of stretches a few.
+            # Single conversations are looked up, for there may be hundreds; of longer stretches there are a few.
             clauses.append(
-                f"((m.account, m.conversation) IN (SELECT account, first FROM {table} WHERE first = last)"
-                f" OR EXISTS (SELECT 1 FROM {table} AS p WHERE p.first != p.last AND p.account = m.account"
-                " AND m.conversation BETWEEN p.first AND p.last))"
+                f"((m.account, m.conversation) IN (SELECT account, first FROM {table}) OR EXISTS (SELECT 1"
+                f" FROM {table}_far AS p WHERE p.account = m.account AND m.conversation BETWEEN p.first AND p.last))"
             )
-            values[table] = json.dumps([[each.account, each.first, each.last] for each in stretches])
+            single = [each for each in stretches if each.first == each.last]
+            values[table] = _rows(single)
+            values[f"{table}_far"] = _rows([each for each in stretches if each.first != each.last])
     return " AND ".join(clauses), values
 
 
