@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bot.broadcaster import LOST_FROM, PACE_PER_S
+from bot.broadcaster import PACE_PER_S, is_away
 from bot.broadcasts import kept
 from bot.previews import duration_words
 from bot.relay import Relay
@@ -103,7 +103,7 @@ def tally(standings: Sequence[Standing]) -> Tally:
 
 def report(tx: Tx, relay: Relay, broadcast: Broadcast, found: Tally, *, per_s: float | None = None) -> Report:
     """How an announcement stands. ``per_s``: how many places are settled in a second, as far as that is known."""
-    waiting = _waiting(tx, relay, found)
+    waiting = _waiting(tx, relay, broadcast, found)
     stuck = sum(number for account, number in found.left.items() if account in waiting)
     deleting = found.deleted["queued"] + found.deleted["sending"] + found.deleted["told queued"]
     over = not found.to_do and not deleting
@@ -154,7 +154,7 @@ def _numbers(found: Tally) -> str:
     return ", ".join(parts)
 
 
-def _waiting(tx: Tx, relay: Relay, found: Tally) -> Mapping[str, str]:
+def _waiting(tx: Tx, relay: Relay, broadcast: Broadcast, found: Tally) -> Mapping[str, str]:
     """Accounts that take nothing just now, and why."""
     why = {}
     for account in found.left:
@@ -164,7 +164,7 @@ def _waiting(tx: Tx, relay: Relay, found: Tally) -> Mapping[str, str]:
             why[account] = "it is not configured any more"
         elif state.paused:
             why[account] = f"it is paused ({cut(state.reason, CAUSE_MOST)})" if state.reason else "it is paused"
-        elif number >= min(LOST_FROM, found.left[account]):
+        elif number >= found.left[account] or is_away(tx, broadcast, account):
             why[account] = f"it does not take messages just now ({cut(reason, CAUSE_MOST)})"
     return why
 

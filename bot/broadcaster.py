@@ -22,10 +22,10 @@ PACE_PER_S = 20.0
 """Places of one account in a second."""
 PACE_IN_ALL_PER_S = 25.0
 """Of all accounts: what leaves while a pressed Stop is on its way to us."""
-LOST_FROM = 2
-"""So many that wait for their next try, with nothing sent since, mean that an account is away."""
+LOST_FROM = 3
+"""So many that failed since the last that was sent mean that an account is away."""
 WAITING_MOST = 20
-"""More do not wait for their next try at one account: the rest is kept here, where Stop finds it."""
+"""More do not wait for their next try at one that is away: the rest is kept here, where Stop finds it."""
 PROBE_S = 15.0
 """An account that is away is given one more in this time, to find out whether it is back."""
 LOOK_S = 2.0
@@ -106,8 +106,9 @@ class Broadcaster:
             if free[name] > 0 and not self._may(tx, name, parked[0], rows, now=now):
                 free[name] = 0
                 self._let_expire(tx, name, parked, now=now)
-            elif len(_failed(rows)) >= LOST_FROM:
-                free[name] = min(free[name], 1)
+            elif is_away(tx, parked[0], name):
+                free[name] = 1
+                self._probed[name] = now
             if free[name] <= 0:
                 waits.append(LOOK_S)  # one that settles wakes us before
         while room > 0 and (ready := [name for name, number in free.items() if number > 0]):
@@ -124,8 +125,6 @@ class Broadcaster:
             tx.outbox.unpark(ids, now=now)
             self._turn += 1
             self._latest[name] = self._turn
-            if len(_failed(released[name])) >= LOST_FROM:
-                self._probed[name] = now
             free[name], room = free[name] - 1, room - 1
             waits.append(LOOK_S)
         return min(waits, default=LOOK_S if free else None)
@@ -139,13 +138,11 @@ class Broadcaster:
         """Whether an account takes messages, as far as is known."""
         if tx.accounts.get(account).paused:
             return False
-        failed = _failed(released)
-        if len(failed) >= WAITING_MOST:
-            return False
-        latest = max((row.started_at for row in failed), default=0.0)
-        if len(failed) < LOST_FROM or tx.broadcasts.last_sent(broadcast.id, account) > latest:
+        if not is_away(tx, broadcast, account):
             return True
-        return now - max(latest, self._probed.get(account, 0.0)) >= PROBE_S
+        failed = _failed(released)
+        latest = max((row.started_at for row in failed), default=0.0)
+        return len(failed) < WAITING_MOST and now - max(latest, self._probed.get(account, 0.0)) >= PROBE_S
 
     def _let_expire(self, tx: Tx, account: str, parked: Collection[Broadcast], *, now: float) -> None:
         """What is too old by now is let go all the same: it is given up, and not sent."""
@@ -155,6 +152,12 @@ class Broadcaster:
             ids = [id for id, _ in tx.broadcasts.parked(broadcast.id, account, limit=ROWS_MOST)]
             rows = filter(None, map(tx.outbox.get, ids))
             tx.outbox.unpark([row.id for row in rows if row.expires_at <= now], now=now)
+
+
+def is_away(tx: Tx, broadcast: Broadcast, account: str) -> bool:
+    """Whether an account takes nothing just now, as far as an announcement shows that."""
+    sent = tx.broadcasts.last_sent(broadcast.id, account)
+    return sum(row.started_at > sent for row in _failed(tx.broadcasts.released(account))) >= LOST_FROM
 
 
 def _under_way(rows: Collection[Released]) -> set[str]:
