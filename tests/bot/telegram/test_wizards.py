@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from bot.addresses import telegram_address
 from bot.store import Tx
+from bot.telegram.commands import audiences
 from bot.telegram.wizards.engine import wizards
 from bridges.errors import Refused
 from tests.bot.fakes import opened
@@ -320,6 +322,22 @@ async def test_back_leads_from_every_page_to_the_one_before(desk: Desk, command:
     assert "Back" not in labels(page)
 
 
+async def test_back_does_not_lead_into_a_side_way_that_was_left(desk: Desk) -> None:
+    page = await begin(desk, "/route add")
+    page = await walk(desk, page, "club (fake)", "The lobby", "This chat", "One way (->)")
+    page = await walk(desk, page, "Only at some hours…", "mon-fri", "Only some kinds…", "Go on", "Back")
+    assert "Which way do messages go" in page.text
+
+
+async def test_another_rule_is_another_test(desk: Desk) -> None:
+    page = await begin(desk, "/route add")
+    page = await walk(desk, page, "club (fake)", "The lobby", "This chat", "Both ways", "Skip", "Test", "Send the test")
+    assert "Refresh" in labels(page)
+    page = await walk(desk, page, "Back", "Back", "Back", "One way (->)", "Skip", "Test")
+    assert "One test message goes to" in page.text
+    assert "club:lobby:" not in page.text
+
+
 async def test_help_is_inside(desk: Desk) -> None:
     page = await walk(desk, await begin(desk, "/link"), "?")
     assert "❔ Press what is meant" in page.text
@@ -335,8 +353,9 @@ async def test_a_wizard_goes_on_after_a_restart_and_days_later(tmp_path: Path) -
         page = await walk(desk, await begin(desk, "/route add"), "This chat", "club (fake)")
     async with opened(tmp_path / "kept") as store:
         desk = Desk(Line(store))
+        desk._numbers = itertools.count(5000)  # Telegram does not begin anew
         desk.line.clock.at += 5 * 86400
-        page = await answer(desk, page, "lobby")
+        page = await answer(desk, await walk(desk, page, "?"), "lobby")
         page = await walk(desk, page, "One way (->)", "Skip", "Save")
         assert await rules(desk) == [f"telegram:{OPS} -> club:lobby {{}}"]
 
@@ -420,6 +439,27 @@ async def test_two_people_in_one_chat_do_not_disturb_each_other(desk: Desk) -> N
     assert "Linked" in bos.text
     assert "Which conversation of desk?" in anns.text
     await walk(desk, anns, "room-1")
+
+
+async def test_a_reply_to_another_persons_page_is_no_answer(desk: Desk) -> None:
+    await desk.grant(BO, "admin")
+    anns = await begin(desk, "/link")
+    await begin(desk, "/link", by=BO)
+    keys = [[{"text": button.label, "callback_data": button.data}] for button in anns.buttons]
+    page = desk.copy_of(anns, number=900) | {"reply_markup": {"inline_keyboard": keys}}
+    assert await desk.write("club:lobby", by=BO, reply_to=page) == []
+    (made,) = await desk.write("club:lobby", reply_to=page)
+    assert "are joined" in made.text
+
+
+async def test_an_answer_that_is_refused_has_changed_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    await desk.line.store.write(lambda tx: tx.audiences.add("all", ["club:lobby"], person="7", now=1.0))
+    page = await walk(desk, await begin(desk, "/audience"), "@all", "✖ The lobby")
+    page = await answer(desk, page, "desk:room-1, here")
+    monkeypatch.setattr(audiences, "MOST", 1)
+    page = await walk(desk, page, "Save")
+    assert "⚠ @all would have 2 targets" in page.text
+    assert await _members(desk, "all") == ["club:lobby"]
 
 
 async def test_who_has_no_role_begins_no_wizard(desk: Desk) -> None:
