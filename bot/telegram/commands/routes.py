@@ -120,7 +120,8 @@ _SHOW = way("show ROUTE", example="/route show r1", summary="the rule, and what 
     example="/route add support:* -> here",
     details=(
         "-> is one way, <-> both ways, ->> one way with replies coming back. SOURCE may be account:*; here is this"
-        " chat. The target new-topic(telegram:-100…) opens a forum topic for each new conversation, and links it both ways.\n"
+        " chat. The target new-topic(telegram:-100…) opens a forum topic for each new conversation, and links it"
+        " both ways.\n"
         "Keys: name= match=/regex/ not=/regex/ from= kinds= template= hours= priority= stop=yes late= long="
         " on_ambiguous=; in /route edit a key without a value (stop=) takes it away."
     ),

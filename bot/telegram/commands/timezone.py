@@ -12,7 +12,7 @@ from bot.zones import ZONE, local, read_zone, zone_of
     "timezone",
     role=Role.ADMIN,
     ways=(
-        way("", role=Role.VIEWER, summary="show it", example="/timezone"),
+        way("", summary="show it", example="/timezone"),
         way("ZONE", effect=Effect.SETS, summary="set it"),
     ),
     summary="The time zone of this chat",

@@ -24,7 +24,7 @@ async def zone(desk: Desk, chat: int = OPS, topic: int | None = None) -> str:
 
 
 async def test_it_shows_the_usual_zone_and_the_time_that_it_is_there(desk: Desk) -> None:
-    assert await desk.ask("/timezone", by=BO) == (
+    assert await desk.ask("/timezone") == (
         "No time zone is set for this chat, so the usual one counts: UTC. It is Fri 2027-01-15 08:00 UTC.\n"
         "/timezone ZONE sets another."
     )
