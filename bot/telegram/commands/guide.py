@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from bot.store import Tx
 from bot.telegram.access import Role
@@ -45,15 +45,19 @@ def help_(call: Call, tx: Tx) -> Answer:
 def listing(*, role: Role, everywhere: Role) -> str:
     """What somebody with these roles, here and everywhere, may run here, by what it is about."""
     may = {command.name: command for command in registry.for_role(role, everywhere=everywhere)}
-    grouped = {title: [name for name in names if name in may] for title, names in GROUPS.items()}
-    known = {name for names in GROUPS.values() for name in names}
-    grouped[OTHERS] = [name for name in may if name not in known]
     paragraphs = [
-        "\n".join([title, *(f"/{name}: {may[name].summary}" for name in names)])
-        for title, names in grouped.items()
-        if names
+        "\n".join([title, *(f"/{each.name}: {each.summary}" for each in commands)])
+        for title, commands in grouped(may).items()
     ]
     return "\n\n".join([*paragraphs, "/help COMMAND tells more about one."])
+
+
+def grouped(commands: Mapping[str, Command]) -> dict[str, list[Command]]:
+    """Commands by what they are about, in the order in which they are explained; without empty groups."""
+    known = {name for names in GROUPS.values() for name in names}
+    named = {**GROUPS, OTHERS: tuple(name for name in commands if name not in known)}
+    found = {title: [commands[name] for name in names if name in commands] for title, names in named.items()}
+    return {title: those for title, those in found.items() if those}
 
 
 def page(command: Command, *, role: Role, everywhere: Role, person: int | None) -> str:

@@ -21,7 +21,7 @@ from bot.store import Tx
 from bot.store.inbox import Arrived
 from bot.telegram.access import Role, role_of
 from bot.telegram.commands.registry import Services
-from bot.telegram.inbound import Change, CommandLine, Passed, Talk, meaning
+from bot.telegram.inbound import Change, ChatPicked, CommandLine, Passed, Talk, meaning
 from bot.telegram.lanes import Turn
 from bot.telegram.presses import Presses
 from bot.telegram.reading import read_update
@@ -79,7 +79,9 @@ class Desk:
         self.presses = Presses(
             store=self.line.store, services=lambda: self.services, role=self._role, clock=self.line.clock
         )
-        self.talks = Talks(relay=self.line.relay, role=self._role, clock=self.line.clock)
+        self.talks = Talks(
+            relay=self.line.relay, services=lambda: self.services, role=self._role, clock=self.line.clock
+        )
 
     def _role(self, tx: Tx, person: int | None, *, chat: int | None) -> Role:
         return role_of(tx, person, chat=chat, owners=self.line.relay.policy.owners)
@@ -135,6 +137,8 @@ class Desk:
                 await self.runner.run(turn, update, meant, prepare_s=5.0)
             case Talk() as talk:
                 await self.line.store.write(lambda tx: self.talks.said(tx, turn, talk))
+            case ChatPicked() as picked:
+                await self.line.store.write(lambda tx: self.talks.picked(tx, turn, picked))
             case Change() as change:
                 await self.line.store.write(lambda tx: self.talks.changed(tx, turn, change))
             case Passed(outcome=outcome):
