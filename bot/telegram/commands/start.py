@@ -15,6 +15,7 @@ from bot.telegram.commands import guide
 from bot.telegram.commands.doctor import Looked, Visit, look, report
 from bot.telegram.commands.registry import Answer, Call, Reply, registry
 from bot.telegram.commands.usage import shown
+from bot.telegram.wizards.engine import begin
 from bridges.errors import BridgeError
 from bridges.model import Button
 
@@ -104,6 +105,10 @@ def _ask(press: Press, tx: Tx) -> Callable[[], Awaitable[object]] | None:
 )
 def pressed(press: Press, tx: Tx) -> Pressed:
     """Say it below; the buttons stay."""
+    if press.choice == LINK:
+        page = begin(press, tx, "wlink")
+        press.relay.tell(tx, press.place, page.text, now=press.now, buttons=page.buttons)
+        return Pressed("Let us see.", used=False, outcome=press.choice)
     toast, text = _said(press, tx)
     press.relay.tell(tx, press.place, text, now=press.now)
     return Pressed(toast, used=False, outcome=press.choice)
@@ -114,8 +119,6 @@ def _said(press: Press, tx: Tx) -> tuple[str, str]:
     match press.choice:
         case "check":
             return "Checked.", _checked(press, tx)
-        case "link":
-            return "Here is how.", _page(press, "link")
         case "send":
             return "Here is how.", _page(press, "send")
         case "who":

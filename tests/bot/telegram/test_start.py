@@ -53,6 +53,13 @@ async def test_start_offers_three_next_steps_for_the_role(desk: Desk, role: str,
         assert pressed.card is None
 
 
+async def test_the_link_button_opens_the_wizard(desk: Desk) -> None:
+    (answer,) = await desk.write("/start")
+    (page,) = (await desk.press(answer, "Link a conversation")).answers
+    assert "Which conversation is this chat to be joined with?" in page.text
+    assert "Cancel" in [button.label for button in page.buttons]
+
+
 async def test_the_button_that_checks_the_chat_says_what_doctor_says(desk: Desk) -> None:
     (answer,) = await desk.write("/start")
     (said,) = (await desk.press(answer, "Check this chat")).answers
