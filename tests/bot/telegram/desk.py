@@ -178,10 +178,13 @@ class Desk:
         """What the bot itself said in Telegram, oldest first; what it relays there is not among it."""
 
         def read(tx: Tx) -> list[Answer]:
-            rows = sorted(tx.outbox.list(account="telegram"), key=lambda row: row.id)
-            said = [row for row in rows if row.id > after and row.why == "the bot's own"]
-            made = [(row, Message.model_validate_json(row.payload)) for row in said]
-            return [Answer(message.text, message.buttons, row.conversation, row.id) for row, message in made]
+            rows = tx.db.execute(
+                "SELECT id, conversation, payload FROM outbox"
+                " WHERE id > ? AND account = 'telegram' AND why = 'the bot''s own' ORDER BY id",
+                (after,),
+            )
+            made = [(id, chat, Message.model_validate_json(payload)) for id, chat, payload in rows]
+            return [Answer(message.text, message.buttons, chat, id) for id, chat, message in made]
 
         return await self.line.store.read(read)
 
