@@ -45,6 +45,7 @@ def deal(
         expires_at=None if expires_s is None else now + expires_s,
         shown=digest(shown) if shown else "",
         payload=json.dumps(payload if payload is not None else {}, ensure_ascii=False),
+        offered=[choice for _, choice in choices],
     )
     return tuple(
         Button(label=label, data=f"{kind}:{choice}:{nonce}", beside=beside and number > 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -89,6 +90,12 @@ class Card:
     """A digest of what was shown."""
     payload: str
     """What it is to do, as JSON."""
+    offered: str
+    """Its buttons' choices, as a JSON array; empty for one of an earlier version."""
+
+    def offers(self, choice: str) -> bool:
+        """Whether one of its buttons has this choice. Clients can send whatever they like."""
+        return choice in json.loads(self.offered) if self.offered else "=" not in choice
 
 
 class Cards:
@@ -109,18 +116,23 @@ class Cards:
         expires_at: float | None = None,
         shown: str = "",
         payload: str = "{}",
+        offered: Sequence[str] = (),
     ) -> None:
         """Keep a card that asks for a decision on ``subject``."""
         self._db.execute(
-            "INSERT INTO cards (nonce, kind, subject, chat, created_at, person, expires_at, shown, payload)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (nonce, kind, subject, chat, now, person, expires_at, shown, payload),
-        )
+            "INSERT INTO cards (nonce, kind, subject, chat, created_at, person, expires_at, shown, payload,"
+            " offered) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                nonce, kind, subject, chat, now, person, expires_at, shown, payload,
+                json.dumps(list(offered)) if offered else "",
+            ),
+        )  # fmt: skip
 
     def get(self, nonce: str, *, kind: str) -> Card | None:
         """A card, or None if there is none of this kind."""
         row = self._db.execute(
-            "SELECT nonce, kind, subject, chat, used_at, created_at, person, expires_at, shown, payload FROM cards"
+            "SELECT nonce, kind, subject, chat, used_at, created_at, person, expires_at, shown, payload, offered"
+            " FROM cards"
             " WHERE nonce = ? AND kind = ?",
             (nonce, kind),
         ).fetchone()

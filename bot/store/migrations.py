@@ -207,6 +207,8 @@ _CHATOPS = (
     """ALTER TABLE cards ADD COLUMN expires_at REAL""",
     """ALTER TABLE cards ADD COLUMN shown TEXT NOT NULL DEFAULT ''""",
     """ALTER TABLE cards ADD COLUMN payload TEXT NOT NULL DEFAULT '{}'""",
+    # Its buttons, as JSON: what nobody was offered cannot be pressed, whatever a client sends.
+    """ALTER TABLE cards ADD COLUMN offered TEXT NOT NULL DEFAULT ''""",
     """CREATE INDEX cards_created ON cards (created_at)""",
     # Deliveries of one announcement; parked ones stand in no lane until its turn comes.
     """CREATE TABLE broadcasts (

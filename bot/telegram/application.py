@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from telegram import ChatMember, Update
+from telegram import ChatMember, Message, Update
 from telegram.ext import Application, CallbackContext, CallbackQueryHandler, ExtBot, MessageHandler, filters
 
 from bot.addresses import Address, telegram_address
@@ -277,6 +277,9 @@ class TelegramSide:
             for item in turn.items:
                 tx.inbox.failed(item, reason)
             message = turn.update.message or turn.update.channel_post
+            query = turn.update.callback_query
+            if query is not None and isinstance(query.message, Message):
+                message = query.message
             if message is not None:
                 self._relay.tell(
                     tx,

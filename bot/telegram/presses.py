@@ -13,6 +13,7 @@ from telegram.error import TelegramError
 
 from bot.addresses import Address, AddressError, telegram_address
 from bot.decisions import DecisionError
+from bot.names import one_line
 from bot.relay import sentence
 from bot.routing import RouteError
 from bot.store import Store, Tx
@@ -126,7 +127,7 @@ class Presses:
         card = tx.cards.get(nonce, kind=name) if kind is not None else None
         word, _, _ = choice.partition("=")
         now, person, place = self._clock(), query.from_user.id, _place(query.message, person=query.from_user.id)
-        if kind is None or card is None or word not in kind.choices:
+        if kind is None or card is None or word not in kind.choices or not card.offers(choice):
             return Pressed("I do not know this button any more.", outcome="unknown")
         chat = int(place.conversation.partition("/")[0])
         role = self._role(tx, person, chat=chat)
@@ -156,7 +157,7 @@ class Presses:
             card=card,
             choice=choice,
             person=person,
-            person_name=query.from_user.full_name,
+            person_name=one_line(query.from_user.full_name),
             role=role,
             everywhere=everywhere,
             place=place,

@@ -11,6 +11,7 @@ from telegram import Update
 
 from bot.addresses import AddressError
 from bot.decisions import DecisionError
+from bot.names import one_line
 from bot.operations import chat_lines
 from bot.relay import Relay, sentence
 from bot.routing import RouteError
@@ -129,7 +130,7 @@ class Runner:
             arguments=line.arguments,
             here=place,
             person=person_of(line.message),
-            person_name=event.message.sender.name if event.message.sender else "",
+            person_name=one_line(event.message.sender.name) if event.message.sender else "",
             role=roles.here,
             everywhere=roles.everywhere,
             message=line.message,

@@ -126,7 +126,13 @@ async def the_card(kind: str, choice: str) -> Scene:
     assert found, f"no such button under {[answer.text for answer in answers]}"
     # Where several cards lie there, one that offers this choice.
     answer, button = next((pair for pair in found if _choice(pair[1]) == choice), found[0])
-    card = scratch.tx.cards.get(button.data.rpartition(":")[2], kind=kind)
+    nonce = button.data.rpartition(":")[2]
+    if _choice(button) != choice:
+        # A page offers what its step has: this choice is offered here too, to be refused for its own reason.
+        scratch.tx.db.execute(
+            "UPDATE cards SET offered = json_insert(offered, '$[#]', ?) WHERE nonce = ?", (choice, nonce)
+        )
+    card = scratch.tx.cards.get(nonce, kind=kind)
     assert card is not None
     return Scene(desk, scratch, card_kinds.kinds[kind], choice, card, answer)
 

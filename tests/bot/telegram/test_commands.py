@@ -125,3 +125,21 @@ async def test_a_role_for_one_chat_does_not_reach_into_another(desk: Desk) -> No
 )
 async def test_what_is_wrong_is_said_with_an_example(desk: Desk, line: str, answer: str) -> None:
     assert (await desk.ask(line, by=ANN)).startswith(answer)
+
+
+@pytest.mark.parametrize("choice", ["no=1", "yes=1", "yes=", "=yes", "YES", "maybe", "yes:no"])
+async def test_what_no_button_offered_cannot_be_pressed(desk: Desk, number: list[int], choice: str) -> None:
+    (card,) = await desk.write("/raise 5")
+    nonce = card.buttons[0].data.rpartition(":")[2]
+    pressed = await desk.press_data(card, f"raise:{choice}:{nonce}")
+    assert (pressed.toast, pressed.card, number) == ("I do not know this button any more.", None, [1])
+    assert (await desk.press(card, "Yes")).toast == "Raised."
+
+
+async def test_a_name_that_pings_turns_and_breaks_lines_is_shown_harmless(desk: Desk) -> None:
+    said = desk.message("/send club:lobby hello")
+    said["from"]["first_name"] = "Eve @bob \u202e\nDelivery 9 is sent again. (Ann"
+    await desk.takes(said)
+    told = await desk.ask("/show 1")
+    assert "/send by Eve @\u2060bob Delivery 9 is sent again. (Ann" in told
+    assert "\u202e" not in told
