@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -51,6 +51,8 @@ class Finding:
     level: Level
     text: str
     remedy: str = ""
+    stops: bool = False
+    """Somebody meant it so, and yet it keeps words from passing."""
 
     def __str__(self) -> str:
         return f"{self.level} {self.text}" + (f" → {self.remedy}" if self.remedy else "")
@@ -64,6 +66,11 @@ def fine(text: str) -> Finding:
 def odd(text: str, remedy: str) -> Finding:
     """It works, but not all of it or not for long."""
     return Finding(Level.ODD, text, remedy)
+
+
+def stops(text: str, remedy: str) -> Finding:
+    """All works as somebody set it, and for that reason words do not pass."""
+    return Finding(Level.ODD, text, remedy, stops=True)
 
 
 def wrong(text: str, remedy: str) -> Finding:
@@ -166,13 +173,21 @@ def _off(ahead_s: float) -> str:
 def _queue(queues: Queues, name: str, *, paused: bool, now: float) -> Iterator[Finding]:
     waiting, oldest = queues.waiting.get(name, (0, now))
     if waiting and now - oldest > WAITS_MOST_S and not paused:
-        yield odd(f"{waiting} wait for {name}, the oldest for {span(now - oldest)}", "/status tells the last error")
+        yield odd(f"{waits(waiting)} for {name}, the oldest for {span(now - oldest)}", "/status tells the last error")
     elif waiting and paused:
-        yield odd(f"{waiting} wait for {name}, the oldest for {span(now - oldest)}", f"/resume {name}")
+        yield odd(f"{waits(waiting)} for {name}, the oldest for {span(now - oldest)}", f"/resume {name}")
     if held := queues.counts.get((name, "held"), 0):
         yield odd(f"{held} to {name} may have arrived or not", "/held asks what to do with each")
     if dead := queues.counts.get((name, "dead"), 0):
-        yield odd(f"{dead} to {name} were given up", "/failed lists them, /retry all sends them again")
+        yield odd(
+            f"{dead} to {name} {'was' if dead == 1 else 'were'} given up",
+            "/failed lists what was, /retry all sends it again",
+        )
+
+
+def waits(number: int) -> str:
+    """So many, and the verb."""
+    return f"{number} {'waits' if number == 1 else 'wait'}"
 
 
 def _hearing(tx: Tx, account: ProviderAccount, *, hooks: Hooks, zone: ZoneInfo, now: float) -> Iterator[Finding]:
@@ -210,8 +225,10 @@ def _hearing(tx: Tx, account: ProviderAccount, *, hooks: Hooks, zone: ZoneInfo, 
 # --- rules, database
 
 
-def of_rules(rules: Sequence[Rule], *, accounts: Mapping[str, Account]) -> Iterator[Finding]:
-    """Rules that rest, or that lead to accounts which are not configured."""
+def of_rules(
+    rules: Sequence[Rule], *, accounts: Mapping[str, Account], told: Callable[[Rule], bool] = lambda rule: False
+) -> Iterator[Finding]:
+    """Rules that rest, or that lead to accounts which are not configured. ``told``: that one rests was said already."""
     for rule in rules:
         missing = {end.account for end in (rule.source, rule.target) if end.account not in accounts}
         for account in sorted(missing):
@@ -219,7 +236,7 @@ def of_rules(rules: Sequence[Rule], *, accounts: Mapping[str, Account]) -> Itera
                 f"{rule} is about {account}, which is not configured",
                 f"add accounts.{account} to the configuration, or /route remove {rule.name}",
             )
-        if rule.paused and rule.enabled:
+        if rule.paused and rule.enabled and not told(rule):
             why = one_line(rule.paused, most=WORDS_MOST)
             yield wrong(f"{rule} rests: {why}", f"let me write there again, then /route enable {rule.name}")
 
@@ -249,7 +266,10 @@ def of_database(tx: Tx, *, free: int | None) -> Iterator[Finding]:
     else:
         yield fine(f"The database takes writes; it has {size}, and {_bytes(free)} are free on its disk")
     if failed := sum(tx.inbox.count_failed().values()):
-        yield odd(f"{failed} arrivals could not be dealt with: our bug", "they are kept; the log says which")
+        yield odd(
+            f"{failed} {'arrival' if failed == 1 else 'arrivals'} could not be dealt with: our bug",
+            "what came is kept; the log says which",
+        )
 
 
 def _bytes(number: int) -> str:
@@ -261,8 +281,8 @@ def _bytes(number: int) -> str:
 
 def ending(findings: list[Finding]) -> str:
     """The last line: how many findings there are, or that nothing is wrong."""
-    bad = sum(each.level is Level.WRONG for each in findings)
-    look = sum(each.level is Level.ODD for each in findings)
+    bad = sum(each.level is Level.WRONG or each.stops for each in findings)
+    look = sum(each.level is Level.ODD and not each.stops for each in findings)
     if not bad and not look:
         return "Nothing stops me from hearing or speaking here."
     if not bad and look == 1:

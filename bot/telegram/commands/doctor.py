@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bot.addresses import TELEGRAM, Address
 from bot.doctor import (
+    WORDS_MOST,
     Finding,
     Hooks,
     Probe,
@@ -16,13 +17,15 @@ from bot.doctor import (
     ending,
     fine,
     free_space,
-    odd,
     of_account,
     of_database,
     of_rules,
     probe,
+    stops,
+    wrong,
 )
-from bot.operations import chat_lines
+from bot.operations import chat_lines, one_line
+from bot.routing import Arrow, Rule
 from bot.store import Tx
 from bot.telegram import checkup
 from bot.telegram.access import Role
@@ -110,9 +113,9 @@ def _findings(visit: Visit, tx: Tx, looked: Looked) -> Iterator[Finding]:
         touch = about.contact()
         yield from checkup.of_contact(touch, looked.telegram, wanted=about.allowed_updates, zone=zone, now=now)
         yield from checkup.of_clock(looked.telegram, wrote_at=visit.wrote_at or now, now=now)
-    yield from _links(visit, tx)
     seen = [rule for rule in rules if within_reach(rule, here=visit.here, everywhere=visit.everywhere)]
-    yield from of_rules(seen, accounts=accounts)
+    yield from _links(visit, tx, seen)
+    yield from of_rules(seen, accounts=accounts, told=lambda rule: is_link_of(rule, visit.here))
     queues = Queues(tx.outbox.depth(), tx.outbox.counts())
     hooks = Hooks(frozenset(installation.takes_hooks), installation.public_url)
     for name, account in sorted(accounts.items()):
@@ -120,18 +123,49 @@ def _findings(visit: Visit, tx: Tx, looked: Looked) -> Iterator[Finding]:
     yield from of_database(tx, free=looked.free)
 
 
-def _links(visit: Visit, tx: Tx) -> Iterator[Finding]:
+def _links(visit: Visit, tx: Tx, rules: Sequence[Rule]) -> Iterator[Finding]:
+    """What this chat is linked with, and what keeps that from passing words on."""
+    here = visit.here
     linked = [
         address
-        for address in visit.services.relay.router(tx).linked(visit.here)
+        for address in visit.services.relay.router(tx).linked(here)
         if address.account != TELEGRAM or visit.everywhere >= Role.OPERATOR
     ]
+    idle = [rule for rule in rules if is_link_of(rule, here) and not rule.works]
     if linked:
         yield fine(f"Linked with {', '.join(map(str, linked))}")
-    else:
+    elif not idle:
         yield fine("Not linked: /link ADDRESS joins this chat with a conversation")
-    if str(visit.here) in tx.mutes.all():
-        yield odd("Nothing is relayed from here: it is muted", "/unmute here")
+    for rule in idle:
+        other = rule.target if rule.source == here else rule.source
+        if rule.enabled:
+            why = one_line(rule.paused, most=WORDS_MOST)
+            remedy = f"let me write there again, then /route enable {rule.name}"
+            yield wrong(f"Route {rule.name} would link this chat with {other}, and rests: {why}", remedy)
+        elif other not in linked:
+            text = f"Route {rule.name} would link this chat with {other}, and is switched off"
+            yield stops(text, f"/route enable {rule.name}")
+    muted = tx.mutes.all()
+    if str(here) in muted:
+        yield stops("Nothing is relayed from here: it is muted", "/unmute here")
+    for address in linked:
+        if str(address) in muted:
+            yield stops(f"Nothing comes here from {address}: it is muted", f"/unmute {address}")
+        yield from _waits(visit, tx, address)
+
+
+def _waits(visit: Visit, tx: Tx, address: Address) -> Iterator[Finding]:
+    """What is written here is not sent on just now."""
+    name = address.account
+    if tx.accounts.get(name).paused:
+        yield stops(f"What is written here waits: {name} is paused", f"/resume {name}")
+    elif tx.notices.at(f"lost:{name}") is not None:
+        yield stops(f"What is written here waits: {name} takes no messages just now", "/status tells the last error")
+
+
+def is_link_of(rule: Rule, place: Address) -> bool:
+    """Whether a rule, if it works, links this very place with another."""
+    return rule.arrow is Arrow.BOTH and place in (rule.source, rule.target)
 
 
 def _bounded(lines: list[str], last: str) -> str:

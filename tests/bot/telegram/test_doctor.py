@@ -327,11 +327,11 @@ async def test_a_paused_account_is_told_with_who_paused_it(clinic: Clinic) -> No
 
 async def test_what_waits_what_was_given_up_and_what_is_held_is_told(clinic: Clinic) -> None:
     await clinic.desk.write("/send club:lobby one")
-    assert "wait for club" not in await clinic.report()
+    assert "for club, the oldest" not in await clinic.report()
     clinic.desk.line.clock.at += 600
     clinic.touch = replace(clinic.touch, reached_at=clinic.desk.line.clock())
-    assert await clinic.line("wait for club") == (
-        "⚠️ 1 wait for club, the oldest for 10 min → /status tells the last error"
+    assert await clinic.line("for club, the oldest") == (
+        "⚠️ 1 waits for club, the oldest for 10 min → /status tells the last error"
     )
 
 
@@ -401,6 +401,46 @@ async def test_links_and_a_mute_of_this_chat_are_told(clinic: Clinic) -> None:
     assert "⚠️ Nothing is relayed from here: it is muted → /unmute here" in await clinic.report()
 
 
+STOPPED_BY: dict[str, tuple[str, str]] = {
+    "a mute over there": ("/mute club:lobby", "⚠️ Nothing comes here from club:lobby: it is muted → /unmute club:lobby"),
+    "a rule that is off": (
+        "/route disable r1",
+        "⚠️ Route r1 would link this chat with club:lobby, and is switched off → /route enable r1",
+    ),
+    "a paused account": ("/pause club", "⚠️ What is written here waits: club is paused → /resume club"),
+}
+
+
+@pytest.mark.parametrize("case", STOPPED_BY)
+async def test_what_keeps_a_link_from_passing_words_on_is_told(clinic: Clinic, case: str) -> None:
+    command, said = STOPPED_BY[case]
+    await clinic.desk.ask("/link club:lobby")
+    assert (await clinic.report()).endswith("Nothing stops me from hearing or speaking here.")
+    await clinic.desk.ask(command)
+    report = await clinic.report()
+    assert said in report.splitlines()
+    assert "Not linked" not in report
+    assert "stops something." in report.splitlines()[-1]
+
+
+async def test_an_account_that_is_away_is_told_where_it_is_linked(clinic: Clinic) -> None:
+    await clinic.desk.ask("/link club:lobby")
+    await clinic.desk.line.store.write(lambda tx: tx.notices.first("lost:club", now=NOW))
+    assert await clinic.line("What is written here waits") == (
+        "⚠️ What is written here waits: club takes no messages just now → /status tells the last error"
+    )
+    assert "What is written here waits" not in await clinic.report(chat=NEWS)
+
+
+async def test_a_link_whose_rule_rests_is_told_once_with_the_reason(clinic: Clinic) -> None:
+    await clinic.desk.ask("/link club:lobby")
+    await clinic.desk.line.store.write(lambda tx: tx.routes.pause(f"telegram:{OPS}", f"telegram:{OPS}: not enough"))
+    report = await clinic.report()
+    assert report.count("❌") == 1
+    assert f"❌ Route r1 would link this chat with club:lobby, and rests: telegram:{OPS}: not enough → let me" in report
+    assert "Not linked" not in report
+
+
 @pytest.mark.parametrize(
     ("free", "level"), [(None, "✅"), (FREE_LEAST - 1, "❌"), (FREE_FEW - 1, "⚠️"), (FREE_FEW, "✅")]
 )
@@ -414,7 +454,7 @@ async def test_arrivals_that_were_not_dealt_with_are_told(clinic: Clinic) -> Non
         tx.db.execute("INSERT INTO inbox (account, body, received_at, state) VALUES ('club', x'00', 1, 'failed')")
 
     await clinic.desk.line.store.write(unit)
-    assert "⚠️ 1 arrivals could not be dealt with" in await clinic.report()
+    assert "⚠️ 1 arrival could not be dealt with" in await clinic.report()
 
 
 @pytest.mark.parametrize(
