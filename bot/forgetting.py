@@ -17,6 +17,8 @@ from bot.store.erasing import Known, Page
 from bot.store.outbox import State
 
 AT_ONCE = 200
+TELEGRAM_ID_MOST = 19
+"""Digits: https://core.telegram.org/bots/api#user (2026-11) speaks of 52 bits; a 64-bit integer has 19."""
 OWNER = "owner"
 EVERYWHERE = "*"
 MESSAGES, DELIVERIES, MENTIONS = "messages", "deliveries of these", "other deliveries that name them, and answers"
@@ -71,13 +73,15 @@ def find_person(tx: Tx, word: str, *, accounts: Collection[str]) -> tuple[str, s
     word = word.strip()
     account, colon, id = word.partition(":")
     if word.isascii() and word.isdigit():
-        return TELEGRAM, word
+        return TELEGRAM, _telegram_id(word)
     if word.startswith("@"):
         seen = tx.people.named(word)
         if seen is None:
             raise PersonError(f"nobody called {word} was seen in Telegram; give their numeric id")
         return TELEGRAM, seen.person
-    if colon and id and account.lower() in (TELEGRAM, *accounts):
+    if colon and id and account.lower() == TELEGRAM:
+        return TELEGRAM, _telegram_id(id)
+    if colon and id and account.lower() in accounts:
         return account.lower(), id
     found = tx.erasing.called(word)
     if not found:
@@ -86,6 +90,12 @@ def find_person(tx: Tx, word: str, *, accounts: Collection[str]) -> tuple[str, s
         them = ", ".join(f"{account}:{id}" for account, id in found)
         raise PersonError(f"{len(found)} people are called {word!r}: {them}; say which")
     return found[0]
+
+
+def _telegram_id(id: str) -> str:
+    if len(id) > TELEGRAM_ID_MOST:
+        raise PersonError(f"{id[:TELEGRAM_ID_MOST]}… is no Telegram id: these have at most {TELEGRAM_ID_MOST} digits")
+    return id
 
 
 async def look(store: Store, account: str, id: str, *, owners: Collection[int]) -> Kept:

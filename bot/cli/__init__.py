@@ -9,7 +9,7 @@ import click
 from bot.cli.account import account
 from bot.cli.accounts import check, subscribe, subscriptions, unsubscribe
 from bot.cli.audit import audit
-from bot.cli.common import Problem
+from bot.cli.common import Problem, is_text
 from bot.cli.forget import forget
 from bot.cli.history import import_history
 from bot.cli.outbox import outbox, stats
@@ -19,7 +19,18 @@ from bot.cli.running import playground, run
 from bot.cli.said import history_of
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Line(click.Group):
+    """The line as it was typed, before any command reads it."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse bytes that are no text: neither the database nor the terminal could take them."""
+        for number, word in enumerate(args, start=1):
+            if not is_text(word):
+                raise Problem(f"argument {number}, {word[:40]!a}, is not UTF-8: write it as text in UTF-8")
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_Line, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--config", "config", metavar="FILE", help="The configuration; else $PATCHBAY_CONFIG or config/patchbay.toml"
 )

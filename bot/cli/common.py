@@ -38,6 +38,15 @@ def settings_of(context: click.Context) -> Settings:
         raise Problem(str(error)) from error
 
 
+def is_text(word: str) -> bool:
+    """Whether it can be written as UTF-8; bytes of the command line that are not come as halves of characters."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[SqliteStore]:
     """The database, beside a running bot or without one; made if it is missing. What was changed is written down."""

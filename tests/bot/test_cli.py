@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -144,3 +146,49 @@ def test_what_is_wrong_with_the_question_is_said_in_a_line(at_home: Path, words:
     result = CliRunner().invoke(cli, ["--config", str(at_home), "audit", *words])
     assert isinstance(result.exception, Problem)
     assert str(result.exception) == why
+
+
+NOT_TEXT = "caf\udce9"
+"""As Python has an argument that is not UTF-8."""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["--config", NOT_TEXT, "stats"],
+        ["stats", "--config", NOT_TEXT],
+        ["audit", "--person", NOT_TEXT],
+        ["history", NOT_TEXT],
+        ["forget", NOT_TEXT],
+        ["routes", "add", NOT_TEXT],
+        ["routes", "test", "club:a", NOT_TEXT],
+        ["routes", "remove", NOT_TEXT],
+        ["outbox", "show", NOT_TEXT],
+        ["replay", "club", NOT_TEXT],
+        [NOT_TEXT],
+    ],
+    ids=lambda line: " ".join(word.replace(NOT_TEXT, "…") for word in line),
+)
+def test_bytes_that_are_no_text_are_refused_in_one_line(
+    line: list[str], config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATCHBAY_CONFIG", str(config))
+    where = line.index(NOT_TEXT) + 1
+    result = CliRunner().invoke(cli, line)
+    assert str(result.exception) == f"argument {where}, 'caf\\udce9', is not UTF-8: write it as text in UTF-8"
+    assert isinstance(result.exception, Problem)
+
+
+def test_bytes_that_are_no_text_end_with_two_and_nothing_beside_that_line(config: Path) -> None:
+    line = [sys.executable, "-m", "bot", "--config", str(config), "forget", b"caf\xe9"]
+    done = subprocess.run(line, capture_output=True, timeout=60, cwd=Path(__file__).parents[2])
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.count(b"\n") == 1
+    assert b"is not UTF-8" in done.stderr
+
+
+@pytest.mark.parametrize("word", ["9" * 20, "9" * 5000, f"telegram:{'9' * 26}"], ids=["20", "5000", "with account"])
+def test_what_is_too_long_for_a_telegram_id_is_nobody(config: Path, word: str) -> None:
+    result = CliRunner().invoke(cli, ["forget", word, "--config", str(config)])
+    assert str(result.exception) == f"{'9' * 19}… is no Telegram id: these have at most 19 digits"
+    assert isinstance(result.exception, Problem)
