@@ -56,6 +56,7 @@ def start(
         )
     else:
         tx.messages.rewrite(origin, text=bare.text, digest=digest_of(bare))
+    tx.messages.sent_by_hand(origin, "command")
     number = tx.broadcasts.add(
         person="" if person is None else str(person),
         person_name=person_name,

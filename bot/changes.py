@@ -128,6 +128,12 @@ def digest_of(message: Message) -> str:
     return f"{_hash(words)}.{_hash(files)}"
 
 
+def is_change(origin: Origin, message: Message) -> bool:
+    """Whether an edit gives a message that still stands other words or files."""
+    same = digest_of(message) == origin.digest or (not origin.digest and message.text == origin.text)
+    return not same and origin.gone_at is None
+
+
 def _hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
@@ -140,8 +146,8 @@ class Changes:
 
     # --- what happens
 
-    def edited(self, tx: Tx, account: str, event: Edited, *, now: float) -> str:
-        """A message has new content; returns the outcome's name."""
+    def edited(self, tx: Tx, account: str, event: Edited, *, now: float, by_hand: bool = True) -> str:
+        """A message has new content; returns the outcome's name. ``by_hand``: see :meth:`Relay.changed`."""
         found = tx.messages.locate(account, event.id)
         if found is None:
             return "unsupported"
@@ -149,15 +155,15 @@ class Changes:
         if not found.is_original:
             return "echoes"
         digest = digest_of(event.message)
-        same = digest == origin.digest or (not origin.digest and event.message.text == origin.text)
-        if same or origin.gone_at is not None:
+        if not is_change(origin, event.message):
             return "filtered"
         here = Address(AccountName(account), ConversationId(found.conversation))
         if event.message.text.strip() == TAKEN_BACK:
-            outcome = self._take_back(tx, origin, here, now=now)
+            outcome = self._take_back(tx, origin, here, now=now, by_hand=by_hand)
             if outcome == "relayed":
                 return outcome
-        places = self._places(tx, origin, at=here, kind=Kind.EDITS, by=event.message.sender, now=now)
+        kind, author = Kind.EDITS, event.message.sender
+        places = self._places(tx, origin, at=here, kind=kind, by=author, now=now, by_hand=by_hand)
         tx.messages.rewrite(origin.id, text=event.message.text, digest=digest, now=now)
         other_files = origin.digest.partition(".")[2] not in ("", digest.partition(".")[2])
         for place in places:
@@ -174,8 +180,11 @@ class Changes:
         here = Address(AccountName(account), ConversationId(found.conversation))
         return self._take_back(tx, found.origin, here, now=now)
 
-    def reacted(self, tx: Tx, account: str, event: Reacted, *, now: float) -> str:
-        """A person's reactions on a message are now these; returns the outcome's name."""
+    def reacted(self, tx: Tx, account: str, event: Reacted, *, now: float, by_hand: bool = True) -> str:
+        """A person's reactions on a message are now these; returns the outcome's name.
+
+        ``by_hand``: see :meth:`Relay.changed`.
+        """
         found = tx.messages.locate(account, event.id)
         if found is None:
             return "unsupported"
@@ -188,7 +197,8 @@ class Changes:
             return "duplicates"
         tx.messages.react(origin.id, person, after)
         here = Address(AccountName(account), ConversationId(found.conversation))
-        places = self._places(tx, origin, at=here, kind=Kind.REACTIONS, by=event.person, now=now)
+        kind = Kind.REACTIONS
+        places = self._places(tx, origin, at=here, kind=kind, by=event.person, now=now, by_hand=by_hand)
         places = [place for place in places if not place.is_empty]
         added = [emoji for emoji in after if emoji not in before]
         removed = [emoji for emoji in before if emoji not in after]
@@ -334,11 +344,11 @@ class Changes:
 
     # --- how it is done in each place
 
-    def _take_back(self, tx: Tx, origin: Origin, here: Address, *, now: float) -> str:
+    def _take_back(self, tx: Tx, origin: Origin, here: Address, *, now: float, by_hand: bool = True) -> str:
         if origin.gone_at is not None:
             return "duplicates"
         by = Person(id=PersonId(origin.sender_id), name=origin.sender_name)
-        places = self._places(tx, origin, at=here, kind=Kind.DELETES, by=by, now=now)
+        places = self._places(tx, origin, at=here, kind=Kind.DELETES, by=by, now=now, by_hand=by_hand)
         for place in places:
             if self._remove(tx, place, origin, now=now) == "cannot":
                 known = self._as_it_stands(tx, place, origin, now=now)
@@ -546,7 +556,7 @@ class Changes:
     # --- where it is done
 
     def _places(
-        self, tx: Tx, origin: Origin, *, at: Address, kind: Kind, by: Person | None, now: float
+        self, tx: Tx, origin: Origin, *, at: Address, kind: Kind, by: Person | None, now: float, by_hand: bool
     ) -> list[_Place]:
         """Where the message is beside here and the rules take the change to.
 
@@ -584,8 +594,9 @@ class Changes:
                 rule = router.reply_rule(place.address, at)
                 if rule is not None and (not rule.options.kinds or kind in rule.options.kinds):
                     places.append(place)
-            elif place.rows and not place.why.startswith(BY_ROUTE):
-                places.append(place)  # somebody sent it there by hand: no rule is asked about it
+            elif by_hand and at == home and place.rows and not place.why.startswith(BY_ROUTE):
+                # Somebody sent it there by hand: no rule is asked about it. What is done to one copy concerns no other.
+                places.append(place)
         return places
 
     def _all_places(self, tx: Tx, origin: Origin, *, at: Address) -> list[_Place]:

@@ -200,17 +200,29 @@ class Relay:
             digest=digest_of(message),
         )
 
-    def changed(self, tx: Tx, account: str, event: Edited | Deleted | Reacted | MembersChanged, *, now: float) -> str:
-        """Something happened to a message, or in a conversation; returns the outcome's name."""
+    def changed(
+        self,
+        tx: Tx,
+        account: str,
+        event: Edited | Deleted | Reacted | MembersChanged,
+        *,
+        now: float,
+        by_hand: bool = True,
+    ) -> str:
+        """Something happened to a message, or in a conversation; returns the outcome's name.
+
+        ``by_hand``: whether it goes where somebody sent the message by hand, too; rules are asked in any case.
+        """
         match event:
             case Edited():
                 owned = event.model_copy(update={"message": _owned(event.message, account)})
-                return self.changes.edited(tx, account, owned, now=now)
+                return self.changes.edited(tx, account, owned, now=now, by_hand=by_hand)
             case Deleted():
                 return self.changes.deleted(tx, account, event, now=now)
             case Reacted():
                 person = event.person.model_copy(update={"account": AccountName(account)})
-                return self.changes.reacted(tx, account, event.model_copy(update={"person": person}), now=now)
+                owned_reaction = event.model_copy(update={"person": person})
+                return self.changes.reacted(tx, account, owned_reaction, now=now, by_hand=by_hand)
             case MembersChanged():
                 return self.changes.members(tx, account, event, now=now)
 

@@ -6,8 +6,11 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 from bridges.model import AccountName, Person, PersonId
+
+ByHand: TypeAlias = Literal["command", "reply"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,8 @@ class Origin:
     """Of the content; empty: not known."""
     gone_at: float | None = None
     """When it was taken back."""
+    by_hand: str = ""
+    """``command`` or ``reply``: somebody's role sent it on, and no rule."""
 
     @property
     def address(self) -> str:
@@ -80,7 +85,7 @@ class Picture:
     """As JSON."""
 
 
-_ORIGIN = "id, account, conversation, remote_id, sender_id, sender_name, text, at, why, digest, gone_at"
+_ORIGIN = "id, account, conversation, remote_id, sender_id, sender_name, text, at, why, digest, gone_at, by_hand"
 
 
 class Conversations:
@@ -213,6 +218,10 @@ class Messages:
             "UPDATE messages SET text = ?, digest = ?, edited_at = COALESCE(?, edited_at) WHERE id = ?",
             (text, digest, now, id),
         )
+
+    def sent_by_hand(self, id: int, how: ByHand) -> None:
+        """A person's role sends it on, and no rule. What is a command stays one."""
+        self._db.execute("UPDATE messages SET by_hand = ? WHERE id = ? AND by_hand != 'command'", (how, id))
 
     def gone(self, id: int, *, now: float) -> None:
         """It was taken back: its words are forgotten."""

@@ -220,6 +220,10 @@ _CHATOPS = (
     """CREATE INDEX broadcasts_open ON broadcasts (id) WHERE ended_at IS NULL""",
     """ALTER TABLE outbox ADD COLUMN broadcast INTEGER REFERENCES broadcasts (id)""",
     """ALTER TABLE outbox ADD COLUMN parked INTEGER NOT NULL DEFAULT 0""",
+    # A person sent it again, or elsewhere, since its announcement was stopped or paused: that is not about it any more.
+    """ALTER TABLE outbox ADD COLUMN insisted INTEGER NOT NULL DEFAULT 0""",
+    # An attempt that is to be repeated may have arrived all the same: it is not as if it had never been sent.
+    """ALTER TABLE outbox ADD COLUMN doubt INTEGER NOT NULL DEFAULT 0""",
     """CREATE INDEX outbox_broadcast ON outbox (broadcast, account, state, settled_at) WHERE broadcast IS NOT NULL""",
     """CREATE INDEX outbox_parked ON outbox (broadcast, account, id, conversation) WHERE parked = 1""",
     """CREATE INDEX outbox_released ON outbox (account) WHERE broadcast IS NOT NULL AND parked = 0
@@ -263,15 +267,23 @@ _CHATOPS = (
     # For /history: deliveries by where they go; whether a message has other words than at first.
     """CREATE INDEX outbox_place ON outbox (account, conversation, id)""",
     """ALTER TABLE messages ADD COLUMN edited_at REAL""",
+    # Whether it was sent on by a command or by an answer: by somebody's role, and by no rule.
+    """ALTER TABLE messages ADD COLUMN by_hand TEXT NOT NULL DEFAULT '' CHECK (by_hand IN ('', 'command', 'reply'))""",
+    """UPDATE messages SET by_hand = 'reply' WHERE account = 'telegram'
+        AND id IN (SELECT message FROM outbox WHERE why LIKE 'reply by %')""",
+    """UPDATE messages SET by_hand = 'command' WHERE account = 'telegram'
+        AND id IN (SELECT message FROM outbox WHERE why LIKE '/% by %')""",
     # For /search: an index of the words of messages; the words themselves stay in messages.
     """CREATE VIRTUAL TABLE messages_words USING fts5(
         text, content='messages', content_rowid='id', tokenize='unicode61 remove_diacritics 2'
     )""",
-    """CREATE TRIGGER messages_words_new AFTER INSERT ON messages WHEN new.text != '' BEGIN
-        INSERT INTO messages_words (rowid, text) VALUES (new.id, new.text); END""",
-    """CREATE TRIGGER messages_words_gone AFTER DELETE ON messages WHEN old.text != '' BEGIN
+    # How far the index reaches: what is newer is put into it later, many at a time, for one by one it costs more.
+    """INSERT INTO meta (key, value) SELECT 'words upto', CAST(COALESCE(MAX(id), 0) AS TEXT) FROM messages""",
+    """CREATE TRIGGER messages_words_gone AFTER DELETE ON messages
+        WHEN old.text != '' AND old.id <= (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'words upto') BEGIN
         INSERT INTO messages_words (messages_words, rowid, text) VALUES ('delete', old.id, old.text); END""",
-    """CREATE TRIGGER messages_words_other AFTER UPDATE OF text ON messages WHEN old.text != new.text BEGIN
+    """CREATE TRIGGER messages_words_other AFTER UPDATE OF text ON messages WHEN old.text != new.text
+        AND old.id <= (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'words upto') BEGIN
         INSERT INTO messages_words (messages_words, rowid, text)
             SELECT 'delete', old.id, old.text WHERE old.text != '';
         INSERT INTO messages_words (rowid, text) SELECT new.id, new.text WHERE new.text != ''; END""",

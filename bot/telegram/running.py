@@ -122,6 +122,7 @@ class Runner:
 
         def keep(tx: Tx) -> int:
             id = self._relay.keep(tx, place, event)
+            tx.messages.sent_by_hand(id, "command")
             keep_pictures(tx, event, pictures_of(line.album))
             return id
 

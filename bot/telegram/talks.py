@@ -13,6 +13,7 @@ from bot.store import Tx
 from bot.telegram.access import Role, person_of
 from bot.telegram.albums import album_edited, keep_pictures
 from bot.telegram.commands.registry import Services
+from bot.telegram.hands import ANONYMOUS, Hands
 from bot.telegram.inbound import Change, ChatPicked, Talk, here
 from bot.telegram.lanes import Turn
 from bot.telegram.outbound import split_message_id
@@ -21,8 +22,6 @@ from bot.telegram.turns import RoleIn, audit, done, is_open
 from bot.telegram.ways_back import send_back, way_back
 from bot.telegram.wizards.words import Dialogs
 from bridges.model import Edited, MembersChanged, MessageId, Reacted, Received
-
-ANONYMOUS = "you write as an anonymous admin or a channel, so I cannot tell who you are: write as yourself."
 
 
 class Talks:
@@ -36,6 +35,7 @@ class Talks:
         self._clock = clock
         self._seen = Seen(role=role)
         self._dialogs = Dialogs(services, role)
+        self._hands = Hands(relay=relay, role=role)
 
     def said(self, tx: Tx, turn: Turn, talk: Talk) -> None:
         """Decide on a message, or on an album."""
@@ -70,8 +70,7 @@ class Talks:
         event: Edited | Reacted | MembersChanged | None = change.event
         if isinstance(event, Edited) and change.picture is not None:
             event = album_edited(tx, event, change.picture)
-        outcome = "filtered" if event is None else self._relay.changed(tx, TELEGRAM, event, now=now)
-        done(tx, turn, outcome)
+        done(tx, turn, "filtered" if event is None else self._hands.changed(tx, event, now=now))
 
     def _passed_over(self, tx: Tx, talk: Talk) -> str | None:
         """The outcome of a message that is not relayed whatever the rules say; None for the others."""
@@ -132,6 +131,7 @@ class Talks:
             return "filtered"
         if by_role:
             audit(tx, person, place=str(place), command="reply", outcome="done", now=now)
+        tx.messages.sent_by_hand(message_id, "reply")
         who = sender.name if sender else "somebody"
         send_back(tx, self._relay, back, event.message, message_id=message_id, who=who, now=now)
         resolution = self._relay.resolve(tx, place, event)

@@ -128,7 +128,22 @@ class Desk:
     async def takes(self, message: Json) -> list[Answer]:
         """This message arrives."""
         is_post = message["chat"]["type"] == "channel"
-        update = self._update({"channel_post" if is_post else "message": message})
+        return await self._arrives({"channel_post" if is_post else "message": message})
+
+    async def edit(self, message: Json, text: str, **more: Any) -> list[Answer]:
+        """Its author edits a message to these words."""
+        edited = {key: value for key, value in message.items() if key != "entities"}
+        return await self._arrives({"edited_message": edited | {"text": text, "edit_date": message["date"] + 1} | more})
+
+    async def react(self, message: Json, emoji: str, *, by: int) -> list[Answer]:
+        """Somebody puts a reaction on a message; an empty one takes theirs away."""
+        told = {"chat": message["chat"], "message_id": message["message_id"], "date": int(self.line.clock())}
+        new = [{"type": "emoji", "emoji": emoji}] if emoji else []
+        told |= {"user": self._user(by), "old_reaction": [], "new_reaction": new}
+        return await self._arrives({"message_reaction": told})
+
+    async def _arrives(self, body: Json) -> list[Answer]:
+        update = self._update(body)
         before = await self._last()
         turn = await self._turn(update)
         meant = meaning(update, bot=ME)
