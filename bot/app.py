@@ -23,6 +23,7 @@ from bot.delivery import DeliveryEngine, Meters
 from bot.faultpoints import point
 from bot.feedback import Feedback
 from bot.files import Files, Folder
+from bot.indexing import Indexing
 from bot.intake import Intake
 from bot.lending import Lender
 from bot.long import OWNER as TEXTS
@@ -152,6 +153,7 @@ class App:
         self.marker.start()
         self.announcing.start()
         self.retention.start()
+        self.indexing.start()
         self.renewals.start()
         for polling in self.pollings:
             polling.start()
@@ -238,6 +240,7 @@ class App:
         self.marker = Marker(store=store, bot=self.telegram.bot, clock=clock)
         self.broadcaster = Broadcaster(store=store, accounts=self.accounts, clock=clock)
         self.announcing = Announcing(store=store, bot=self.telegram.bot, relay=self.relay, clock=clock)
+        self.indexing = Indexing(store=store)
         self.retention = Retention(store=store, keep_s=float(settings.store.keep), clock=clock)
         self.renewals = Renewals(
             store=store, accounts=self.providers, urls=hook_urls(settings), relay=self.relay, clock=clock
@@ -358,6 +361,7 @@ class App:
         await self.announcing.stop()
         await self.marker.stop()
         await self.retention.stop()
+        await self.indexing.stop()
         await self.files.stop()
         point("stop.drained")
         for account in self.accounts.values():

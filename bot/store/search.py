@@ -73,6 +73,24 @@ class Search:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
 
+    def catch_up(self, *, limit: int) -> int:
+        """Put the next messages into the index; returns how many were looked at, 0 where none is left out.
+
+        It is not done with each message: one by one, in commits of their own, it costs several times as much.
+        """
+        (upto,) = self._db.execute("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'words upto'").fetchone()
+        number, last = self._db.execute(
+            "SELECT COUNT(*), MAX(id) FROM (SELECT id FROM messages WHERE id > ? ORDER BY id LIMIT ?)", (upto, limit)
+        ).fetchone()
+        if number:
+            self._db.execute(
+                "INSERT INTO messages_words (rowid, text)"
+                " SELECT id, text FROM messages WHERE id > ? AND id <= ? AND text != ''",
+                (upto, last),
+            )
+            self._db.execute("UPDATE meta SET value = ? WHERE key = 'words upto'", (str(last),))
+        return int(number)
+
     def find(self, sought: Sought, *, before: int = OLDEST, limit: int, look_at: int = LOOKED_AT) -> Found:
         """The newest that fit, below the message ``before``."""
         candidates, of = _candidates(sought)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bot.indexing import Indexing
 from bot.retention import AT_ONCE, Retention
 from bot.store import Tx
 from bot.store.balance import balance
@@ -124,6 +125,7 @@ async def test_an_announcement_that_is_over_loses_its_words_and_its_deliveries(t
 async def test_the_search_index_forgets_with_the_texts(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
         await store.write(lambda tx: fill(tx, at=1.0, number=3))
+        assert await Indexing(store=store).sweep() == 3
         assert len(await column(store, "SELECT rowid FROM messages_words WHERE messages_words MATCH 'words'")) == 3
         await swept(store)
         assert await column(store, "SELECT rowid FROM messages_words WHERE messages_words MATCH 'words'") == []

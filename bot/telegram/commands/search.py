@@ -26,6 +26,8 @@ MORE = "more"
 PAGE = 10
 EXCERPT = 160
 BEFORE_HIT = 60
+NEWEST = 5_000
+"""Messages that may not be in the index yet when somebody searches; they are put there first."""
 _EXAMPLE = '/search invoice "next week" since:2026-11-01'
 
 
@@ -62,6 +64,7 @@ def _page(tx: Tx, by: Call | Press, text: str, *, here: Address, before: int) ->
         query = read_query(text, zone=zone)
     except SearchError as error:
         raise UsageError(str(error)) from error
+    tx.search.catch_up(limit=NEWEST)
     found = tx.search.find(_sought(tx, by, query, here=here, horizon=horizon), before=before, limit=PAGE)
     lines = [_line(tx, hit, query, zone=zone, horizon=horizon) for hit in found.hits]
     if not lines:
