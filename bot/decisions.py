@@ -10,10 +10,9 @@ from bot.addresses import Address
 from bot.shaping import quoting
 from bot.store import Tx
 from bot.store.outbox import OTHER_WORDS, Delivery, State, like
+from bot.store.outbox import REDIRECTED as REDIRECTED
 from bridges.model import Message
 
-REDIRECTED = ", redirected from delivery "
-"""How ``Delivery.why`` goes on where a person sent elsewhere what was to go by it."""
 _URGENCY = (
     ("dead", "failed"),
     ("expired", "failed"),
@@ -198,6 +197,8 @@ def _elsewhere(tx: Tx, row: Delivery, target: Address, *, edited: str | None, no
             reply_to=row.reply_to,
             why=f"{row.why}{REDIRECTED}{row.id}",
             late=row.late if stays else "",
+            # What its announcement's stop or pause let go of by a person's decision is sent all the same.
+            insisted=row.broadcast is not None and not row.parked,
         )
     )
 

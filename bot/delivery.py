@@ -502,9 +502,10 @@ class _Dispatcher:
     async def _apply(self, lease: Lease, decision: Decision, error: Exception) -> None:
         now = self.engine._clock()
         match decision:
-            case Again(delay_s=delay_s, reason=reason, counts=counts):
+            case Again(delay_s=delay_s, reason=reason, counts=counts, doubt=doubt):
                 outcomes = [
-                    Outcome(row.id, "queued", reason, due_at=now + delay_s, counts=counts) for row in lease.rows
+                    Outcome(row.id, "queued", reason, due_at=now + delay_s, counts=counts, doubt=doubt)
+                    for row in lease.rows
                 ]
             case Hold(reason=reason):
                 outcomes = [Outcome(row.id, "held", reason) for row in lease.rows]

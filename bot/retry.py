@@ -11,7 +11,7 @@ our own bug          Hold
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from bridges.errors import BridgeError, Garbled, Refused, Unauthorized, Unavailable
@@ -27,11 +27,14 @@ RETRY_AFTER_MOST_S = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """Queue it again, due in ``delay_s``. ``counts``: whether the attempt moves it along the schedule."""
+    """Queue it again, due in ``delay_s``. ``counts``: whether the attempt moves it along the schedule. ``doubt``: it
+    may have arrived.
+    """
 
     delay_s: float
     reason: str
     counts: bool = True
+    doubt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +205,7 @@ def _unknown(
     if can_confirm:
         return Confirm(reason, delay_s=again.delay_s)
     if idempotent or on_ambiguous == "resend":
-        return again
+        return replace(again, doubt=True)
     return Hold(reason)
 
 

@@ -97,6 +97,8 @@ class Settling:
         if pause is not None and tx.accounts.pause(lease.account, reason=pause, now=now):
             self._observer.paused(tx, lease.account, reason=pause, now=now)
         waits = {outcome.id for outcome in outcomes if outcome.state in behind.UNSENT}
+        # Of an announcement that was stopped what may have arrived is held, whatever was to become of it.
+        waits |= {row.id for row in lease.rows if row.broadcast is not None}
         over = [row for row in lease.rows if row.id in waits and behind.fold(tx, row, now=now)]
         told = [(row, outcome) for row, outcome in zip(lease.rows, outcomes, strict=False) if row not in over]
         self._observer.settled(tx, [row for row, _ in told], [outcome for _, outcome in told], now=now)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from bot.store.outbox import Outbox
+from bot.store.outbox import REDIRECTED, Outbox
 
 BroadcastState: TypeAlias = Literal["running", "paused", "stopped", "done"]
 
@@ -46,6 +46,8 @@ class Standing:
     parked: bool
     error: str
     number: int
+    tries: int = 0
+    """Requests that left for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,16 @@ class Broadcasts:
         """One of them."""
         row = self._db.execute(f"SELECT {_COLUMNS} FROM broadcasts WHERE id = ?", (id,)).fetchone()
         return Broadcast(*row) if row else None
+
+    def shown_by(self, progress: str) -> Broadcast | None:
+        """The one whose progress that message shows."""
+        row = self._db.execute(f"SELECT {_COLUMNS} FROM broadcasts WHERE progress = ?", (progress,)).fetchone()
+        return Broadcast(*row) if row else None
+
+    def of_message(self, message: int) -> Sequence[Broadcast]:
+        """Those that a message (ours) made, oldest first."""
+        rows = self._db.execute(f"SELECT {_COLUMNS} FROM broadcasts WHERE message = ? ORDER BY id", (message,))
+        return [Broadcast(*row) for row in rows]
 
     def open(self) -> Sequence[Broadcast]:
         """Those that are not over, or whose end is not shown yet, oldest first."""
@@ -132,12 +144,19 @@ class Broadcasts:
 
     def standings(self, id: int) -> Sequence[Standing]:
         """How its deliveries stand, in the order of its places."""
+        replaced = self._replaced(id)
         rows = self._db.execute(
-            "SELECT account, conversation, op, state, parked, COALESCE(error, ''), COUNT(*) FROM outbox"
-            " WHERE broadcast = ? GROUP BY account, conversation, op, state, parked, error ORDER BY MIN(id)",
-            (id,),
+            "SELECT account, conversation, op, state, parked, COALESCE(error, ''), COUNT(*), SUM(starts) FROM outbox"
+            f" WHERE broadcast = ? AND id NOT IN ({', '.join('?' * len(replaced))})"
+            " GROUP BY account, conversation, op, state, parked, error ORDER BY MIN(id)",
+            (id, *replaced),
         )
-        return [Standing(a, c, op, state, bool(parked), error, n) for a, c, op, state, parked, error, n in rows]
+        return [Standing(a, c, op, state, bool(parked), error, n, t) for a, c, op, state, parked, error, n, t in rows]
+
+    def _replaced(self, id: int) -> Sequence[int]:
+        """Its deliveries that somebody sent to another address: what went there counts instead."""
+        whys = self._db.execute("SELECT why FROM outbox WHERE broadcast = ? AND instr(why, ?) > 0", (id, REDIRECTED))
+        return [int(why.rpartition(REDIRECTED)[2]) for (why,) in whys]
 
     def ids(self, id: int, state: str) -> Sequence[int]:
         """The sends of one that are in a state, oldest first."""
@@ -175,10 +194,12 @@ class Broadcasts:
 
     def cancel(self, id: int, *, now: float) -> int:
         """Whatever has not begun is not sent any more; returns how many that were."""
-        return sum(self._outbox.settle_by_hand(number, state="cancelled", now=now) for number in self.ids(id, "queued"))
+        self._outbox.halt(id)
+        return sum(self._outbox.call_off(number, now=now) for number in self.ids(id, "queued"))
 
     def hold_back(self, id: int, *, now: float) -> None:
         """What was let go and has not begun stands in no lane again."""
+        self._outbox.halt(id)
         for (number,) in self._db.execute(
             "SELECT id FROM outbox WHERE broadcast = ? AND state = 'queued' AND op = 'send' AND parked = 0", (id,)
         ).fetchall():

@@ -24,6 +24,8 @@ CHANGES: frozenset[Op] = frozenset({"edit", "delete", "react"})
 """What is done to something that is there already: doing it twice has no second effect."""
 OTHER_WORDS, TAKEN_BACK = 1, 2
 """What ``Delivery.owed`` is made of."""
+REDIRECTED = ", redirected from delivery "
+"""How ``Delivery.why`` goes on where a person sent elsewhere what was to go by it."""
 PRIORITY_REPLY, PRIORITY_RELAY, PRIORITY_BROADCAST = PRIORITIES = 0, 1, 2
 REPORT_S = 86400.0
 """How long the report of an announcement that is over follows what becomes of its deliveries."""
@@ -64,6 +66,8 @@ class NewDelivery:
     """The announcement that it is one of."""
     parked: bool = False
     """It stands in no lane until :meth:`Outbox.unpark` puts it there."""
+    insisted: bool = False
+    """A person wants it sent: that its announcement was stopped or paused before is not about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,9 @@ class Delivery:
     taken back since (``TAKEN_BACK``)."""
     broadcast: int | None
     parked: int
+    insisted: int
+    doubt: int
+    """An attempt of it may have arrived, although it waits for its next one."""
 
     @property
     def address(self) -> str:
@@ -137,6 +144,7 @@ def like(row: Delivery, payload: str, *, now: float) -> NewDelivery:
         late=row.late,
         broadcast=row.broadcast,
         parked=bool(row.parked),
+        insisted=bool(row.insisted),
     )
 
 
@@ -166,13 +174,15 @@ class Outcome:
     """For ``queued``: whether the attempt is counted."""
     solo: bool = False
     """For ``queued``: not in a batch any more."""
+    doubt: bool = False
+    """For ``queued``: the attempt may have arrived, and is repeated all the same."""
     remote_ids: tuple[str, ...] = ()
 
 
 _COLUMNS = (
     "id, account, conversation, message, reply_to, part, parts, priority, payload, crc, on_ambiguous, state,"
     " attempts, solo, marked, error, why, created_at, due_at, expires_at, started_at, settled_at,"
-    " starts, op, subject, words, late, owed, broadcast, parked"
+    " starts, op, subject, words, late, owed, broadcast, parked, insisted, doubt"
 )
 
 
@@ -203,13 +213,13 @@ class Outbox:
         cursor = self._db.execute(
             "INSERT INTO outbox (account, conversation, message, reply_to, part, parts, priority, payload, crc,"
             " on_ambiguous, state, marked, why, created_at, due_at, expires_at, op, subject, words, late, solo,"
-            " broadcast, parked)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " broadcast, parked, insisted)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 new.account, new.conversation, new.message, new.reply_to, new.part, new.parts, new.priority,
                 new.payload, zlib.crc32(new.payload.encode()), new.on_ambiguous, int(new.marked), new.why,
                 new.created_at, new.created_at, new.expires_at, new.op, new.subject, new.words, new.late,
-                int(new.op not in ("send", "note")), new.broadcast, int(new.parked),
+                int(new.op not in ("send", "note")), new.broadcast, int(new.parked), int(new.insisted),
             ),
         )  # fmt: skip
         assert cursor.lastrowid is not None
@@ -239,7 +249,7 @@ class Outbox:
         frees = None if row is None or row.state != "queued" else self._frees(row, now=now)
         if row is None or frees is None:
             return False
-        self._db.execute("UPDATE outbox SET parked = 1 WHERE id = ?", (id,))
+        self._db.execute("UPDATE outbox SET parked = 1, insisted = 0 WHERE id = ?", (id,))
         if frees:
             self._free(row.account, row.conversation, due_at=now)
         return True
@@ -350,18 +360,16 @@ class Outbox:
         halted = self._halted(lease, now=now)
         for outcome in outcomes:
             if outcome.state == "queued" and halted.get(outcome.id) == "stopped":
-                self._db.execute(
-                    "UPDATE outbox SET state = 'cancelled', error = ?, settled_at = ? WHERE id = ?",
-                    (outcome.error, now, outcome.id),
-                )
+                self._call_off(outcome.id, error=outcome.error, doubt=outcome.doubt, now=now)
             elif outcome.state == "queued":
                 self._db.execute(
                     "UPDATE outbox SET state = 'queued', error = ?, due_at = ?, solo = ?, parked = ?,"
+                    " doubt = doubt | ?,"
                     # One that never began has no attempt to take back.
                     " attempts = attempts - (state = 'sending' AND attempts > 0 AND ?) WHERE id = ?",
                     (
                         outcome.error, outcome.due_at, int(outcome.solo), int(outcome.id in halted),
-                        int(not outcome.counts), outcome.id,
+                        int(outcome.doubt), int(not outcome.counts), outcome.id,
                     ),
                 )  # fmt: skip
             else:
@@ -373,15 +381,51 @@ class Outbox:
         return True
 
     def _halted(self, lease: Lease, *, now: float) -> dict[int, str]:
-        """Which of its rows belong to announcements that were stopped or paused, and which of the two."""
+        """Which of its rows belong to announcements that were stopped or paused, and which of the two. Those that a
+        person sent again since are not among them.
+        """
         halted = {}
         for row in lease.rows:
             if row.broadcast is not None:
                 self._touch(row.broadcast, now=now)
-                (state,) = self._db.execute("SELECT state FROM broadcasts WHERE id = ?", (row.broadcast,)).fetchone()
-                if state in ("stopped", "paused") and row.op == "send":
+                # Asked of the table: the announcement may have been halted since the lease was taken.
+                state, insisted = self._db.execute(
+                    "SELECT b.state, o.insisted FROM outbox o JOIN broadcasts b ON b.id = o.broadcast WHERE o.id = ?",
+                    (row.id,),
+                ).fetchone()
+                if state in ("stopped", "paused") and row.op == "send" and not insisted:
                     halted[row.id] = str(state)
         return halted
+
+    def _call_off(self, id: int, *, error: str | None, doubt: bool, now: float) -> None:
+        """One of a stopped announcement is not sent any more. If it may have arrived, a person decides what it is."""
+        self._db.execute(
+            "UPDATE outbox SET state = CASE WHEN doubt OR ?1 THEN 'held' ELSE 'cancelled' END, settled_at = ?2,"
+            " parked = 0, doubt = doubt | ?1, error = CASE WHEN doubt OR ?1"
+            " THEN 'stopped, and it may have arrived: ' || COALESCE(?3, error, 'its outcome is not known')"
+            " ELSE COALESCE(?3, error) END WHERE id = ?4",
+            (int(doubt), now, error, id),
+        )
+
+    def call_off(self, id: int, *, now: float) -> bool:
+        """As :meth:`settle_by_hand` cancels, for one of an announcement that is stopped: one that may have arrived
+        waits for a person instead. False if it is on its way or final.
+        """
+        row = self.get(id)
+        if row is None or not row.doubt:
+            return self.settle_by_hand(id, state="cancelled", now=now)
+        frees = self._frees(row, now=now) if row.state == "queued" else None
+        if frees is None:
+            return False
+        self._call_off(id, error=None, doubt=True, now=now)
+        if frees:
+            self._free(row.account, row.conversation, due_at=now)
+        self._touch(row.broadcast, now=now)
+        return True
+
+    def halt(self, broadcast: int) -> None:
+        """An announcement is stopped or paused: that is about those, too, that a person sent again before."""
+        self._db.execute("UPDATE outbox SET insisted = 0 WHERE broadcast = ? AND insisted = 1", (broadcast,))
 
     def _touch(self, broadcast: int | None, *, now: float) -> None:
         """Something became of a delivery of an announcement: its report is looked at again."""
@@ -503,9 +547,13 @@ class Outbox:
     # --- what people decide
 
     def requeue(self, id: int, *, now: float, expires_at: float) -> bool:
-        """Send a dead, held, expired or discarded one again, in its old place. False if it is none of these."""
+        """Send a dead, held, expired or discarded one again, in its old place. False if it is none of these.
+
+        Whoever wants that wants it although its announcement was stopped or paused.
+        """
         changed = self._db.execute(
             "UPDATE outbox SET state = 'queued', attempts = 0, error = NULL, due_at = ?, expires_at = ?, parked = 0,"
+            " insisted = broadcast IS NOT NULL,"
             # Whoever wants it sent knows that it is late.
             " settled_at = NULL, words = CASE WHEN owed & 1 THEN NULL ELSE words END, owed = 0,"
             " late = CASE late WHEN 'stamp' THEN late ELSE '' END"
