@@ -40,6 +40,8 @@ class Tally:
     """Places that have only the beginning."""
     causes: dict[str, list[str]] = field(default_factory=dict)
     """Places where it failed, by the reason."""
+    tries: Counter[str] = field(default_factory=Counter)
+    """Requests that left in vain, by the reason."""
     troubles: dict[str, tuple[int, str]] = field(default_factory=dict)
     """Of each account: how many wait for their next try, and the latest reason."""
     deleted: Counter[str] = field(default_factory=Counter)
@@ -87,6 +89,7 @@ def tally(standings: Sequence[Standing]) -> Tally:
             found.failed += 1
             cause = next(row.error for row in rows if row.state in ("dead", "expired"))
             found.causes.setdefault(cause, []).append(address)
+            found.tries[cause] += sum(row.tries for row in rows if row.error == cause)
         elif "cancelled" in states:
             found.cancelled += 1
             found.halves += "sent" in states
@@ -118,9 +121,10 @@ def report(tx: Tx, relay: Relay, broadcast: Broadcast, found: Tally, *, per_s: f
     if found.halves:
         lines.append(f"{found.halves} of those that were cancelled have only the beginning of it.")
     for cause, places in sorted(found.causes.items(), key=lambda item: -len(item[1]))[:CAUSES_MOST]:
-        lines.append(
-            f"{len(places)} × {cut(cause or 'no reason is known', CAUSE_MOST).rstrip('.')}: {_places(places)}."
-        )
+        # So one sees that it was tried again, though the reason is the same.
+        tried = f", tried {found.tries[cause]} times in all" if found.tries[cause] > len(places) else ""
+        why = cut(cause or "no reason is known", CAUSE_MOST).rstrip(".")
+        lines.append(f"{len(places)} × {why}{tried}: {_places(places)}.")
     if len(found.causes) > CAUSES_MOST:
         lines.append(f"… and {len(found.causes) - CAUSES_MOST} more reasons; /failed lists them.")
     lines += _deleted(found)

@@ -7,8 +7,8 @@ a kill, loses none and sends none twice, and whoever presses Stop finds almost a
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 
 from bot.addresses import TELEGRAM, Address, parse_address
 from bot.changes import digest_of
@@ -16,7 +16,7 @@ from bot.decisions import DecisionError
 from bot.relay import Relay
 from bot.store import Tx
 from bot.store.broadcasts import Broadcast
-from bot.store.outbox import PRIORITY_BROADCAST
+from bot.store.outbox import PRIORITY_BROADCAST, Delivery
 from bridges.model import AccountName, ConversationId, Message
 
 
@@ -156,6 +156,13 @@ def retry_failed(tx: Tx, broadcast: Broadcast, *, now: float) -> int:
     return number
 
 
+def tried_again(tx: Tx, row: Delivery, *, asked_at: Address) -> None:
+    """Somebody sends one of its deliveries again and hears there if that fails, too."""
+    broadcast = None if row.broadcast is None else tx.broadcasts.get(row.broadcast)
+    if broadcast is not None:
+        keep(tx, broadcast.id, tried={**kept(broadcast).tried, str(row.id): str(asked_at)})
+
+
 def _not(broadcast: Broadcast, done: str) -> str:
     state = {"done": "is over", "stopped": "was stopped", "paused": "is paused", "running": "is running"}
     return f"announcement {broadcast.id} {state[broadcast.state]} and cannot be {done}"
@@ -175,6 +182,8 @@ class Kept:
     """Its button was used: where it is needed again, it is a new one."""
     wiped: bool = False
     """What was sent is taken back."""
+    tried: Mapping[str, str] = field(default_factory=dict)
+    """Deliveries that somebody tried again by themselves, and the address where that was asked for."""
 
 
 def kept(broadcast: Broadcast) -> Kept:
@@ -193,11 +202,12 @@ def keep(
     note: str | None = None,
     retried: bool | None = None,
     wiped: bool | None = None,
+    tried: Mapping[str, str] | None = None,
 ) -> None:
     """Keep this with its message; what is None stays."""
     broadcast = tx.broadcasts.get(id)
     assert broadcast is not None
-    new = {"text": text, "buttons": buttons, "note": note, "retried": retried, "wiped": wiped}
+    new = {"text": text, "buttons": buttons, "note": note, "retried": retried, "wiped": wiped, "tried": tried}
     told = asdict(kept(broadcast)) | {key: value for key, value in new.items() if value is not None}
     tx.broadcasts.show(id, json.dumps(told, ensure_ascii=False))
 

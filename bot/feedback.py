@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot import decisions, late
-from bot.addresses import TELEGRAM, Address
+from bot import broadcasts, decisions, late
+from bot.addresses import TELEGRAM, Address, parse_address
 from bot.cards import deal
 from bot.relay import Relay
 from bot.store import Tx
@@ -19,6 +19,8 @@ from bridges.model import AccountName, Button, ConversationId
 CARD, INCIDENT = "held", "incident"
 """Kinds of cards: about a delivery that waits for a decision; about an account where one was given up."""
 UNSAID_MOST = 50_000
+HELD_CARDS_MOST = 3
+"""Deliveries of one announcement that are asked about one by one; of all its report tells."""
 SEND_AGAIN, ARRIVED, DROP = "again", "arrived", "drop"
 RETRY, SHOW = "retry", "show"
 INCIDENT_S = 86400.0
@@ -44,7 +46,8 @@ class Feedback:
             if row.marked and outcome.state != "queued":
                 self.show(tx, row.message, now=now)
             if row.broadcast is not None and outcome.state != "queued":
-                continue  # the report of its announcement tells what became of it
+                self._say_announced(tx, row, outcome, now=now)
+                continue
             if outcome.state == "dead":
                 self._say_dead(tx, row, outcome.error or "", now=now)
             elif outcome.state == "held":
@@ -93,6 +96,29 @@ class Feedback:
                 continue  # who wrote it was told beside it
             buttons = _incident_buttons(tx, row.id, chat=owner.conversation, now=now)
             self._relay.tell(tx, owner, text, now=now, buttons=buttons)
+
+    def _say_announced(self, tx: Tx, row: Delivery, outcome: Outcome, *, now: float) -> None:
+        """What became of a delivery of an announcement its report tells. Whoever tried this one again hears more, and
+        where it may have arrived somebody is asked, for the first few of them.
+        """
+        assert row.broadcast is not None
+        broadcast = tx.broadcasts.get(row.broadcast)
+        if broadcast is None or outcome.state not in ("dead", "expired", "held"):
+            return
+        if outcome.state == "held":
+            slots = (f"announced:{row.broadcast}:held:{slot}" for slot in range(HELD_CARDS_MOST))
+            if any(tx.notices.first(slot, now=now) for slot in slots):
+                home = broadcasts.home_of(broadcast)
+                buttons = card_buttons(tx, row.id, chat=home.conversation, now=now)
+                text = (
+                    f"Delivery {row.id} of announcement {row.broadcast} to {row.address} may have arrived, or not:"
+                    f" {outcome.error or ''}.\nPlease look there and decide; until then it is held. /held lists all."
+                )
+                self._relay.tell(tx, home, text, now=now, buttons=buttons)
+        elif place := broadcasts.kept(broadcast).tried.get(str(row.id)):
+            text = f"Not sent to {row.address} (delivery {row.id} of announcement {row.broadcast}): {outcome.error}"
+            hint = f"\n/retry {row.id} tries again, /discard {row.id} lets it go."
+            self._relay.tell(tx, parse_address(place), text + hint, now=now)
 
     def _say_expired(self, tx: Tx, row: Delivery, reason: str, *, now: float) -> None:
         """Said once for each place until a message arrives there again: an outage lets many expire."""

@@ -152,9 +152,10 @@ class Announcing:
                 broadcast = replace(broadcast, state="done")
             per_s = watch.pace(found.settled, now=now, runs=broadcast.state == "running")
             told = report(tx, self._relay, broadcast, found, per_s=per_s)
-            before = broadcasts.kept(broadcast)
-            buttons = self._buttons(tx, broadcast, told, before, now=now)
-            if told.text != before.text or not broadcast.progress:
+            buttons = self._buttons(tx, broadcast, told, broadcasts.kept(broadcast), now=now)
+            # Other buttons are shown, too, where the words are the same.
+            kept = broadcasts.kept(tx.broadcasts.get(id) or broadcast)
+            if told.text != kept.text or not broadcast.progress:
                 due.append(_Due(broadcast, told, buttons))
                 continue
             watch.next_at = now + EDIT_EVERY_S
