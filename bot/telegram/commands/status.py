@@ -11,7 +11,7 @@ from bot.addresses import TELEGRAM, Address, NewTopic, is_within, parse_address
 from bot.changes import BY_ROUTE
 from bot.decisions import REDIRECTED
 from bot.doctor import Queues
-from bot.operations import chat_lines, one_line, pause_words
+from bot.operations import chat_lines, one_line, pause_words, title_of
 from bot.polling import trouble_key
 from bot.relay import rule_of
 from bot.routing import Rule
@@ -63,7 +63,7 @@ def _account(call: Call, tx: Tx, name: str, queues: Queues, *, zone: ZoneInfo) -
     if waiting:
         parts.append(f"the oldest for {span(call.now - oldest)}")
     parts += [f"{counts[name, outcome]} {outcome}" for outcome in ("held", "dead") if counts.get((name, outcome))]
-    yield f"{name} ({account.provider}): {', '.join(parts)}"
+    yield f"{name} ({title_of(account)}): {', '.join(parts)}"
     if state.paused_by:
         yield f"  /resume {name} sends what waits"
     troubles = tx.numbers.troubles(name, limit=LOOKED_AT)

@@ -23,6 +23,7 @@ from bot.addresses import (
     telegram_address,
 )
 from bot.names import one_line
+from bot.operations import title_of
 from bot.store import Tx
 from bot.telegram.replies import UsageError
 from bot.telegram.wizards.pages import (
@@ -86,7 +87,7 @@ class Picker:
             kind = "topic" if "/" in scene.here.conversation else "chat"
             offered.append(Choice(f"This {kind}", _HERE))
         names = sorted(name for name in scene.relay.accounts if name != TELEGRAM)
-        offered += [Choice(f"{name} ({scene.relay.accounts[name].provider})", f"{_ACCOUNT}:{name}") for name in names]
+        offered += [Choice(f"{name} ({title_of(scene.relay.accounts[name])})", f"{_ACCOUNT}:{name}") for name in names]
         if not scene.is_limited or self._chats(scene):
             offered.append(Choice("Telegram: a chat or topic", f"{_ACCOUNT}:{TELEGRAM}"))
         return Page(self.question, choices=tuple(offered), asks=ASKED)

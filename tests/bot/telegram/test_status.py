@@ -26,8 +26,8 @@ async def test_each_account_says_whether_it_sends_and_what_waits(desk: Desk) -> 
     await desk.write("/send club:lobby one")
     desk.line.clock.at += 600
     lines = (await desk.ask("/status")).splitlines()
-    assert lines[0] == "club (fake): sending, 1 waiting, the oldest for 10 min"
-    assert lines[1] == "desk (fake): sending, 0 waiting"
+    assert lines[0] == "club (Fake): sending, 1 waiting, the oldest for 10 min"
+    assert lines[1] == "desk (Fake): sending, 0 waiting"
     assert lines[-1].startswith("Patchbay ")
 
 
@@ -35,18 +35,18 @@ async def test_a_paused_account_says_by_whom_and_since_when(desk: Desk) -> None:
     await desk.ask("/timezone Europe/Paris")
     await desk.ask("/pause club")
     lines = (await desk.ask("/status")).splitlines()
-    assert lines[0] == "club (fake): paused since 01-15 09:00 Europe/Paris by Ann (7), 0 waiting"
+    assert lines[0] == "club (Fake): paused since 01-15 09:00 Europe/Paris by Ann (7), 0 waiting"
     assert lines[1] == "  /resume club sends what waits"
 
 
 async def test_one_whose_credentials_are_refused_says_why(desk: Desk) -> None:
     await desk.line.store.write(lambda tx: tx.accounts.pause("club", reason="401", now=desk.line.clock()))
-    assert "club (fake): paused since 01-15 08:00 UTC: 401, 0 waiting" in await desk.ask("/status")
+    assert "club (Fake): paused since 01-15 08:00 UTC: 401, 0 waiting" in await desk.ask("/status")
 
 
 async def test_one_that_is_lost_says_since_when(desk: Desk) -> None:
     await desk.line.store.write(lambda tx: tx.notices.first("lost:club", now=desk.line.clock()))
-    assert "club (fake): takes no messages since 01-15 08:00 UTC, 0 waiting" in await desk.ask("/status")
+    assert "club (Fake): takes no messages since 01-15 08:00 UTC, 0 waiting" in await desk.ask("/status")
 
 
 async def test_the_last_error_of_an_account_is_shown_with_its_time(desk: Desk) -> None:

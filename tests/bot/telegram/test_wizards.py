@@ -87,7 +87,7 @@ async def rules(desk: Desk) -> list[str]:
 
 async def test_a_route_is_made_with_buttons_alone(desk: Desk) -> None:
     page = await begin(desk, "/route add")
-    page = await walk(desk, page, "club (fake)", "The lobby (lobby)", "This chat", "Both ways (<->)", "Skip")
+    page = await walk(desk, page, "club (Fake)", "The lobby (lobby)", "This chat", "Both ways (<->)", "Skip")
     assert f"The rule:\nclub:lobby <-> telegram:{OPS}" in page.text
     page = await walk(desk, page, "Save")
     assert page.text == f"Route r1 is set: club:lobby <-> telegram:{OPS} name=r1"
@@ -101,7 +101,7 @@ async def test_a_route_without_a_rule_begins_the_same_wizard(desk: Desk) -> None
 
 async def test_a_route_has_the_filters_that_were_chosen(desk: Desk) -> None:
     page = await begin(desk, "/route add")
-    page = await walk(desk, page, "club (fake)", "Everything of club", "This chat", "One way (->)")
+    page = await walk(desk, page, "club (Fake)", "Everything of club", "This chat", "One way (->)")
     page = await walk(desk, page, "Only with some words…")
     page = await answer(desk, page, "urgent, a.b/c")
     page = await walk(desk, page, "Only some kinds…", "✅ Reactions", "Go on", "Only at some hours…")
@@ -116,7 +116,7 @@ async def test_a_route_has_the_filters_that_were_chosen(desk: Desk) -> None:
 
 async def test_a_route_may_open_a_topic_for_each_conversation(desk: Desk) -> None:
     page = await begin(desk, "/route add")
-    page = await walk(desk, page, "club (fake)", "Everything of club", "Telegram: a chat or topic", "News")
+    page = await walk(desk, page, "club (Fake)", "Everything of club", "Telegram: a chat or topic", "News")
     page = await walk(desk, page, "A new topic for each conversation", "Skip", "Save")
     assert await rules(desk) == [f"club:* -> new-topic(telegram:{NEWS}) {{}}"]
 
@@ -130,15 +130,15 @@ async def test_a_topic_of_a_chat_can_be_picked(desk: Desk) -> None:
 async def test_a_chat_is_linked_and_the_link_is_not_offered_again(desk: Desk) -> None:
     page = await begin(desk, "/link")
     assert "This chat" not in labels(page)
-    page = await walk(desk, page, "club (fake)", "The lobby (lobby)", "Link")
+    page = await walk(desk, page, "club (Fake)", "The lobby (lobby)", "Link")
     assert page.text == f"Linked: telegram:{OPS} <-> club:lobby (route r1). /unlink ends it."
-    page = await walk(desk, await begin(desk, "/link"), "club (fake)")
+    page = await walk(desk, await begin(desk, "/link"), "club (Fake)")
     assert "The lobby (lobby)" not in labels(page)
     assert "is there already" in (await answer(desk, page, "club:lobby")).text
 
 
 async def test_the_test_message_goes_both_ways_and_its_outcome_is_shown(desk: Desk) -> None:
-    page = await walk(desk, await begin(desk, "/link"), "club (fake)", "The lobby (lobby)", "Test")
+    page = await walk(desk, await begin(desk, "/link"), "club (Fake)", "The lobby (lobby)", "Test")
     assert f"Ops (telegram:{OPS}): everybody in that chat reads it." in page.text
     assert "The lobby (club:lobby): whoever is there reads it, and that may be a customer." in page.text
     desk.line.club.refuses["🔧"] = Refused("the room is closed")
@@ -159,7 +159,7 @@ async def test_the_test_message_goes_both_ways_and_its_outcome_is_shown(desk: De
 async def test_an_audience_is_filled_and_saved_only_in_the_end(desk: Desk) -> None:
     page = await answer(desk, await begin(desk, "/audience"), "Partners")
     page = await answer(desk, page, "club:lobby, here")
-    page = await walk(desk, page, "Add…", "desk (fake)", "room-1", "✖ The lobby")
+    page = await walk(desk, page, "Add…", "desk (Fake)", "room-1", "✖ The lobby")
     assert await _members(desk, "partners") == []
     page = await walk(desk, page, "Save")
     assert "@partners has 2 targets now: 2 added." in page.text
@@ -174,7 +174,7 @@ async def _members(desk: Desk, name: str) -> list[str]:
 
 async def test_an_announcement_ends_in_the_preview_of_the_command(desk: Desk) -> None:
     await desk.line.store.write(lambda tx: tx.audiences.add("all", ["club:lobby"], person="7", now=1.0))
-    page = await walk(desk, await begin(desk, "/announce"), "➕ @all (1)", "➕ A chat or conversation…", "desk (fake)")
+    page = await walk(desk, await begin(desk, "/announce"), "➕ @all (1)", "➕ A chat or conversation…", "desk (Fake)")
     page = await walk(desk, page, "room-1", "Go on")
     assert "2 targets" in page.text
     bold = [{"type": "bold", "offset": 0, "length": 2}]
@@ -193,10 +193,10 @@ async def test_an_announcement_ends_in_the_preview_of_the_command(desk: Desk) ->
         ("/route add", (), "nonsense here", "is no address"),
         ("/route add", (), "club", "is no address"),
         ("/route add", (), "nobody:x", "there is no account"),
-        ("/route add", ("club (fake)", "The lobby (lobby)"), "club:*", "one is needed here"),
-        ("/route add", ("club (fake)", "The lobby (lobby)"), "club:lobby", "is there already"),
+        ("/route add", ("club (Fake)", "The lobby (lobby)"), "club:*", "one is needed here"),
+        ("/route add", ("club (Fake)", "The lobby (lobby)"), "club:lobby", "is there already"),
         ("/link", (), "here", "that is this very chat"),
-        ("/link", ("club (fake)",), "two words", "a blank"),
+        ("/link", ("club (Fake)",), "two words", "a blank"),
         ("/audience", (), "!!", "cannot be an audience's name"),
         ("/announce", (), "club:lobby, @nobody", "there is no audience"),
     ],
@@ -213,14 +213,14 @@ async def test_what_is_wrong_is_said_and_the_same_page_stands_there_again(
 
 async def test_filters_without_a_word_are_refused(desk: Desk) -> None:
     page = await begin(desk, "/route add")
-    page = await walk(desk, page, "club (fake)", "The lobby (lobby)", "This chat", "One way (->)")
+    page = await walk(desk, page, "club (Fake)", "The lobby (lobby)", "This chat", "One way (->)")
     page = await walk(desk, page, "Only with some words…")
     assert "⚠ There is no word in it" in (await answer(desk, page, ", ,")).text
 
 
 async def test_hours_that_are_none_are_refused_with_an_example(desk: Desk) -> None:
     page = await begin(desk, "/route add")
-    page = await walk(desk, page, "club (fake)", "The lobby (lobby)", "This chat", "One way (->)")
+    page = await walk(desk, page, "club (Fake)", "The lobby (lobby)", "This chat", "One way (->)")
     page = await walk(desk, page, "Only at some hours…")
     page = await answer(desk, page, "whenever")
     assert "⚠ " in page.text
@@ -275,7 +275,7 @@ async def test_a_picture_where_words_are_asked_for_is_said_so(desk: Desk) -> Non
 
 
 async def test_a_page_without_words_says_so_to_a_reply(desk: Desk) -> None:
-    page = await walk(desk, await begin(desk, "/link"), "club (fake)", "The lobby (lobby)")
+    page = await walk(desk, await begin(desk, "/link"), "club (Fake)", "The lobby (lobby)")
     assert "⚠ This page is answered with its buttons." in (await answer(desk, page, "yes")).text
 
 
@@ -304,8 +304,8 @@ async def test_cancel_elsewhere_tells_where_the_wizard_is(desk: Desk) -> None:
     assert told.startswith("There is nothing to leave here. You are in the middle of /route add in")
 
 
-ROUTE = ("club (fake)", "The lobby (lobby)", "This chat", "Both ways (<->)", "Skip", "Test", "Send the test")
-LINK = ("club (fake)", "The lobby (lobby)", "Test")
+ROUTE = ("club (Fake)", "The lobby (lobby)", "This chat", "Both ways (<->)", "Skip", "Test", "Send the test")
+LINK = ("club (Fake)", "The lobby (lobby)", "Test")
 
 
 @pytest.mark.parametrize(("command", "path"), [("/route add", ROUTE), ("/link", LINK)])
@@ -324,14 +324,14 @@ async def test_back_leads_from_every_page_to_the_one_before(desk: Desk, command:
 
 async def test_back_does_not_lead_into_a_side_way_that_was_left(desk: Desk) -> None:
     page = await begin(desk, "/route add")
-    page = await walk(desk, page, "club (fake)", "The lobby", "This chat", "One way (->)")
+    page = await walk(desk, page, "club (Fake)", "The lobby", "This chat", "One way (->)")
     page = await walk(desk, page, "Only at some hours…", "mon-fri", "Only some kinds…", "Go on", "Back")
     assert "Which way do messages go" in page.text
 
 
 async def test_another_rule_is_another_test(desk: Desk) -> None:
     page = await begin(desk, "/route add")
-    page = await walk(desk, page, "club (fake)", "The lobby", "This chat", "Both ways", "Skip", "Test", "Send the test")
+    page = await walk(desk, page, "club (Fake)", "The lobby", "This chat", "Both ways", "Skip", "Test", "Send the test")
     assert "Refresh" in labels(page)
     page = await walk(desk, page, "Back", "Back", "Back", "One way (->)", "Skip", "Test")
     assert "One test message goes to" in page.text
@@ -341,7 +341,7 @@ async def test_another_rule_is_another_test(desk: Desk) -> None:
 async def test_help_is_inside(desk: Desk) -> None:
     page = await walk(desk, await begin(desk, "/link"), "?")
     assert "❔ Press what is meant" in page.text
-    assert "club (fake)" in labels(page)
+    assert "club (Fake)" in labels(page)
 
 
 # --- again
@@ -350,7 +350,7 @@ async def test_help_is_inside(desk: Desk) -> None:
 async def test_a_wizard_goes_on_after_a_restart_and_days_later(tmp_path: Path) -> None:
     async with opened(tmp_path / "kept") as store:
         desk = Desk(Line(store))
-        page = await walk(desk, await begin(desk, "/route add"), "This chat", "club (fake)")
+        page = await walk(desk, await begin(desk, "/route add"), "This chat", "club (Fake)")
     async with opened(tmp_path / "kept") as store:
         desk = Desk(Line(store))
         desk._numbers = itertools.count(5000)  # Telegram does not begin anew
@@ -361,7 +361,7 @@ async def test_a_wizard_goes_on_after_a_restart_and_days_later(tmp_path: Path) -
 
 
 async def test_the_command_again_offers_to_go_on(desk: Desk) -> None:
-    await walk(desk, await begin(desk, "/route add"), "club (fake)")
+    await walk(desk, await begin(desk, "/route add"), "club (Fake)")
     again = await begin(desk, "/route add")
     assert labels(again) == ["Continue", "Start anew", "Cancel"]
     page = await walk(desk, again, "Continue")
@@ -372,7 +372,7 @@ async def test_the_command_again_offers_to_go_on(desk: Desk) -> None:
 
 
 async def test_start_anew_on_an_old_card_does_not_throw_away_what_was_answered_since(desk: Desk) -> None:
-    await walk(desk, await begin(desk, "/route add"), "club (fake)")
+    await walk(desk, await begin(desk, "/route add"), "club (Fake)")
     again = await begin(desk, "/route add")
     await walk(desk, await walk(desk, again, "Continue"), "The lobby (lobby)")
     assert "Where do they go?" in (await walk(desk, again, "Start anew")).text
@@ -380,8 +380,8 @@ async def test_start_anew_on_an_old_card_does_not_throw_away_what_was_answered_s
 
 async def test_a_button_of_an_earlier_page_brings_the_page_that_counts(desk: Desk) -> None:
     first = await begin(desk, "/route add")
-    await walk(desk, first, "club (fake)")
-    pressed = await desk.press(first, "desk (fake)")
+    await walk(desk, first, "club (Fake)")
+    pressed = await desk.press(first, "desk (Fake)")
     assert pressed.toast == "This is where you are."
     assert pressed.card is not None
     assert "Which conversation of club?" in pressed.card.text
@@ -389,16 +389,16 @@ async def test_a_button_of_an_earlier_page_brings_the_page_that_counts(desk: Des
 
 
 async def test_another_wizard_ends_the_first_with_a_word(desk: Desk) -> None:
-    first = await walk(desk, await begin(desk, "/route add"), "club (fake)")
+    first = await walk(desk, await begin(desk, "/route add"), "club (Fake)")
     page = await begin(desk, "/link")
     assert "The wizard of /route add was left for this one." in page.text
     assert (await desk.press(first, "Back")).toast.startswith("This wizard is over.")
-    await walk(desk, page, "club (fake)")
+    await walk(desk, page, "club (Fake)")
 
 
 async def test_a_wizard_follows_its_group_when_that_becomes_a_supergroup(desk: Desk) -> None:
     old = -5
-    page = await walk(desk, await begin(desk, "/route add", chat=old), "This chat", "club (fake)")
+    page = await walk(desk, await begin(desk, "/route add", chat=old), "This chat", "club (Fake)")
     new = -1005
     desk.chats[new] = {"id": new, "type": "supergroup", "title": "Ops"}
     await desk.line.store.write(
@@ -419,7 +419,7 @@ async def test_a_page_that_cannot_be_asked_any_more_gives_way_to_the_one_before(
 
 
 async def test_a_wizard_of_another_version_begins_anew(desk: Desk) -> None:
-    page = await walk(desk, await begin(desk, "/link"), "club (fake)")
+    page = await walk(desk, await begin(desk, "/link"), "club (Fake)")
     await desk.line.store.write(
         lambda tx: tx.db.execute("UPDATE dialogs SET state = replace(state, 'other.where', 'elsewhere')")
     )
@@ -434,8 +434,8 @@ async def test_two_people_in_one_chat_do_not_disturb_each_other(desk: Desk) -> N
     anns, bos = await begin(desk, "/route add"), await begin(desk, "/link", by=BO)
     assert (await desk.press(anns, "This chat", by=BO)).toast == "Only the person who asked for this may press here."
     assert await desk.write("club:lobby", by=BO, reply_to=desk.copy_of(anns, number=900)) == []
-    anns = await walk(desk, anns, "desk (fake)")
-    bos = await walk(desk, bos, "club (fake)", "The lobby (lobby)", "Link", by=BO)
+    anns = await walk(desk, anns, "desk (Fake)")
+    bos = await walk(desk, bos, "club (Fake)", "The lobby (lobby)", "Link", by=BO)
     assert "Linked" in bos.text
     assert "Which conversation of desk?" in anns.text
     await walk(desk, anns, "room-1")
@@ -470,7 +470,7 @@ async def test_who_has_no_role_begins_no_wizard(desk: Desk) -> None:
 
 async def test_a_role_taken_away_in_the_middle_ends_it(desk: Desk) -> None:
     await desk.grant(BO, "admin")
-    page = await walk(desk, await begin(desk, "/route add", by=BO), "club (fake)", by=BO)
+    page = await walk(desk, await begin(desk, "/route add", by=BO), "club (Fake)", by=BO)
     await desk.grant(BO, "viewer")
     assert (await desk.press(page, "The lobby (lobby)", by=BO)).toast == "This needs the role admin; yours is viewer."
     told = await answer(desk, page, "lobby", by=BO)
@@ -481,8 +481,8 @@ async def test_a_role_taken_away_in_the_middle_ends_it(desk: Desk) -> None:
 async def test_a_role_for_one_chat_is_offered_what_it_reaches(desk: Desk) -> None:
     await desk.grant(BO, "admin", chat=OPS)
     page = await begin(desk, "/route add", by=BO)
-    assert labels(page)[:3] == ["This chat", "club (fake)", "desk (fake)"]
-    page = await walk(desk, page, "club (fake)", "Everything of club", by=BO)
+    assert labels(page)[:3] == ["This chat", "club (Fake)", "desk (Fake)"]
+    page = await walk(desk, page, "club (Fake)", "Everything of club", by=BO)
     refused = await answer(desk, page, f"telegram:{NEWS}", by=BO)
     assert "⚠ Your role admin counts in this chat only" in refused.text
     assert "Where do they go?" in (await answer(desk, refused, f"telegram:{NEWS}", by=BO)).text
@@ -504,7 +504,7 @@ async def test_what_belongs_to_other_chats_is_not_offered_to_a_role_for_one_chat
     page = await answer(desk, page, "@far", by=BO)
     assert "⚠ Your role counts in this chat only" in page.text
     page = await walk(desk, page, "➕ A chat", by=BO)
-    assert labels(page)[:2] == ["This chat", "club (fake)"]
+    assert labels(page)[:2] == ["This chat", "club (Fake)"]
 
 
 async def test_two_hundred_chats_are_shown_a_few_at_a_time(desk: Desk) -> None:
