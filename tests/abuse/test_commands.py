@@ -7,9 +7,7 @@ Lines are made of what commands are made of (names, addresses, quotes, pipes, nu
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +16,8 @@ from bot.store import Tx
 from bot.telegram.commands import registry
 from bot.telegram.commands.registry import Answer as Answered
 from bot.telegram.commands.registry import Call, Run
-from tests.bot.telegram.desk import ANN, ANONYMOUS, BO, CY, NEWS, OPS, TALK, Desk, a_desk
+from tests.bot.telegram.desk import ANN, ANONYMOUS, BO, CY, NEWS, OPS, TALK, Desk
+from tests.bot.telegram.scratch import a_scratch_desk
 
 ROUNDS, LINES = 10, 1000
 DI, STRANGER, CHANNEL = 1004, 1005, -1001000000009
@@ -96,13 +95,13 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    async with a_desk(tmp_path, edits=True, deletes=True, reactions=True) as made:
-        made.chats[CHANNEL] = {"id": CHANNEL, "type": "channel", "title": "Channel"}
-        await granted(made)
-        for number in range(20):
-            await made.write(f"/send club:lobby {number}")
-        yield made
+async def desk() -> Desk:
+    made, _ = a_scratch_desk()
+    made.chats[CHANNEL] = {"id": CHANNEL, "type": "channel", "title": "Channel"}
+    await granted(made)
+    for number in range(20):
+        await made.write(f"/send club:lobby {number}")
+    return made
 
 
 async def granted(desk: Desk) -> None:
