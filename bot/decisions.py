@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from bot import behind, late
 from bot.addresses import Address
 from bot.shaping import quoting
 from bot.store import Tx
-from bot.store.outbox import OTHER_WORDS, Delivery, State, like
+from bot.store.outbox import OTHER_WORDS, Delivery, like
 from bot.store.outbox import REDIRECTED as REDIRECTED
 from bridges.model import Message
 
@@ -20,6 +20,8 @@ _URGENCY = (
     ("queued", "accepted"),
     ("sending", "accepted"),
 )
+AT_ONCE = 1_000
+"""So many are decided on at once, the oldest first: the writer must soon be free for everything else."""
 
 
 def mark_for(states: Sequence[str]) -> str:
@@ -32,31 +34,38 @@ def mark_for(states: Sequence[str]) -> str:
 
 def show(tx: Tx, message: int, *, now: float) -> None:
     """Bring the mark on a Telegram message up to date with its deliveries."""
-    standing = tx.outbox.standing(message)
-    mark = mark_for([state for state, _ in standing])
-    if mark == "delivered" and any(op == "delete" for _, op in standing):
-        # A part that an edit left over is deleted, too, and its message is there all the same.
-        origin = tx.messages.get(message)
-        if origin is not None and origin.gone_at is not None:
-            mark = "dropped"
-    tx.marks.want(message, mark, now=now)
+    _show_all(tx, [message], now=now)
+
+
+def _show_all(tx: Tx, messages: Collection[int], *, now: float) -> None:
+    standings = tx.several.standings(messages)
+    deleted = [message for message, standing in standings.items() if any(op == "delete" for _, op in standing)]
+    # A part that an edit left over is deleted, too, and its message is there all the same.
+    gone = tx.several.gone(deleted) if deleted else frozenset()
+    for message in messages:
+        mark = mark_for([state for state, _ in standings.get(message, ())])
+        tx.marks.want(message, "dropped" if mark == "delivered" and message in gone else mark, now=now)
 
 
 class DecisionError(ValueError):
     """The decision is not possible; says why and what is."""
 
 
+class NoDelivery(DecisionError):
+    """There is no delivery of that number."""
+
+
 def find(tx: Tx, word: str) -> Delivery:
-    """A delivery by the number people see; raises ``DecisionError``."""
+    """A delivery by the number people see; raises ``NoDelivery``."""
     row = tx.outbox.get(int(word)) if word.isascii() and word.isdigit() and len(word) < 19 else None
     if row is None:
-        raise DecisionError(f"there is no delivery {word!r}; /queue, /failed and /held list them")
+        raise NoDelivery(f"there is no delivery {word!r}; /queue, /failed and /held list them")
     return row
 
 
 def retry(tx: Tx, row: Delivery, *, now: float) -> str:
     """Send a dead or held one again; one that was too late with all the parts of its message that were."""
-    if row.state not in ("dead", "held", "expired"):
+    if row.state not in behind.UNSENT:
         raise DecisionError(f"delivery {row.id} is {row.state}; only dead and held ones can be sent again")
     if _is_over(tx, row):
         tx.outbox.settle_by_hand(row.id, state="cancelled", now=now)
@@ -81,32 +90,62 @@ def _is_over(tx: Tx, row: Delivery) -> bool:
     return behind.is_taken_back(row) or (origin is not None and origin.gone_at is not None)
 
 
-def retry_all(tx: Tx, *, now: float, account: str | None = None, states: Sequence[State] = ("dead", "held")) -> int:
-    """Send every dead and held one again; discarded ones stay. Returns how many."""
-    return len(retry_these(tx, [row.id for row in tx.outbox.list(states=states, account=account)], now=now))
-
-
 def retry_these(tx: Tx, ids: Sequence[int], *, now: float) -> Sequence[Delivery]:
     """Send these again, as far as they still wait for a person; returns those that are sent."""
     wanted = []
-    for row in filter(None, map(tx.outbox.get, ids)):
-        # One decision may have been for several of them.
-        if row.state not in ("dead", "held", "expired"):
-            wanted += [row] if row.state == "queued" else []
+    rows = tx.several.rows(ids)
+    alone = _alone(tx, rows)
+    for row in rows:
+        if row.id in alone:
+            tx.outbox.requeue(row.id, now=now, expires_at=now + (row.expires_at - row.created_at))
+            wanted.append(row)
             continue
-        wanted += [] if _is_over(tx, row) else [row]
-        retry(tx, row, now=now)
+        # One decision may have been for several of them.
+        kept = tx.outbox.get(row.id)
+        if kept is None or kept.state not in behind.UNSENT:
+            wanted += [row] if kept is not None and kept.state == "queued" else []
+            continue
+        wanted += [] if _is_over(tx, kept) else [kept]
+        retry(tx, kept, now=now)
+    _mark_all(tx, [row for row in rows if row.id in alone], now=now)
     return wanted
 
 
 def discard_these(tx: Tx, ids: Sequence[int], *, now: float) -> Sequence[Delivery]:
     """Let these go, as far as they still wait for a person; returns those that are discarded."""
-    rows = [row for row in map(tx.outbox.get, ids) if row is not None and row.state in ("dead", "held", "expired")]
+    rows = [row for row in tx.several.rows(ids) if row.state in behind.UNSENT]
+    alone = _alone(tx, rows)
     for row in rows:
+        if row.id in alone:
+            tx.outbox.settle_by_hand(row.id, state="discarded", now=now)
+            continue
         kept = tx.outbox.get(row.id)
         if kept is not None and kept.state == row.state:
             discard(tx, row, now=now)
+    _mark_all(tx, [row for row in rows if row.id in alone], now=now)
     return rows
+
+
+def _alone(tx: Tx, rows: Sequence[Delivery]) -> frozenset[int]:
+    """Those that wait for a person and can be decided on without a look at others: nothing waits behind them, no part
+    goes with them, and nobody took their message back.
+    """
+    messages = {row.message for row in rows if row.message is not None}
+    changed, gone = tx.several.changed(messages), tx.several.gone(messages)
+    return frozenset(
+        row.id
+        for row in rows
+        if row.state in behind.UNSENT
+        and (row.parts == 1 or not is_late(row))
+        and not behind.is_taken_back(row)
+        and (row.op != "send" or row.message not in gone)
+        and (row.op != "send" or (row.message, row.account, row.conversation) not in changed)
+    )
+
+
+def _mark_all(tx: Tx, rows: Sequence[Delivery], *, now: float) -> None:
+    """Whoever wrote their messages sees what was decided."""
+    _show_all(tx, {row.message for row in rows if row.marked and row.message is not None}, now=now)
 
 
 def discard(tx: Tx, row: Delivery, *, now: float) -> str:

@@ -94,7 +94,7 @@ class Feedback:
         for owner in self._relay.owners(tx):
             if owner == _place(origin):
                 continue  # who wrote it was told beside it
-            buttons = _incident_buttons(tx, row.id, chat=owner.conversation, now=now)
+            buttons = incident_buttons(tx, row.id, chat=owner.conversation, now=now)
             self._relay.tell(tx, owner, text, now=now, buttons=buttons)
 
     def _say_announced(self, tx: Tx, row: Delivery, outcome: Outcome, *, now: float) -> None:
@@ -219,7 +219,7 @@ def card_buttons(
     return deal(tx, CARD, choices, chat=chat, now=now, subject=delivery, person=person, expires_s=None, beside=False)
 
 
-def _incident_buttons(tx: Tx, delivery: int, *, chat: str, now: float) -> tuple[Button, ...]:
+def incident_buttons(tx: Tx, delivery: int, *, chat: str, now: float) -> tuple[Button, ...]:
     """What to do about the account of a delivery that was given up."""
     choices = (("Retry", RETRY), ("Show", SHOW))
     return deal(tx, INCIDENT, choices, chat=chat, now=now, subject=delivery, expires_s=None, beside=False)

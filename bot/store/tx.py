@@ -29,6 +29,7 @@ from bot.store.said import Said
 from bot.store.search import Search
 from bot.store.texts import Texts
 from bot.store.topics import Mutes, Topics
+from bot.store.several import Several
 from bot.store.words import RelayedWords
 
 
@@ -52,6 +53,7 @@ class Tx:
         self.deliveries = DeliveryLists(db)
         self.broadcasts = Broadcasts(db, self.outbox, self.woken)
         self.routes = Routes(db, self.woken)
+        self.several = Several(db)
         self.route_changes = RouteChanges(db)
         self.topics = Topics(db, self.woken)
         self.mutes = Mutes(db, self.woken)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from bot import decisions
-from bot.feedback import ARRIVED, CARD, DROP, INCIDENT, RETRY, SEND_AGAIN, SHOW
+from bot.feedback import ARRIVED, CARD, DROP, INCIDENT, RETRY, SEND_AGAIN, SHOW, incident_buttons
 from bot.store import Tx
+from bot.store.lists import Wanted
 from bot.telegram.access import Role
 from bot.telegram.cards import Press, Pressed, card_kinds
+from bot.telegram.commands.queues import so_many, so_many_again
 from bot.telegram.commands.registry import Reply
 from bot.telegram.commands.sight import sight_of
 
 _OPERATOR = Role.OPERATOR
+SHOWN = 30
 _ALREADY = "This was decided already."
 
 
@@ -42,11 +45,16 @@ def incident(press: Press, tx: Tx) -> Pressed:
     row = tx.outbox.get(press.card.subject)
     if row is None:
         return Pressed(_ALREADY, Reply(_ALREADY), outcome="decided already")
-    dead = tx.outbox.list(states=("dead",), account=row.account)
     if press.choice == SHOW:
-        listed = decisions.listing(dead[-30:], empty=f"Nothing of {row.account} is given up any more.")
+        dead = Wanted(("dead",), account=row.account)
+        rows = list(reversed(tx.deliveries.page(dead, limit=SHOWN)))
+        listed = decisions.listing(rows, empty=f"Nothing of {row.account} is given up any more.")
         press.relay.tell(tx, press.place, listed, now=press.now)
-        return Pressed(f"{len(dead)} are given up.", used=False, outcome=row.account)
-    number = decisions.retry_all(tx, now=press.now, account=row.account, states=("dead",))
-    text = f"{number} deliveries to {row.account} are sent again."
-    return Pressed(text, Reply(f"{text} ({press.person_name})"), outcome=row.account)
+        number = sum(tx.deliveries.totals(dead).values())
+        return Pressed(f"{so_many(number)} given up.", used=False, outcome=row.account)
+    ids = tx.several.ids(states=("dead",), account=row.account)
+    sent = decisions.retry_these(tx, ids[: decisions.AT_ONCE], now=press.now)
+    left = len(ids[decisions.AT_ONCE :])
+    text = so_many_again(len(sent), left=left, to=row.account, remedy="press once more")
+    buttons = incident_buttons(tx, row.id, chat=press.place.conversation, now=press.now) if left else ()
+    return Pressed(text, Reply(f"{text} ({press.person_name})", buttons), outcome=row.account)

@@ -87,7 +87,9 @@ async def again(it: Line) -> str:
 
 
 async def all_again(it: Line) -> int:
-    return await it.store.write(lambda tx: decisions.retry_all(tx, now=it.clock()))
+    return await it.store.write(
+        lambda tx: len(decisions.retry_these(tx, tx.several.ids(states=("dead", "held")), now=it.clock()))
+    )
 
 
 async def comes(it: Line) -> list[str]:

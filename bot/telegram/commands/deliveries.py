@@ -15,7 +15,7 @@ from bot.telegram.access import Role
 from bot.telegram.cards import Press, Pressed, card_kinds
 from bot.telegram.commands.answered import answered_origin as answered_origin
 from bot.telegram.commands.lines import at, link_to, span, times
-from bot.telegram.commands.queues import ask_to_discard, selected
+from bot.telegram.commands.queues import ask_to_discard, selected, so_many_again
 from bot.telegram.commands.registry import Answer, Call, Effect, Reply, UsageError, registry, way
 from bot.telegram.commands.send import written
 from bot.telegram.commands.sight import Sight, sight_of
@@ -135,10 +135,12 @@ def _retry_with(call: Call, tx: Tx, row: Delivery, text: str) -> Reply:
 def _retry_all(call: Call, tx: Tx) -> Reply:
     words = call.values.get("cause", "").split()
     ids = selected(tx, Wanted(("dead", "held"), chat=sight_of(call).chat), words=words)
-    sent = decisions.retry_these(tx, ids, now=call.now)
-    if not sent and words:
+    sent = decisions.retry_these(tx, ids[: decisions.AT_ONCE], now=call.now)
+    if not ids and words:
         return Reply(f"Nothing has failed or is held for {one_line(' '.join(words))}; /failed lists the causes.")
-    return Reply(f"{len(sent)} deliveries are sent again." if sent else "Nothing has failed or is held.")
+    if not ids:
+        return Reply("Nothing has failed or is held.")
+    return Reply(so_many_again(len(sent), left=len(ids[decisions.AT_ONCE :]), remedy="write it once more"))
 
 
 @registry.add(

@@ -66,7 +66,7 @@ def span(seconds: float) -> str:
 def counted(number: int, noun: str) -> str:
     """A number of things."""
     several = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}s"
-    return f"{number} {noun if number == 1 else several}"
+    return f"{number:,} {noun if number == 1 else several}"
 
 
 def listed(names: Sequence[object], *, most: int = PLACES_MOST) -> str:

@@ -213,10 +213,12 @@ def _cause_buttons(
     buttons: tuple[Button, ...] = ()
     for number, each in enumerate(found[:CARDS_MOST], start=1):
         which = f" (cause {number})" if len(found) > 1 else ""
+        some = f"{decisions.AT_ONCE:,} of " if each.number > decisions.AT_ONCE else ""
+        these = f"{some}these {each.number:,}{which}"
         buttons += deal(
             tx,
             CAUSE,
-            [(f"Retry these {each.number}{which}", "retry"), (f"Discard these {each.number}{which}", "discard")],
+            [(f"Retry {these}", "retry"), (f"Discard {these}", "discard")],
             chat=chat,
             now=now,
             person=person,
@@ -240,30 +242,38 @@ def by_cause(press: Press, tx: Tx) -> Pressed:
         return Pressed("The list has changed meanwhile: look again.", _page_of(press, tx, payload), outcome="changed")
     if press.choice == "discard":
         return Pressed("", ask_to_discard(press, tx, ids), outcome="asked")
-    sent = decisions.retry_these(tx, ids, now=press.now)
-    text = f"{so_many(len(sent))} sent again."
+    sent = decisions.retry_these(tx, ids[: decisions.AT_ONCE], now=press.now)
+    text = so_many_again(len(sent), left=len(ids[decisions.AT_ONCE :]), remedy="press once more")
     card = _page_of(press, tx, {**payload, "offset": 0}, news=f"{text} ({press.person_name})")
     return Pressed(text, card, outcome=f"{len(sent)} sent again")
 
 
-def so_many(number: int) -> str:
+def so_many(number: int, *, to: str = "") -> str:
     """So many deliveries, and the verb."""
-    return f"{counted(number, 'delivery')} {'is' if number == 1 else 'are'}"
+    return f"{counted(number, 'delivery')}{f' to {to}' if to else ''} {'is' if number == 1 else 'are'}"
+
+
+def so_many_again(number: int, *, left: int, to: str = "", remedy: str) -> str:
+    """So many deliveries are sent again; what is left, being too many for one transaction, and how it goes on."""
+    sent = f"{so_many(number, to=to)} sent again"
+    waits = "waits" if left == 1 else "wait"
+    return f"{sent}; {left:,} more {waits}: {remedy}." if left else f"{sent}."
 
 
 def _discard_preview(tx: Tx, services: Services, payload: Any) -> str:
-    rows = [row for row in map(tx.outbox.get, payload["ids"]) if row is not None and row.state in ("dead", "held")]
+    rows = [row for row in tx.several.rows(payload["ids"]) if row.state in ("dead", "held")]
     if not rows:
         return "None of them waits for a decision any more."
     addresses: dict[str, int] = {}
     for row in rows:
         addresses[row.address] = addresses.get(row.address, 0) + 1
     targets = [f"{address} ({number})" for address, number in list(addresses.items())[:10]]
-    more = f" and {len(addresses) - 10} more places" if len(addresses) > 10 else ""
+    others = f" and {len(addresses) - 10} more places" if len(addresses) > 10 else ""
     return (
         f"Discard {counted(len(rows), 'delivery')}?"
-        f" {rows[0].id} to {rows[-1].id}, for {', '.join(targets)}{more}.\n"
+        f" {rows[0].id} to {rows[-1].id}, for {', '.join(targets)}{others}.\n"
         "They are not sent then, and this cannot be undone."
+        + (f"\n{more:,} more wait and stay: ask once more for these." if (more := payload.get("more", 0)) else "")
     )
 
 
@@ -272,7 +282,7 @@ def _discard(press: Press, tx: Tx) -> Pressed:
     """Let go exactly of those that were shown."""
     ids: list[int] = press.payload["ids"]
     sight = sight_of(press)
-    for row in filter(None, map(tx.outbox.get, ids)):
+    for row in tx.several.rows(ids):
         sight.require(tx, row)
     gone = decisions.discard_these(tx, ids, now=press.now)
     text = f"{so_many(len(gone))} discarded."
@@ -280,5 +290,5 @@ def _discard(press: Press, tx: Tx) -> Pressed:
 
 
 def ask_to_discard(by: Call | Press, tx: Tx, ids: Sequence[int]) -> Reply:
-    """Ask before they are let go of."""
-    return _discard(by, tx, {"ids": list(ids)})
+    """Ask before they are let go of: of very many about the oldest."""
+    return _discard(by, tx, {"ids": list(ids[: decisions.AT_ONCE]), "more": len(ids[decisions.AT_ONCE :])})

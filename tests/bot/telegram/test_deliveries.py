@@ -345,7 +345,9 @@ async def test_two_people_do_not_both_send_the_same_one_again(desk: Desk, second
         "edited": lambda: desk.write(f"/retry {row.id} one", by=BO),
         "card": lambda: desk.press(bo, "Send again", by=BO),
         "all": lambda: desk.write("/retry all", by=BO),
-        "command line": lambda: line.store.write(lambda tx: decisions.retry_all(tx, now=line.clock())),
+        "command line": lambda: line.store.write(
+            lambda tx: decisions.retry_these(tx, tx.several.ids(states=("dead", "held")), now=line.clock())
+        ),
     }
     await asyncio.gather(desk.press(ann, "Send again"), others[second]())
     await line.rests()
@@ -386,7 +388,7 @@ async def test_a_role_for_one_chat_decides_nothing_of_others(limited: Desk, comm
 
 
 async def test_all_is_all_of_the_chat_for_a_role_for_one_chat(limited: Desk) -> None:
-    assert await limited.ask("/retry all", by=BO) == "1 deliveries are sent again."
+    assert await limited.ask("/retry all", by=BO) == "1 delivery is sent again."
     await limited.line.rests()
     assert limited.line.club.texts == ["from ops"]
     assert await limited.ask("/discard all", by=BO) == "Nothing has failed or is held for that."
