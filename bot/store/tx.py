@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from bot.store.audiences import Audiences
 from bot.store.audit import Audit
@@ -29,7 +31,6 @@ from bot.store.said import Said
 from bot.store.search import Search
 from bot.store.texts import Texts
 from bot.store.topics import Mutes, Topics
-from bot.store.several import Several
 from bot.store.words import RelayedWords
 
 
@@ -53,7 +54,6 @@ class Tx:
         self.deliveries = DeliveryLists(db)
         self.broadcasts = Broadcasts(db, self.outbox, self.woken)
         self.routes = Routes(db, self.woken)
-        self.several = Several(db)
         self.route_changes = RouteChanges(db)
         self.topics = Topics(db, self.woken)
         self.mutes = Mutes(db, self.woken)
@@ -76,3 +76,26 @@ class Tx:
         self.search = Search(db)
         self.erasing = Erasing(db)
         self.relayed_words = RelayedWords(db)
+
+    @contextmanager
+    def savepoint(self, name: str) -> Iterator[None]:
+        """What is done inside is undone if it raises: rows, and what is kept beside them until the commit.
+
+        ``name``: an identifier of the program's own.
+        """
+        woken = set(self.woken)
+        # What others added before must not go too.
+        self.counters.flush()
+        self.db.execute(f"SAVEPOINT {name}")
+        try:
+            yield
+        except BaseException:
+            self.db.execute(f"ROLLBACK TO {name}")
+            self.counters.rewind()
+            self.woken.clear()
+            self.woken.update(woken)
+            # A cache may have been filled with rules that now never were.
+            self.epoch += 1
+            raise
+        finally:
+            self.db.execute(f"RELEASE {name}")

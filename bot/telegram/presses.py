@@ -33,6 +33,7 @@ _WRONG = (UsageError, AddressError, RouteError, Refused, DecisionError, NotAllow
 """What a card's decision may raise: nothing is done then, and the card can be pressed again."""
 TOAST_MOST = 200
 """https://core.telegram.org/bots/api#answercallbackquery, 2026-11."""
+_TOO_LATE = ("query is too old", "query id is invalid")
 PREPARE_S = 8.0
 """How long a button may ask the network before it is acted on all the same."""
 
@@ -53,17 +54,29 @@ class Presses:
         """Commit what the button decides, then show it."""
         prepared = await self._prepare(item, query)
         pressed = await self._store.write(lambda tx: self._pressed(tx, item, query, prepared=prepared))
+        # What was decided is committed; only its display can be lost, and neither for the other's sake.
+        is_too_late = not await self._answer(query, pressed.toast)
+        if pressed.card is not None and isinstance(query.message, TelegramMessage):
+            await self._edit(query.message, pressed.card)
+        elif is_too_late and pressed.toast:
+            place, now = _place(query.message, person=query.from_user.id), self._clock()
+            await self._store.write(lambda tx: self._services().relay.tell(tx, place, pressed.toast, now=now))
+
+    async def _answer(self, query: CallbackQuery, toast: str) -> bool:
+        """Show a toast; False if Telegram shows none any more, for the press is too long ago."""
         try:
-            await query.answer(pressed.toast[:TOAST_MOST], show_alert=len(pressed.toast) > TOAST_MOST // 2)
-            if pressed.card is not None and isinstance(query.message, TelegramMessage):
-                await query.message.edit_text(
-                    pressed.card.text,
-                    reply_markup=keyboard_of(pressed.card.buttons),
-                    link_preview_options=NO_PREVIEW,
-                )
+            await query.answer(toast[:TOAST_MOST], show_alert=len(toast) > TOAST_MOST // 2)
         except TelegramError as error:
-            # What was decided is committed; only its display is lost.
             logger.info("a press was not answered", extra={"action": "press", "error": str(bridge_error(error))})
+            return not any(words in error.message.lower() for words in _TOO_LATE)
+        return True
+
+    async def _edit(self, message: TelegramMessage, card: Reply) -> None:
+        """Show on a card what became of it."""
+        try:
+            await message.edit_text(card.text, reply_markup=keyboard_of(card.buttons), link_preview_options=NO_PREVIEW)
+        except TelegramError as error:
+            logger.info("a card was not changed", extra={"action": "press", "error": str(bridge_error(error))})
 
     async def _prepare(self, item: Arrived, query: CallbackQuery) -> object:
         """What a card has to know from the network, for a button that counts. What goes wrong is returned."""
@@ -99,14 +112,11 @@ class Presses:
             self._told(tx, query, press)
             return press
         press = replace(press, prepared=prepared)
-        tx.db.execute("SAVEPOINT press")
         try:
-            pressed = card_kinds.kinds[press.card.kind].decide(press, tx)
+            with tx.savepoint("press"):
+                pressed = card_kinds.kinds[press.card.kind].decide(press, tx)
         except _WRONG as error:
-            tx.db.execute("ROLLBACK TO press")
             pressed = Pressed(sentence(error), used=False, outcome="refused")
-        finally:
-            tx.db.execute("RELEASE press")
         if pressed.used:
             tx.cards.use(press.card.nonce, now=press.now)
         self._told(tx, query, pressed)

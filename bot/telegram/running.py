@@ -10,7 +10,7 @@ from telegram import Message as TelegramMessage
 from telegram import Update
 
 from bot.addresses import AddressError
-from bot.decisions import DecisionError
+from bot.decisions import DecisionError, NoDelivery
 from bot.names import one_line
 from bot.operations import chat_lines
 from bot.relay import Relay, sentence
@@ -27,8 +27,11 @@ from bot.telegram.seen import Seen
 from bot.telegram.turns import RoleIn, audit, done, is_open
 from bridges.errors import BridgeError, Refused, Unavailable
 
-_WRONG = (UsageError, AddressError, RouteError, Refused, DecisionError)
+_WRONG = (UsageError, AddressError, RouteError, Refused, NoDelivery)
 """What is told to the person who wrote a command, with an example of a right one."""
+_LATER = " Schedules come with a later version; /announce sends at once."
+LATER = {"schedule": _LATER, "schedules": _LATER}
+"""What is planned and not there yet, by the command that people will try."""
 
 
 class Runner:
@@ -89,7 +92,7 @@ class Runner:
                 return await command.prepare(call)
         except TimeoutError:
             return Unavailable(f"nothing came back within {within_s:g} s; try again in a moment")
-        except (*_WRONG, BridgeError) as error:
+        except (*_WRONG, DecisionError, BridgeError) as error:
             return error
 
     def _run(self, tx: Tx, turn: Turn, update: Update, line: CommandLine, *, prepared: object) -> None:
@@ -145,13 +148,12 @@ class Runner:
         command = registry.commands.get(call.name)
         if command is None:
             near = registry.nearest(call.name)
-            hint = f" Did you mean /{near.name}?" if near else ""
+            hint = f" Did you mean /{near.name}?" if near else LATER.get(call.name, "")
             return Reply(f"There is no command /{call.name}.{hint} /help lists those you may use."), "unknown"
         chosen = command.way_of(call.arguments)
         call = replace(call, way=chosen)
         if refused := _not_enough(call, command):
             return Reply(refused), "refused"
-        tx.db.execute("SAVEPOINT command")
         try:
             call = replace(call, values=command.read(chosen, call.arguments))
             if isinstance(call.prepared, Exception):
@@ -159,19 +161,19 @@ class Runner:
             if command.prepare is not None and call.prepared is None:
                 # The role came between the question and the answer, so nothing was asked for.
                 raise NotAllowed(f"Your role has just become {call.role.word}: write /{call.name} once more.")
-            reply = command.run(call, tx)
+            with tx.savepoint("command"):
+                reply = command.run(call, tx)
         except NotAllowed as error:
-            tx.db.execute("ROLLBACK TO command")
             return Reply(str(error)), "refused"
         except _WRONG as error:
-            tx.db.execute("ROLLBACK TO command")
             example = chosen.example if chosen is not None else command.example
             return Reply(f"{sentence(error)}\nExample: {example}"), "wrong argument"
-        except BridgeError as error:
+        except DecisionError as error:
+            # The command was right, and what it is about stands otherwise: an example would be no help.
             tx.db.execute("ROLLBACK TO command")
+            return Reply(sentence(error)), "refused: state"
+        except BridgeError as error:
             return Reply(chat_lines(f"/{call.name}: {error}")), "failed"
-        finally:
-            tx.db.execute("RELEASE command")
         return reply, (reply.outcome if reply is not None else "") or "done"
 
 

@@ -286,17 +286,13 @@ def _scene(press: Press, tx: Tx, wizard: Wizard, state: State) -> Scene:
 def answer(scene: Scene, wizard: Wizard, dialog: Dialog, given: Input) -> Reply:
     """What an answer leads to: the next page, the same with a word, or the end."""
     state, tx = state_of(dialog, wizard), scene.tx
-    tx.db.execute("SAVEPOINT answer")
     try:
-        turn = wizard.steps[state.step].take(scene, given)
+        with tx.savepoint("answer"):
+            turn = wizard.steps[state.step].take(scene, given)
     except WRONG as error:
-        tx.db.execute("ROLLBACK TO answer")
         turn = Stay(f"⚠ {refusal(error).removesuffix('.')}.")
     except BridgeError as error:
-        tx.db.execute("ROLLBACK TO answer")
         turn = Stay(f"⚠ {error}")
-    finally:
-        tx.db.execute("RELEASE answer")
     if isinstance(turn, End):
         put_away_chats(scene, dialog)
         tx.dialogs.end(dialog.chat, dialog.person)
