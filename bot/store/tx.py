@@ -29,6 +29,7 @@ from bot.store.route_changes import RouteChanges
 from bot.store.routes import Routes
 from bot.store.said import Said
 from bot.store.search import Search
+from bot.store.several import Several
 from bot.store.texts import Texts
 from bot.store.topics import Mutes, Topics
 from bot.store.words import RelayedWords
@@ -52,6 +53,7 @@ class Tx:
         self.messages = Messages(db)
         self.outbox = Outbox(db, self.counters, self.woken)
         self.deliveries = DeliveryLists(db)
+        self.several = Several(db)
         self.broadcasts = Broadcasts(db, self.outbox, self.woken)
         self.routes = Routes(db, self.woken)
         self.route_changes = RouteChanges(db)
