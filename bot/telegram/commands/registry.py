@@ -23,6 +23,10 @@ from bot.telegram.surroundings import Surroundings
 from bridges.model import Attachment
 
 
+NEAR = 0.7
+"""How alike a slip is to what was meant: measured with real slips, and with words that mean no command."""
+
+
 class Effect(StrEnum):
     """What a command leaves behind, in the words of ``/help``."""
 
@@ -146,6 +150,14 @@ class Way:
         return role >= self.role and (self.scope is Scope.CHAT or everywhere >= self.role)
 
 
+def count(call: Call, *, usual: int, most: int) -> int:
+    """How many somebody asks for; raises ``UsageError``."""
+    word = call.values.get("n", str(usual))
+    if not 1 <= int(word) <= most:
+        raise UsageError(f"{shown(word)} is not a number from 1 to {most}")
+    return int(word)
+
+
 def way(
     usage: str,
     *,
@@ -263,7 +275,7 @@ class Registry:
         """The command that somebody may have meant."""
         # Letters in another order are the likeliest slip, and look to difflib like another word.
         same = [each for each in self.commands if sorted(each) == sorted(name)]
-        close = same or difflib.get_close_matches(name[:32], self.commands, n=1, cutoff=0.5)
+        close = same or difflib.get_close_matches(name[:32], self.commands, n=1, cutoff=NEAR)
         return self.commands[close[0]] if close else None
 
     def for_role(self, role: Role, *, everywhere: Role | None = None) -> list[Command]:

@@ -222,7 +222,8 @@ def _undo(call: Call, tx: Tx) -> Answer:
             _reach(call, rule_of(row))
     lines = undo_change(tx, changes, person=str(call.person), now=call.now)
     at = datetime.fromtimestamp(changes[0].at, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    return Reply("\n".join([f"Taken back: the change of {at} by {changes[0].person}.", *lines]))
+    who = tx.people.shown(changes[0].person)
+    return Reply("\n".join([f"Taken back: the change of {at} by {who}.", *lines]))
 
 
 def _names(call: Call, tx: Tx, text: str) -> dict[str, Address]:
