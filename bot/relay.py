@@ -6,7 +6,7 @@ Routing and shaping are pure and live elsewhere; this is where their results bec
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
@@ -58,6 +58,11 @@ class Policy:
     owners: tuple[int, ...] = ()
 
 
+def names_known(tx: Tx, *, seen: Callable[[Address], bool] | None) -> list[str]:
+    """The names of what somebody may know of; None: of everything."""
+    return [name for name in tx.names.all() if seen is None or seen(parse_address(tx.names.get(name) or name))]
+
+
 def rule_of(row: RouteRow) -> Rule:
     """A stored rule as routing knows it."""
     return Rule(
@@ -107,8 +112,14 @@ class Relay:
         """They changed within this transaction: the next look is a new one."""
         self._router = None
 
-    def parse_target(self, tx: Tx, text: str, *, here: Address | None = None) -> Address:
-        """An address, a name or ``here``; raises ``AddressError`` or ``Refused`` with what is wrong and an example."""
+    def parse_target(
+        self, tx: Tx, text: str, *, here: Address | None = None, seen: Callable[[Address], bool] | None = None
+    ) -> Address:
+        """An address, a name or ``here``; raises ``AddressError`` or ``Refused`` with what is wrong and an example.
+
+        ``seen``: whether somebody may know what is at an address; only then its name is told them as one that may be
+        meant.
+        """
         if text.lower() == "here":
             if here is None:
                 raise AddressError("here means the chat a command is written in; name an address instead")
@@ -117,7 +128,7 @@ class Relay:
         try:
             address = parse_address(named or text)
         except AddressError as error:
-            near = [] if ":" in text else difflib.get_close_matches(text[:64].lower(), tx.names.all(), n=1)
+            near = [] if ":" in text else difflib.get_close_matches(text[:64].lower(), names_known(tx, seen=seen), n=1)
             if near:
                 raise AddressError(f"{error}; or is {near[0]} meant?") from error
             raise

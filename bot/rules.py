@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -21,11 +22,12 @@ from bridges.errors import Refused
 from bridges.model import Message, Person, PersonId
 
 
-def find_route(tx: Tx, word: str) -> Rule:
-    """A rule by name or id; raises ``RouteError`` naming those there are."""
+def find_route(tx: Tx, word: str, *, seen: Callable[[Rule], bool] = lambda rule: True) -> Rule:
+    """A rule by name or id; raises ``RouteError`` naming those there are, as far as they are to be seen."""
     row = tx.routes.find(word)
     if row is None:
-        there = ", ".join(row.name for row in tx.routes.all()[:20]) or "none yet"
+        names = [row.name for row in tx.routes.all() if seen(rule_of(row))]
+        there = ", ".join(names[:20]) or "none yet"
         raise RouteError(f"there is no route {word!r}; there are: {there}" if word else f"name a route: {there}")
     return rule_of(row)
 
@@ -156,6 +158,13 @@ def _twin(tx: Tx, draft: Draft) -> Rule | None:
     return next((rule for rule in rules if rule.arrow is Arrow.BOTH and rule.options == draft.options), None)
 
 
+def _without(text: str, rules: Sequence[Rule]) -> str:
+    """The text without what these rules are called."""
+    for rule in rules:
+        text = re.sub(rf"{re.escape(str(rule))}(?!\w)", "a rule about other chats", text)
+    return text
+
+
 def explain_route(
     router: Router,
     accounts: Mapping[str, Account] | Mapping[str, Capabilities],
@@ -164,14 +173,24 @@ def explain_route(
     *,
     at: datetime,
     sender: str = "Ann",
+    seen: Callable[[Rule], bool] = lambda rule: True,
 ) -> str:
-    """What the production resolver does with a text: rules tried, why, and how it would look. Sends nothing."""
+    """What the production resolver does with a text: rules tried, why, and how it would look. Sends nothing.
+
+    Rules that are not to be ``seen`` are counted only.
+    """
     person = Person(id=PersonId(sender), name=sender)
     resolution = router.resolve(Incoming(address=address, kind=Kind.TEXT, at=at, text=text, sender=person))
     lines = [f"A text from {sender} in {address}:"]
     silence = "muted" if resolution.muted else "no rule is about this place"
-    lines += [f"· {step}" for step in resolution.steps] or [f"· {silence}"]
+    considered = [step for step in resolution.steps if seen(step.rule)]
+    hidden = len(resolution.steps) - len(considered)
+    more = [f"· {hidden} more {'rule is' if hidden == 1 else 'rules are'} about other chats"] if hidden else []
+    others = [step.rule for step in resolution.steps if not seen(step.rule)]
+    lines += [*(f"· {_without(str(step), others)}" for step in considered), *more] or [f"· {silence}"]
     for target in resolution.targets:
+        if not seen(target.rule):
+            continue
         known = accounts.get(target.address.account)
         capabilities = known if isinstance(known, Capabilities) or known is None else known.capabilities
         if capabilities is None:

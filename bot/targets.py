@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from bot.addresses import Address, AddressError, parse_address
-from bot.relay import Relay
+from bot.relay import Relay, names_known
 from bot.store import Tx
 from bridges.errors import Refused
 from bridges.responses import clean
@@ -17,6 +18,9 @@ MOST = 5_000
 EXAMPLE = "support:room-42, @all"
 AUDIENCE_NAME = re.compile(r"[\w.-]{1,64}")
 """How an audience may be called, without the ``@``."""
+
+Seen: TypeAlias = Callable[[Address], bool]
+"""Whether somebody may know what is at an address."""
 
 _BETWEEN = re.compile(r"([,\n\r]\s*)")
 _QUOTES = {'"': '"', "“": "”", "„": "“", "«": "»", "'": "'", "‘": "’"}
@@ -40,19 +44,22 @@ class Targets:
     """The targets written so that reading them again gives the same, anywhere."""
 
 
-def parse_targets(tx: Tx, relay: Relay, text: str, *, here: Address | None) -> Targets:
-    """Read targets; raises ``TargetError``. ``here`` None: there is no chat that the word could mean."""
+def parse_targets(tx: Tx, relay: Relay, text: str, *, here: Address | None, seen: Seen | None = None) -> Targets:
+    """Read targets; raises ``TargetError``. ``here`` None: there is no chat that the word could mean.
+
+    ``seen``: what somebody may know of; of the rest nothing is told where a word is taken for a slip.
+    """
     found: dict[Address, None] = {}
     audiences: dict[str, None] = {}
     written: dict[str, None] = {}
     for piece in _pieces(tx, relay, text):
         if piece.startswith("@"):
             name = piece[1:].lower()
-            found.update(dict.fromkeys(_audience(tx, relay, piece)))
+            found.update(dict.fromkeys(_audience(tx, relay, piece, seen=seen)))
             audiences[name] = None
             written[f"@{name}"] = None
         else:
-            address = _address(tx, relay, piece, here=here)
+            address = _address(tx, relay, piece, here=here, seen=seen)
             found[address] = None
             named = ":" not in piece and tx.names.get(piece.lower()) is not None
             written[piece.lower() if named else str(address)] = None
@@ -102,18 +109,20 @@ def _bare(text: str) -> str:
     return text[1:-1].strip() if is_quoted else text
 
 
-def _audience(tx: Tx, relay: Relay, piece: str) -> list[Address]:
+def _audience(tx: Tx, relay: Relay, piece: str, *, seen: Seen | None) -> list[Address]:
     name = piece[1:].lower()
     members = tx.audiences.members(name)
     if not members:
         if tx.audiences.exists(name):
             raise TargetError(f"@{name} is empty; fill it with /audience add {name} support:room-42")
-        known = [each for each, _ in tx.audiences.all()]
+        known = [each for each, _ in tx.audiences.all() if _is_seen(tx, each, seen=seen)]
         near = nearest(name, known)
         hint = f"did you mean @{near}?" if near else f"there is {_listed(known)}"
         raise TargetError(f"there is no audience {_shown(piece)}; {hint} Targets are written as in {EXAMPLE}")
     found = [parse_address(member) for member in members]
     for address in found:
+        if address.account not in relay.accounts and seen is not None and not _is_seen(tx, name, seen=seen):
+            raise TargetError(f"@{name} holds something that nothing can be sent to")
         if address.account not in relay.accounts:
             raise TargetError(
                 f"@{name} holds {address}, and {relay.unknown_account(address.account)};"
@@ -122,11 +131,15 @@ def _audience(tx: Tx, relay: Relay, piece: str) -> list[Address]:
     return found
 
 
-def _address(tx: Tx, relay: Relay, piece: str, *, here: Address | None) -> Address:
+def _is_seen(tx: Tx, audience: str, *, seen: Seen | None) -> bool:
+    return seen is None or all(seen(parse_address(member)) for member in tx.audiences.members(audience))
+
+
+def _address(tx: Tx, relay: Relay, piece: str, *, here: Address | None, seen: Seen | None) -> Address:
     if re.search(r"\s", piece):
         raise TargetError(f"{_shown(piece)} holds blanks: targets go with commas between, as in {EXAMPLE}")
     try:
-        return relay.parse_target(tx, piece.lower() if piece.lower() == "here" else piece, here=here)
+        return relay.parse_target(tx, piece.lower() if piece.lower() == "here" else piece, here=here, seen=seen)
     except AddressError as error:
         if ":" in piece or piece.lower() == "here":
             raise TargetError(_about(piece, str(error))) from error
@@ -135,7 +148,7 @@ def _address(tx: Tx, relay: Relay, piece: str, *, here: Address | None) -> Addre
     audiences = [name for name, _ in tx.audiences.all()]
     if piece.lower() in audiences:
         raise TargetError(f"{_shown(piece)} is an audience, which is written @{piece.lower()}")
-    near = nearest(piece.lower(), tx.names.all())
+    near = nearest(piece.lower(), names_known(tx, seen=seen))
     hint = f"; did you mean {near}?" if near else "."
     raise TargetError(f"{_shown(piece)} is no address and no name{hint} Targets are written as in {EXAMPLE}")
 

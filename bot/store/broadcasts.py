@@ -167,6 +167,13 @@ class Broadcasts:
 
     def parked(self, id: int, account: str, *, limit: int) -> Sequence[tuple[int, str]]:
         """The first of its deliveries to an account that were not let go: number and conversation."""
+    def places(self, id: int, account: str) -> Sequence[str]:
+        """The conversations of an account that it goes to."""
+        rows = self._db.execute(
+            "SELECT DISTINCT conversation FROM outbox WHERE broadcast = ? AND account = ?", (id, account)
+        )
+        return [str(conversation) for (conversation,) in rows]
+
         rows = self._db.execute(
             "SELECT id, conversation FROM outbox WHERE broadcast = ? AND account = ? AND parked = 1"
             " ORDER BY id LIMIT ?",

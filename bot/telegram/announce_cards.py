@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from bot import broadcasts
@@ -18,7 +18,7 @@ from bot.telegram.access import Role, role_of
 from bot.telegram.announcing import OVER, RUNNING
 from bot.telegram.cards import Press, Pressed, card_kinds
 from bot.telegram.outbound import message_id
-from bot.telegram.replies import NotAllowed, Reply, UsageError
+from bot.telegram.replies import Reply, UsageError, out_of_reach
 from bridges.model import ConversationId, Message
 
 if TYPE_CHECKING:
@@ -46,8 +46,10 @@ def propose(
     """
     if not (message.text.strip() or message.attachments or message.location or message.contact):
         raise UsageError("there is nothing to announce: write a text after the |, or reply to the message to send")
-    found = parse_targets(tx, services.relay, targets_text, here=here)
-    within_reach(tx, services, found.addresses, person=person, here=here)
+    found = parse_targets(
+        tx, services.relay, targets_text, here=here, seen=sight(tx, services, person=person, here=here)
+    )
+    within_reach(tx, services, found.addresses, person=person, here=here, typed=targets_text)
     looked = preview(tx, services.relay, found.addresses, message, now=now)
     for page in looked.pages[:-1]:
         services.relay.tell(tx, here, page, now=now)
@@ -75,18 +77,25 @@ def _bound(looked: Preview, addresses: Sequence[Address]) -> str:
     return "\n".join([looked.text, *map(str, addresses)])
 
 
-def within_reach(tx: Tx, services: Services, addresses: Sequence[Address], *, person: int, here: Address) -> None:
-    """A role that is limited to this chat does not reach into other chats of Telegram; raises ``NotAllowed``."""
+def sight(tx: Tx, services: Services, *, person: int, here: Address) -> Callable[[Address], bool]:
+    """Says of an address whether the person's role reaches it from here."""
     if role_of(tx, person, chat=None, owners=services.relay.policy.owners) >= _OPERATOR:
-        return
+        return lambda address: True
     chat = Address(TELEGRAM, ConversationId(here.conversation.partition("/")[0]))
-    beyond = [each for each in addresses if each.account == TELEGRAM and not is_within(each, chat)]
-    if beyond:
-        more = f" and {len(beyond) - 1} more" if len(beyond) > 1 else ""
-        raise NotAllowed(
-            f"Your role counts in this chat only: for {beyond[0]}{more} the role operator is needed everywhere. An"
-            " owner can give it: /grant USER ROLE"
-        )
+    return lambda address: address.account != TELEGRAM or is_within(address, chat)
+
+
+def within_reach(
+    tx: Tx, services: Services, addresses: Sequence[Address], *, person: int, here: Address, typed: str = ""
+) -> None:
+    """A role that is limited to this chat does not reach into other chats of Telegram; raises ``NotAllowed``.
+
+    ``typed``: what the person wrote, who is told of nothing else.
+    """
+    reaches = sight(tx, services, person=person, here=here)
+    beyond = next((each for each in addresses if not reaches(each)), None)
+    if beyond is not None:
+        raise out_of_reach(beyond, held="", needed=_OPERATOR.word, typed=typed)
 
 
 @card_kinds.add(ASKING, choices={SEND: _OPERATOR, LATER: _OPERATOR, CANCEL: Role.VIEWER})
@@ -144,6 +153,8 @@ def asking(press: Press, tx: Tx) -> Pressed:
 def running(press: Press, tx: Tx) -> Pressed:
     """Pause, go on, stop, or stop and take back what was sent."""
     broadcast, now = _announcement(press, tx), press.now
+    # Whoever stops or goes on with it decides about every place that it goes to.
+    within_reach(tx, press.services, _places(tx, broadcast), person=press.person, here=press.place)
     match press.choice:
         case "pause":
             broadcasts.pause(tx, broadcast, now=now)
@@ -171,6 +182,11 @@ def over(press: Press, tx: Tx) -> Pressed:
     within_reach(tx, press.services, places, person=press.person, here=press.place)
     number = broadcasts.retry_failed(tx, broadcast, now=press.now)
     return Pressed(f"Sending again to {_targets(number)}.", outcome=f"announcement {broadcast.id}: retry")
+
+
+def _places(tx: Tx, broadcast: Broadcast) -> Sequence[Address]:
+    """Where it goes in Telegram: only there a role may end at a chat."""
+    return [Address(TELEGRAM, ConversationId(each)) for each in tx.broadcasts.places(broadcast.id, TELEGRAM)]
 
 
 def _targets(number: int) -> str:

@@ -15,6 +15,17 @@ class NotAllowed(Exception):
     """The person may use the command, and not for this; the text says who may."""
 
 
+def out_of_reach(place: object, *, held: str, needed: str, typed: str) -> NotAllowed:
+    """The refusal for what belongs to another chat. It is named only to somebody who wrote its address themselves
+    (``typed``): what stands behind a name, an audience or a rule is not told to those whose role is elsewhere."""
+    role = f"Your role {held}" if held else "Your role"
+    what = (
+        f" counts in this chat only: for {place}" if str(place) in typed else " counts in this chat only, and that is"
+    )
+    what += "" if str(place) in typed else " another chat:"
+    return NotAllowed(f"{role}{what} the role {needed} is needed everywhere. An owner can give it: /grant USER ROLE")
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """An answer in words. None instead of it: the state mark on the command is answer enough."""

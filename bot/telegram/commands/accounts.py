@@ -120,7 +120,8 @@ def channels(call: Call, tx: Tx) -> Answer:
 def _paragraph(call: Call, tx: Tx, name: str, *, heard: _Heard, most: int) -> str:
     account, answer = call.relay.accounts[name], heard.answers[name]
     listed = answer if answer is not None and not isinstance(answer, BridgeError) else ()
-    places = [place for place in _places(tx, name, listed) if place.matches(heard.search)]
+    known = [each for each in _places(tx, name, listed) if call.reaches(Address(account.name, each.conversation))]
+    places = [place for place in known if place.matches(heard.search)]
     lines: list[str] = []
     shown = 0
     for place in places:
@@ -170,7 +171,7 @@ def _line(call: Call, tx: Tx, address: Address, place: _Place) -> str:
     words = [one_line(place.title, most=TITLE_MOST), one_line(place.detail, most=DETAIL_MOST)]
     if names := tx.names.of(str(address)):
         words.append(f"named {', '.join(names)}")
-    linked = call.relay.router(tx).linked(address)
+    linked = [each for each in call.relay.router(tx).linked(address) if call.reaches(each)]
     if linked:
         more = f" and {len(linked) - LINKS_MOST} more" if len(linked) > LINKS_MOST else ""
         words.append(f"linked with {', '.join(map(str, linked[:LINKS_MOST]))}{more}")

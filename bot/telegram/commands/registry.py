@@ -19,9 +19,9 @@ from bot.telegram.commands.usage import Usage, UsageMismatch, first_word, shown
 from bot.telegram.replies import NotAllowed as NotAllowed
 from bot.telegram.replies import Reply as Reply
 from bot.telegram.replies import UsageError as UsageError
+from bot.telegram.replies import out_of_reach
 from bot.telegram.surroundings import Surroundings
 from bridges.model import Attachment
-
 
 NEAR = 0.7
 """How alike a slip is to what was meant: measured with real slips, and with words that mean no command."""
@@ -86,7 +86,7 @@ class Call:
     def target(self, tx: Tx, word: str) -> Address:
         """An address, a name or ``here``, that the person's role reaches. Raises what :meth:`reach` raises,
         ``AddressError`` and ``Refused``."""
-        address = self.relay.parse_target(tx, word, here=self.here)
+        address = self.relay.parse_target(tx, word, here=self.here, seen=self.reaches)
         self.reach(address)
         return address
 
@@ -94,10 +94,7 @@ class Call:
         """A role that is limited to this chat does not reach into other chats of Telegram; raises ``NotAllowed``."""
         if not self.reaches(address):
             needed = self.way.role.word if self.way is not None else self.role.word
-            raise NotAllowed(
-                f"Your role {self.role.word} counts in this chat only: for {address} the role {needed} is needed"
-                " everywhere. An owner can give it: /grant USER ROLE"
-            )
+            raise out_of_reach(address, held=self.role.word, needed=needed, typed=self.arguments)
 
     def reaches(self, address: Address) -> bool:
         """Whether the person's role covers what concerns this address."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 
-from bot.addresses import TELEGRAM, Address, NewTopic, Pattern
+from bot.addresses import TELEGRAM, Address, NewTopic, Pattern, is_within, telegram_address
 from bot.changes import BY_ROUTE
 from bot.relay import rule_of
 from bot.routing import Arrow, Draft, RouteError, RouteOptions, Rule, edit_route, format_route, parse_route
@@ -59,13 +60,15 @@ def unlink(call: Call, tx: Tx) -> Answer:
     """Remove the two-way routes between here and everything, or one address."""
     other = None
     if "ADDRESS" in call.values:
-        other = call.relay.parse_target(tx, call.values["ADDRESS"], here=call.here)
+        other = call.target(tx, call.values["ADDRESS"])
     removed = []
     for row in tx.routes.all():
         rule = rule_of(row)
         ends = {rule.source, rule.target}
         if rule.arrow is Arrow.BOTH and call.here in ends and (other is None or other in ends):
             removed.append(rule)
+    for rule in removed:
+        _reach(call, rule)
     for rule in removed:
         remove_route(tx, rule, person=str(call.person), now=call.now)
     if not removed:
@@ -138,7 +141,10 @@ def route(call: Call, tx: Tx) -> Answer:
             return _test(call, tx)
         case "undo":
             return _undo(call, tx)
-    rule = find_route(tx, call.values["ROUTE"])
+    rule = find_route(tx, call.values["ROUTE"], seen=partial(_reaches, call))
+    if word == "show":
+        _reach_ends(call, rule)
+        return Reply(_shown(tx, rule))
     _reach(call, rule)
     match word:
         case "edit":
@@ -149,7 +155,7 @@ def route(call: Call, tx: Tx) -> Answer:
         case "enable" | "disable":
             switch_route(tx, rule, enabled=word == "enable", person=str(call.person), now=call.now)
             return Reply(f"Route {rule.name} is {word}d.")
-    return Reply(_shown(tx, rule))
+    raise AssertionError(word)
 
 
 def _shown(tx: Tx, rule: Rule) -> str:
@@ -166,7 +172,13 @@ def _ends(rule: Rule | Draft) -> list[Address]:
 
 
 def _reaches(call: Call, rule: Rule) -> bool:
+    """Whether the person may see a rule."""
     return all(call.reaches(end) for end in _ends(rule)) and not _is_all_of_telegram(call, rule)
+
+
+def _is_of_here(call: Call, rule: Rule | Draft) -> bool:
+    """Whether a rule has an end in this chat: one that joins two providers is not this chat's business."""
+    return any(is_within(end, telegram_address(int(call.here.conversation.partition("/")[0]))) for end in _ends(rule))
 
 
 def _is_all_of_telegram(call: Call, rule: Rule | Draft) -> bool:
@@ -175,7 +187,17 @@ def _is_all_of_telegram(call: Call, rule: Rule | Draft) -> bool:
 
 
 def _reach(call: Call, rule: Rule | Draft) -> None:
-    """A role that is limited to this chat is enough for rules of this chat only; raises ``NotAllowed``."""
+    """A role that is limited to this chat is enough to set rules of this chat only; raises ``NotAllowed``."""
+    _reach_ends(call, rule)
+    needed = call.way.role if call.way is not None else call.role
+    if call.everywhere < needed and not _is_of_here(call, rule):
+        raise NotAllowed(
+            f"No end of that rule is in this chat, and your role {call.role.word} counts in this one only: the role"
+            f" {needed.word} is needed everywhere. An owner can give it: /grant USER ROLE"
+        )
+
+
+def _reach_ends(call: Call, rule: Rule | Draft) -> None:
     for end in _ends(rule):
         call.reach(end)
     if _is_all_of_telegram(call, rule):
@@ -239,4 +261,6 @@ def _names(call: Call, tx: Tx, text: str) -> dict[str, Address]:
 def _test(call: Call, tx: Tx) -> Answer:
     address = call.target(tx, call.values["ADDRESS"])
     at = datetime.fromtimestamp(call.now, UTC)
-    return Reply(explain_route(call.relay.router(tx), call.relay.accounts, address, call.values["text"], at=at))
+    router, text = call.relay.router(tx), call.values["text"]
+    seen = partial(_reaches, call)
+    return Reply(explain_route(router, call.relay.accounts, address, text, at=at, seen=seen))

@@ -78,8 +78,8 @@ def _take_targets(scene: Scene, given: Input) -> Turn:
 
 
 def _added(scene: Scene, text: str) -> Stay:
-    found = parse_targets(scene.tx, scene.relay, text, here=scene.here)
-    within_reach(scene.tx, scene.services, found.addresses, person=scene.person, here=scene.here)
+    found = parse_targets(scene.tx, scene.relay, text, here=scene.here, seen=scene.reaches)
+    within_reach(scene.tx, scene.services, found.addresses, person=scene.person, here=scene.here, typed=text)
     return Stay("", {"targets": list(dict.fromkeys([*_chosen(scene), *found.text.split(", ")]))})
 
 

@@ -6,6 +6,7 @@ from bot.addresses import Address, NewTopic, Pattern, is_within
 from bot.routing import Arrow, Draft, format_route, parse_route
 from bot.rules import add_route
 from bot.telegram.access import Role
+from bot.telegram.replies import NotAllowed
 from bot.telegram.wizards import engine
 from bot.telegram.wizards.filters import filter_steps, options_of
 from bot.telegram.wizards.pages import (
@@ -113,6 +114,11 @@ def _take_summary(scene: Scene, given: Input) -> Turn:
     for place in places:
         if isinstance(place, Address):
             scene.reach(place)
+    if scene.is_limited and not any(isinstance(place, Address) and is_within(place, scene.chat) for place in places):
+        raise NotAllowed(
+            f"No end of that rule is in this chat, and your role counts in this one only: the role {scene.needed.word}"
+            " is needed everywhere. An owner can give it: /grant USER ROLE"
+        )
     rule = add_route(scene.tx, draft, accounts=scene.relay.accounts, created_by=str(scene.person), now=scene.now)
     ends = [str(end) for end in (rule.source, rule.target) if not isinstance(end, Pattern)]
     missing = missing_lines(scene, ends, fresh=given.prepared)

@@ -10,7 +10,7 @@ from bot.addresses import TELEGRAM, Address, is_within, telegram_address
 from bot.relay import Relay
 from bot.store import Tx
 from bot.telegram.access import Role
-from bot.telegram.replies import NotAllowed
+from bot.telegram.replies import out_of_reach
 
 if TYPE_CHECKING:
     # Commands begin wizards, so this is no more than a name here.
@@ -64,16 +64,14 @@ class Scene:
         """Whether the person's role covers what concerns this address."""
         return not self.is_limited or address.account != TELEGRAM or is_within(address, self.chat)
 
-    def reach(self, address: Address) -> Address:
-        """The address, if the person's role covers it; raises ``NotAllowed``."""
+    def reach(self, address: Address, *, typed: str = "") -> Address:
+        """The address, if the person's role covers it; raises ``NotAllowed``. ``typed``: what the person wrote."""
         if not self.reaches(address):
-            raise NotAllowed(
-                f"Your role {self.role.word} counts in this chat only: for {address} the role {self.needed.word} is"
-                " needed everywhere. An owner can give it: /grant USER ROLE"
-            )
+            raise out_of_reach(address, held=self.role.word, needed=self.needed.word, typed=typed)
         return address
 
     def target(self, word: str) -> Address:
         """An address, a name or ``here``, that the person's role reaches. Raises what :meth:`reach` raises,
         ``AddressError`` and ``Refused``."""
-        return self.reach(self.relay.parse_target(self.tx, word, here=self.here))
+        found = self.relay.parse_target(self.tx, word, here=self.here, seen=self.reaches)
+        return self.reach(found, typed=word)

@@ -50,8 +50,10 @@ class Row:
 ROWS: Mapping[str, Row | tuple[Row, ...]] = {
     "/account [ACCOUNT] [OPERATION] [arguments]": Row("club"),
     "/announce": Row(),
-    "/announce TARGETS | [text]": Row(
-        "here, club:lobby | words", f"club:lobby, telegram:{NEWS} | words", "@partners | words"
+    "/announce TARGETS | [text]": (
+        Row("here, club:lobby | words", f"club:lobby, telegram:{NEWS} | words", "@partners | words"),
+        Row("here | words", "@board | words"),
+        Row("here | words", "club:lobby, hq | words"),
     ),
     "/audience": Row(),
     "/audience add NAME ADDRESS…": Row("partners desk:room"),
@@ -60,7 +62,11 @@ ROWS: Mapping[str, Row | tuple[Row, ...]] = {
     "/audience show NAME": Row("partners"),
     "/audit [n]": Row("5", hides=str(NEWS)),
     "/cancel": Row(),
-    "/channels [ACCOUNT] [word]": Row("club"),
+    "/channels [ACCOUNT] [word]": (
+        Row("club", hides=f"telegram:{NEWS}"),
+        Row("telegram", hides=str(NEWS)),
+        Row("", hides=str(NEWS)),
+    ),
     "/discard all [cause]": Row(),
     "/discard ID": Row("{own}", "{other}"),
     "/doctor": Row(),
@@ -72,7 +78,7 @@ ROWS: Mapping[str, Row | tuple[Row, ...]] = {
     "/here": Row(),
     "/history ADDRESS [n]": Row("here", f"telegram:{NEWS}", "club:lobby"),
     "/link [ADDRESS]": (Row(), Row("club:other", f"telegram:{NEWS}", "desk:other")),
-    "/mute ADDRESS": Row("here", f"telegram:{NEWS}", "club:lobby"),
+    "/mute ADDRESS": (Row("here", f"telegram:{NEWS}", "desk:room"), Row("here", "club:both"), Row("here", "hq")),
     "/name ADDRESS [name]": Row("here us", f"telegram:{NEWS} them", "club:lobby lobby"),
     "/pause ACCOUNT": Row("club"),
     "/queue [ACCOUNT]": Row(hides=SECRET),
@@ -90,20 +96,33 @@ ROWS: Mapping[str, Row | tuple[Row, ...]] = {
     "/route": Row(),
     "/route add [RULE]": (
         Row(),
-        Row("club:a -> here", f"club:a -> telegram:{NEWS}", "club:a -> desk:b"),
+        Row("club:a -> here", f"club:a -> telegram:{NEWS}", "here -> desk:b"),
+        Row("club:a -> here", "club:a -> desk:b"),
+        Row("club:a -> here", "club:a -> hq"),
         Row("club:a -> here", f"telegram:{NEWS} -> here"),
         Row("club:a -> here", f"club:* -> new-topic(telegram:{NEWS})"),
     ),
-    "/route disable ROUTE": Row("ours", "theirs"),
-    "/route edit ROUTE RULE|OPTIONS": Row("ours priority=2", "theirs priority=2"),
-    "/route enable ROUTE": Row("ours", "theirs"),
-    "/route remove ROUTE": Row("ours", "theirs"),
-    "/route show ROUTE": Row("ours", "theirs"),
-    "/route test ADDRESS text": Row("here words", f"telegram:{NEWS} words", "club:lobby words"),
+    "/route disable ROUTE": (Row("ours", "theirs"), Row("ours", "neither")),
+    "/route edit ROUTE RULE|OPTIONS": (
+        Row("ours priority=2", "theirs priority=2"),
+        Row("ours priority=2", "neither priority=2"),
+    ),
+    "/route enable ROUTE": (Row("ours", "theirs"), Row("ours", "neither")),
+    "/route remove ROUTE": (Row("ours", "theirs"), Row("ours", "neither")),
+    "/route show ROUTE": Row("ours", "theirs", "neither"),
+    "/route test ADDRESS text": (
+        Row("here words", f"telegram:{NEWS} words", "club:lobby words"),
+        Row("here words", "hq words"),
+        Row("club:both words", hides=str(NEWS)),
+        Row("club:both words", hides="elsewhere"),
+    ),
     "/route undo": Row(),
     "/routes": Row(hides="theirs"),
     "/search text": Row("words", hides=SECRET),
-    "/send ADDRESS [text]": Row("club:lobby words", f"telegram:{NEWS} words", "desk:room words"),
+    "/send ADDRESS [text]": (
+        Row("club:lobby words", f"telegram:{NEWS} words", "desk:room words"),
+        Row("club:lobby words", "hq words"),
+    ),
     "/show ID": Row("{own}", "{other}"),
     "/sms NUMBER [text]": Row("+85255501234 words"),
     "/start [word]": Row(),
@@ -113,8 +132,12 @@ ROWS: Mapping[str, Row | tuple[Row, ...]] = {
     "/timezone": Row(),
     "/trace": Row(),
     "/undo": Row(),
-    "/unlink [ADDRESS]": Row("", provider="club:lobby"),
-    "/unmute ADDRESS": Row("here", f"telegram:{NEWS}", "club:lobby"),
+    "/unlink [ADDRESS]": (Row("", provider="club:lobby"), Row("club:lobby", "hq")),
+    "/unmute ADDRESS": (
+        Row("here", f"telegram:{NEWS}", "desk:room", hides=f"telegram:{TALK}"),
+        Row("here", "club:both"),
+        Row("here", "hq"),
+    ),
     "/whoami": Row(),
     "/why": Row(),
 }
@@ -237,6 +260,12 @@ async def the_desk() -> tuple[Desk, Scratch, dict[str, str]]:
         desk.line.rule(tx, f"{place} -> club:lobby", name=f"r{place[-2:]}")
     desk.line.rule(tx, f"club:lobby <-> telegram:{OPS}", name="ours")
     desk.line.rule(tx, f"telegram:{NEWS} <-> telegram:{TALK}", name="theirs")
+    desk.line.rule(tx, f"club:both <-> telegram:{NEWS}", name="elsewhere")
+    desk.line.rule(tx, "club:one -> desk:two", name="neither")
+    await desk.write(f"/name telegram:{NEWS} hq")
+    await desk.write(f"/audience add board telegram:{NEWS} telegram:{TALK}")
+    await desk.write(f"/mute telegram:{TALK}")
+    tx.conversations.touch("club", "both", kind="group", title="Both", now=desk.line.clock())
     await desk.write("/route edit ours priority=1")
     await desk.write("/audience add partners club:lobby")
     await desk.grant(CY, "admin", chat=OPS)
@@ -342,6 +371,9 @@ async def _tried(
         return f"was refused with: {text}"
     if cell.expects(way) == "reach" and SECRET in text:
         return f"tells what is not theirs: {text}"
+    told = [each for each in (str(NEWS), str(TALK)) if each in text and each not in line]
+    if cell.expects(way) == "reach" and told:
+        return f"names another chat: {text}"
     after = scratch.dump(messages=messages)
     changed = [table for table in {*before, *after} if before.get(table) != after.get(table)]
     return f"left something in {changed}: {text}" if changed else ""
