@@ -107,7 +107,10 @@ def decide(press: Press, tx: Tx) -> Pressed:
     effect=Effect.SENDS,
     summary="Send failed or held ones again",
     example="/retry 12",
-    details="It is for what was given up and what is held; what was discarded stays so.",
+    details=(
+        "It is for what was given up and what is held; what was discarded stays so. /retry all acts at once, without"
+        " asking, and sends the held ones too, of which some may have arrived: /held shows them before."
+    ),
 )
 def retry(call: Call, tx: Tx) -> Answer:
     """One, as it is or with other words, or all that are dead or held."""
