@@ -78,7 +78,7 @@ def parse_account(text: str) -> AccountName:
     name = text.strip().lower()
     if not _ACCOUNT.fullmatch(name):
         raise AddressError(
-            f"{_shown(text)} is no account name: up to 32 letters, digits, _ and -, beginning with a letter,"
+            f"{_quoted(text)} is no account name: up to 32 letters, digits, _ and -, beginning with a letter,"
             " as in support"
         )
     return AccountName(name)
@@ -106,7 +106,7 @@ def parse_source(text: str) -> Source:
     account_part, colon, conversation = text.partition(":")
     if not colon:
         raise AddressError(
-            f"{_shown(text)} is no address: account and conversation go with a colon between, as in {EXAMPLE}"
+            f"{_quoted(text)} is no address: account and conversation go with a colon between, as in {EXAMPLE}"
         )
     account = parse_account(account_part)
     if not conversation:
@@ -140,7 +140,7 @@ def parse_new_topic(text: str) -> NewTopic:
     chat = parse_address(found[1]) if found else None
     if chat is None or chat.account != TELEGRAM or "/" in chat.conversation or not chat.conversation.startswith("-"):
         raise AddressError(
-            f"{_shown(text)} is no forum to open topics in: a group's address stands between the brackets, as in"
+            f"{_quoted(text)} is no forum to open topics in: a group's address stands between the brackets, as in"
             " new-topic(telegram:-1001234567890)"
         )
     return NewTopic(chat)
@@ -193,6 +193,11 @@ def _pattern(account: AccountName, *, prefix: str) -> Pattern:
             f" as in {account}:* or {account}:sms/*"
         )
     return Pattern(account, prefix)
+
+
+def _quoted(text: str) -> str:
+    """The same in quotes, where an error begins with it: what somebody wrote stays as they wrote it."""
+    return f"“{_shown(text)}”" if text else _shown(text)
 
 
 def _shown(text: str) -> str:

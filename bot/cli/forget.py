@@ -85,9 +85,8 @@ def _tell(kept: Kept, left: int, *, done: bool, whole: bool) -> None:
     click.echo(f"{person.who}{called}")
     print_table([[what, str(number)] for what, number in kept.found.items() if number], headings=["WHAT", "NUMBER"])
     if kept.waiting and not done:
-        click.echo(
-            f"{len(kept.waiting)} deliveries wait: {', '.join(str(id) for id, _ in kept.waiting[:WAITING_SHOWN])}"
-        )
+        wait = "1 delivery waits" if len(kept.waiting) == 1 else f"{len(kept.waiting)} deliveries wait"
+        click.echo(f"{wait}: {', '.join(str(id) for id, _ in kept.waiting[:WAITING_SHOWN])}")
     for note in (*kept.notes, *STAYS):
         click.echo(f"- {note}")
     if not done:

@@ -170,7 +170,6 @@ class Runner:
             return Reply(f"{sentence(error)}\nExample: {example}"), "wrong argument"
         except DecisionError as error:
             # The command was right, and what it is about stands otherwise: an example would be no help.
-            tx.db.execute("ROLLBACK TO command")
             return Reply(sentence(error)), "refused: state"
         except BridgeError as error:
             return Reply(chat_lines(f"/{call.name}: {error}")), "failed"

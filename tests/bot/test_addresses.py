@@ -69,9 +69,9 @@ def test_account_names_are_read_in_any_case_and_conversations_kept_as_they_are()
     ("text", "words"),
     [
         ("", "an empty text is no address"),
-        ("room-42", "room-42 is no address"),
+        ("room-42", "“room-42” is no address"),
         (":room-42", "is no account name"),
-        ("9lives:x", "9lives is no account name"),
+        ("9lives:x", "“9lives” is no account name"),
         ("a" * 33 + ":x", "is no account name"),
         ("süpport:x", "is no account name"),
         ("support:", "names no conversation"),

@@ -965,7 +965,7 @@ def test_a_file_without_a_message_is_a_problem(shell: Shell) -> None:
         (["club"], "account club: Echo does not keep the time of past messages; that can: "),
         (["im"], "--to: is missing; say where the messages go, as in --to im:CONVERSATION"),
         (["im", "--to", "club:lobby"], "--to: club:lobby is a conversation of account club, not of im"),
-        (["im", "--to", "room"], "--to: room is no address"),
+        (["im", "--to", "room"], "--to: “room” is no address"),
         (["im", "--to", "im:*"], "--to: im:* is a pattern"),
         (["im", "--to", "im:7"], "--to: Keeping has no such conversation"),
         (["im", "--to", "im:room", "--chat", "5"], "leave --chat out"),

@@ -79,7 +79,7 @@ async def test_names_stand_for_addresses_and_follow_a_group_that_is_upgraded(wor
     assert "support:room-42" in await ops.ask("/link desk")
     assert await ops.ask("/unlink desk") == f"No longer linked: {ops.address} <-> support:room-42"
     assert await ops.ask("/send dseek hi") == (
-        "Dseek is no address: account and conversation go with a colon between, as in support:room-42; or is desk"
+        "“dseek” is no address: account and conversation go with a colon between, as in support:room-42; or is desk"
         " meant?\nExample: /send support:room-42 hello"
     )
     old = world.group(type="group")

@@ -8,8 +8,8 @@ from bot.addresses import telegram_address
 from bot.store import Tx
 from bot.store.audit import Deed
 from bot.telegram.access import Role
-from bot.telegram.commands.registry import Answer, Call, registry
-from bot.telegram.replies import Reply, UsageError
+from bot.telegram.commands.registry import Answer, Call, count, registry
+from bot.telegram.replies import Reply
 
 SHOWN = 20
 SHOWN_MOST = 200
@@ -28,9 +28,7 @@ SHOWN_MOST = 200
 )
 def audit(call: Call, tx: Tx) -> Answer:
     """The newest lines, newest first."""
-    n = int(call.values.get("n", SHOWN))
-    if not 1 <= n <= SHOWN_MOST:
-        raise UsageError(f"{n} is not a number of lines from 1 to {SHOWN_MOST}")
+    n = count(call, usual=SHOWN, most=SHOWN_MOST)
     within = None if call.everywhere >= Role.ADMIN else str(telegram_address(call.message.chat_id))
     deeds = tx.audit.last(n, within=within)
     return Reply("\n".join(_line(tx, deed) for deed in deeds) or "Nobody has done anything yet.")

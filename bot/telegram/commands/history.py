@@ -10,9 +10,9 @@ from bot.said import Cursor, Page, look_back
 from bot.store import Tx
 from bot.telegram.access import Role
 from bot.telegram.cards import Press, Pressed, card_kinds
-from bot.telegram.commands.registry import Answer, Call, registry
+from bot.telegram.commands.registry import Answer, Call, count, registry
 from bot.telegram.horizon import horizon_of
-from bot.telegram.replies import Reply, UsageError
+from bot.telegram.replies import Reply
 from bot.zones import zone_of
 from bridges.model import Button
 
@@ -38,9 +38,7 @@ def history(call: Call, tx: Tx) -> Answer:
     address = call.target(tx, call.values["ADDRESS"])
     horizon = horizon_of(tx, call)
     horizon.require(address)
-    n = min(int(call.values.get("n", USUAL)), MOST)
-    if n < 1:
-        raise UsageError(f"how many is a number from 1 to {MOST}")
+    n = count(call, usual=USUAL, most=MOST)
     zone = zone_of(tx, call.here, call.services.default_timezone)
     page = look_back(tx, address, n=n, zone=zone, chat=horizon.chat)
     if not page.lines:

@@ -67,7 +67,9 @@ def resume(call: Call, tx: Tx) -> Answer:
     account = _account(call)
     state = tx.accounts.get(account.name)
     if not tx.accounts.resume(account.name):
-        return Reply(f"{account.name} is not paused. /pause {account.name} pauses it.")
+        # Telegram is never paused, so nothing is said of how.
+        hint = "" if account.name == TELEGRAM else f" /pause {account.name} pauses it."
+        return Reply(f"{account.name} is not paused.{hint}")
     waiting, _ = tx.outbox.depth().get(account.name, (0, call.now))
     _tell_other_owners(call, tx, f"{_who(call)} resumed {account.name}: {waiting} waiting.")
     was = f" ({pause_words(state)})" if state.paused_by != str(call.person or "") else ""

@@ -44,7 +44,7 @@ VOCABULARY: Mapping[str, Kind] = {
     "command": Kind("the name of a command", "send", r"/?[A-Za-z_]{1,32}"),
     "arguments": Kind("what the operation needs", "", rest=True),
     "name": Kind("a name", "ops", rest=True),
-    "n": Kind("how many", "20", r"[0-9]{1,4}"),
+    "n": Kind("a number", "20", r"[0-9]{1,9}"),
     "text": Kind("a text", "hello", rest=True),
     "word": Kind("a word", "room", rest=True),
 }
@@ -150,8 +150,15 @@ class Usage:
                     f"{part.what} is needed{_after(found)}" if not given else f"{shown(given)} is not {part.what}"
                 )
         if rest:
-            only = ", ".join(part.what for part in self.parts) or "nothing"
-            raise UsageMismatch(f"{shown(first_word(rest)[0])} is too much: after the command stands {only}")
+            given = first_word(rest)[0]
+            # One word at the end that an optional part did not take was most likely meant for it.
+            left = next((part for part in parts if part.optional and part.word not in found), None)
+            if left is not None and left.kinds:
+                raise UsageMismatch(f"{shown(given)} is not {left.what}")
+            if left is not None:
+                raise UsageMismatch(f"{shown(given)} is too much: {left.what} can stand there, or nothing")
+            only = ", ".join(part.what for part in parts) or "nothing"
+            raise UsageMismatch(f"{shown(given)} is too much: after the command stands {only}")
         return found
 
 

@@ -121,10 +121,63 @@ async def test_a_role_for_one_chat_does_not_reach_into_another(desk: Desk) -> No
         ),
         ("/whoami again", "“again” is too much: nothing stands after /whoami"),
         ("/stauts", "There is no command /stauts. Did you mean /status? /help lists those you may use."),
+        ("/dseek", "There is no command /dseek. /help lists those you may use."),
+        ("/schedule in 5m | club:a | hi", "There is no command /schedule. Schedules come with a later version;"),
+        ("/schedules", "There is no command /schedules. Schedules come with a later version; /announce sends at once."),
+        ("/history club:a 999999", "“999999” is not a number from 1 to 100.\nExample: /history support:room-42 20"),
+        ("/history club:a 0", "“0” is not a number from 1 to 100."),
+        ("/history club:a x", "“x” is not a number."),
+        ("/audit 99999", "“99999” is not a number from 1 to 200.\nExample: /audit 20"),
+        ("/audit x", "“x” is not a number."),
+        ("/grant 1002 operator everywhere", "“everywhere” is too much: here can stand there, or nothing."),
+        ("/send vip hello", "“vip” is no address: "),
+        ("/show 77", "There is no delivery '77'; /queue, /failed and /held list them.\nExample: /show 12"),
+        ("/resume telegram", "telegram is not paused."),
+        ("/resume club", "club is not paused. /pause club pauses it."),
     ],
 )
 async def test_what_is_wrong_is_said_with_an_example(desk: Desk, line: str, answer: str) -> None:
     assert (await desk.ask(line, by=ANN)).startswith(answer)
+
+
+SLIPS = {
+    "account": "acount accounts", "announce": "anounce announc", "audience": "audiance audence", "audit": "audti",
+    "cancel": "canel cancle", "channels": "channel chanels", "discard": "dicard discrad", "doctor": "doctr docter",
+    "edit": "eidt", "failed": "fialed faild", "grant": "grnat grent", "help": "hlep hel", "history": "hisotry hist",
+    "link": "lnik", "mute": "mutee", "pause": "pasue", "queue": "queu que", "redirect": "redirct", "resume": "rezume",
+    "retry": "retyr rety", "revoke": "revoek", "route": "rotue", "routes": "routs", "search": "serach", "send": "snd",
+    "start": "strt", "timezone": "timezon", "trace": "trac", "undo": "undoo", "unlink": "unlik", "whoami": "whomai",
+}  # fmt: skip
+MEANS_NOTHING = (
+    "schedule",
+    "schedules",
+    "nosuch",
+    "nothing",
+    "wizard",
+    "forget",
+    "weather",
+    "settings",
+    "menu",
+    "test",
+)
+
+
+@pytest.mark.parametrize(("slip", "meant"), [(slip, name) for name, slips in SLIPS.items() for slip in slips.split()])
+def test_a_slip_finds_what_was_meant(slip: str, meant: str) -> None:
+    near = registry.nearest(slip)
+    assert near is not None and near.name == meant
+
+
+@pytest.mark.parametrize("word", MEANS_NOTHING)
+def test_another_word_is_taken_for_no_command(word: str) -> None:
+    assert registry.nearest(word) is None
+
+
+async def test_a_decision_that_is_not_possible_is_refused_for_the_state_without_an_example(desk: Desk) -> None:
+    await desk.write("/send club:lobby hello")
+    (id,) = await desk.line.store.read(lambda tx: [row.id for row in tx.outbox.list(account="club")])
+    assert await desk.ask(f"/retry {id}") == f"Delivery {id} is queued; only dead and held ones can be sent again."
+    assert (await desk.audit())[-1] == (str(ANN), "/retry", "refused: state")
 
 
 @pytest.mark.parametrize("choice", ["no=1", "yes=1", "yes=", "=yes", "YES", "maybe", "yes:no"])

@@ -42,7 +42,10 @@ def test_a_line_is_read_by_its_usage(usage: str, text: str, values: dict[str, st
         ("TARGETS | text", "| hello", "targets: addresses, names or @audience, with commas between are needed"),
         ("TARGETS | text", "club:a |", "a text is needed after “club:a”"),
         ("USER ROLE [here]", "@ann boss", "“boss” is not viewer, operator, admin or owner"),
-        ("USER ROLE [here]", "@ann admin there", "“there” is too much"),
+        ("USER ROLE [here]", "@ann admin there", "“there” is too much: here can stand there, or nothing"),
+        ("ADDRESS [n]", "club:a x", "“x” is not a number"),
+        ("[n]", "9999999999", "“9999999999” is not a number"),
+        ("[n]", "5 5", "“5” is too much: after the command stands a number"),
     ],
 )
 def test_what_does_not_fit_is_named(usage: str, text: str, wrong: str) -> None:
