@@ -15,6 +15,7 @@ from typing import Literal, Protocol, TypeAlias
 from bot import behind, loops
 from bot.accounts import Account
 from bot.addresses import TELEGRAM, Address
+from bot.cannot import FAILED_TO_EDIT, HELD_TO_EDIT, NEVER_THERE, TOLD
 from bot.decisions import REDIRECTED, show
 from bot.long import has_text_file, is_text_file
 from bot.marks import EMOJI, gives_way
@@ -44,8 +45,8 @@ LONGEST_EMOJI = 32
 """Code points of a reaction that are shown: some take more than ten, and no provider's word on it is taken."""
 TAKEN_BACK = "."
 """An edit to this means: take it back, for Telegram tells no bot of deletions in groups."""
-_Removed: TypeAlias = Literal["done", "cannot", "nothing"]
-"""``nothing``: nothing that is known to be there, and nothing that waited."""
+_Removed: TypeAlias = Literal["done", "cannot", "never", "nothing"]
+"""``never``: it had failed there and is let go; ``nothing``: nothing is known to be there, and nothing waited."""
 
 
 class Relays(Protocol):
@@ -236,12 +237,14 @@ class Changes:
 
     def take_back(self, tx: Tx, origin: Origin, *, now: float) -> tuple[list[Address], list[str]]:
         """Take a message back wherever it went: where that is under way, and sentences about where it cannot be."""
-        under_way, cannot = [], []
+        under_way, cannot, never = [], [], []
         here = Address(AccountName(origin.account), ConversationId(origin.conversation))
         for place in self._all_places(tx, origin, at=here):
-            match self._remove(tx, place, origin, now=now):
+            match self._remove(tx, place, origin, failed="discarded", now=now):
                 case "done":
                     under_way.append(place.address)
+                case "never":
+                    never.append(f"{place.address}: {NEVER_THERE}")
                 case "cannot":
                     cannot.append(f"{place.address}: {self._why_not(tx, place, 'delete', doing='take a message back')}")
             for row in filter(behind.may_be_there, place.rows):
@@ -249,9 +252,9 @@ class Changes:
                     f"{place.address}: it may have arrived there; please look, and decide about delivery {row.id}"
                     " (/held): once it is said to have arrived, it is taken back"
                 )
-        if under_way and not cannot:  # where it still stands it can still be changed
+        if (under_way or never) and not cannot:  # where it still stands it can still be changed
             tx.messages.gone(origin.id, now=now)
-        return under_way, cannot
+        return under_way, [*never, *cannot]
 
     def reword(self, tx: Tx, origin: Origin, message: Message, *, now: float) -> tuple[list[Address], list[str]] | None:
         """Give a message other words wherever it went, its files staying as they are: where that is under way, and
@@ -274,11 +277,14 @@ class Changes:
             elif place.why.startswith(BY_ROUTE):
                 place = replace(place, template=templates.get(place.address, DEFAULT_TEMPLATE))
             self._edit(tx, place, origin, _with_what_stands(message, place), other_files=False, now=now)
-            if place.is_empty or self._can(tx, place, origin, "edit"):
+            unsent = next((row for row in place.waits if not row.parked), None)
+            if unsent is not None and all(behind.is_absent(row) or row in place.waits for row in place.rows):
+                cannot.append(f"{place.address}: {HELD_TO_EDIT if behind.may_be_there(unsent) else FAILED_TO_EDIT}")
+            elif place.is_empty or self._can(tx, place, origin, "edit"):
                 under_way.append(place.address)
             else:
                 why = self._why_not(tx, place, "edit", doing="change a message")
-                cannot.append(f"{place.address}: {why}; it is told")
+                cannot.append(f"{place.address}: {why}{TOLD}")
         return under_way, cannot
 
     def put_reaction(
@@ -316,7 +322,11 @@ class Changes:
         head = f"✏️ edited {quoted(old)}:\n" if old else "✏️ edited:\n"
         moved = tuple(span.model_copy(update={"start": span.start + len(head)}) for span in message.spans)
         told = Message(text=head + message.text, spans=moved)
-        self._note(tx, _Place(address, (row,), row.parts), origin, told, now=now)
+        place = _Place(address, (row,), row.parts)
+        if self._can(tx, place, origin, "edit", part=row.part):
+            self._put(tx, place, origin, "edit", message, part=row.part, words=[told], now=now)
+        else:
+            self._note(tx, place, origin, told, now=now)
 
     def _why_not(self, tx: Tx, place: _Place, op: Op, *, doing: str) -> str:
         """Why a message cannot be changed in a place, for the person who asked for it."""
@@ -357,19 +367,37 @@ class Changes:
             tx.messages.gone(origin.id, now=now)
         return "relayed" if places else "filtered"
 
-    def _remove(self, tx: Tx, place: _Place, origin: Origin, *, now: float) -> _Removed:
-        """Stop what waits, delete what is there; what may be there is owed should somebody say that it is."""
+    def _remove(
+        self,
+        tx: Tx,
+        place: _Place,
+        origin: Origin,
+        *,
+        now: float,
+        failed: Literal["cancelled", "discarded"] = "cancelled",
+    ) -> _Removed:
+        """Stop what waits, delete what is there; what may be there is owed should somebody say that it is.
+
+        ``failed``: what those that were given up are from now on; a person lets them go.
+        """
         perhaps = {row.id for row in place.rows if behind.may_be_there(row)}
         for id in perhaps:
             tx.outbox.disown(id)
         others = [row for row in place.rows if row.id not in perhaps]
-        stopped = {row.id for row in others if tx.outbox.settle_by_hand(row.id, state="cancelled", now=now)}
+        ends: dict[str, Literal["cancelled", "discarded"]] = dict.fromkeys(behind.UNSENT, failed)
+        stopped = {
+            row.id
+            for row in others
+            if tx.outbox.settle_by_hand(row.id, state=ends.get(row.state, "cancelled"), now=now)
+        }
         there = {row.part for row in others if row.id not in stopped and not behind.is_absent(row)}
         if stopped and origin.account == TELEGRAM:
             show(tx, origin.id, now=now)
         if place.rows and not there:
             behind.cancel(tx, origin.id, str(place.address), now=now)
-            return "done" if stopped else "nothing"
+            if any(row.id in stopped and row.state not in behind.UNSENT for row in others):
+                return "done"
+            return "never" if stopped else "nothing"
         if not self._can(tx, place, origin, "delete"):
             return "cannot"
         origin = self._as_it_stands(tx, place, origin, now=now)

@@ -131,8 +131,11 @@ async def test_an_announcement_is_stopped_and_taken_back_with_numbers(desk: Desk
     await desk.line.store.write(lambda tx: tx.outbox.unpark(gone, now=desk.line.clock()))
     await desk.line.store.write(lambda tx: tx.woken.update(("club", "desk")))
     await desk.line.rests()
-    told = await desk.ask("/undo", reply_to=message)
-    assert told == (
+    (card,) = await desk.write("/undo", reply_to=message)
+    assert "\nhear\n" in card.text
+    assert "At 30 it can be deleted.\nAt 5 × desk it cannot: there it stays." in card.text
+    done = (await desk.press(card, "Take back")).card
+    assert done is not None and done.text == (
         "Announcement 1: 20 not sent any more, taken back at 10 places.\n"
         "Not deleted at 5 × desk: fake has no way to take a message back."
     )
@@ -144,7 +147,10 @@ async def test_an_announcement_is_stopped_and_taken_back_with_numbers(desk: Desk
 
 async def test_an_announcement_that_has_not_left_goes_out_with_its_new_words(desk: Desk) -> None:
     message = await announced(desk, ["club:lobby", "club:bar"])
-    assert "Changed at club:lobby, club:bar" in await desk.ask("/edit hear, hear", reply_to=message)
+    (card,) = await desk.write("/edit hear, hear", reply_to=message)
+    assert "\nhear, hear\n" in card.text and "2 targets" in card.text
+    done = (await desk.press(card, "Change")).card
+    assert done is not None and done.text == "Announcement 1: changed at 2 places."
     ids = [row.id for row in await desk.line.rows()]
     await desk.line.store.write(lambda tx: tx.outbox.unpark(ids, now=desk.line.clock()))
     await desk.line.rests()
