@@ -88,7 +88,7 @@ async def test_where_nothing_can_be_changed_the_new_words_are_told_without_the_c
     number = ops.say("/send support:room-42 old words")
     await ops.marked(number, SENT)
     told = await ops.ask("/edit new words", reply_to=number)
-    assert "Not at support:room-42: cinnox has no way to change a message; it is told" in told
+    assert "Told in words at support:room-42: cinnox has no way to change a message" in told
     await world.until(lambda: "✏️ edited “old words”:\nnew words" in world.pushed("room-42"))
 
 

@@ -93,3 +93,116 @@ async def test_the_first_held_ones_are_asked_about_in_the_chat_of_the_announceme
     await desk.press(cards[0], "It arrived", by=CY)
     await desk.press(cards[0], "It arrived", by=BO)
     assert sorted(await states(desk)) == ["held"] * 4 + ["sent"]
+
+
+# --- its own message stands for it
+
+
+async def shown_by(desk: Desk) -> Json:
+    """The message that shows the progress, to be answered."""
+    broadcast = await desk.line.store.read(lambda tx: tx.broadcasts.get(1))
+    assert broadcast is not None
+    return desk.message("📣", by=99) | {"message_id": int(broadcast.progress.partition("/")[2])}
+
+
+async def choosing(desk: Desk, text: str, label: str, *, by: int = BO) -> str:
+    """A command as a reply to the announcement, confirmed; returns what the card says then."""
+    (card,) = await desk.write(text, by=by, reply_to=await shown_by(desk))
+    done = (await desk.press(card, label, by=by)).card
+    assert done is not None
+    return done.text
+
+
+async def test_trace_and_why_at_its_message_tell_of_its_deliveries(desk: Desk) -> None:
+    await sends(desk, "club:a", "desk:b")
+    for line in ("/trace", "/why"):
+        told_ = await desk.ask(line, by=BO, reply_to=await shown_by(desk))
+        assert "club:a" in told_ and "desk:b" in told_ and "announcement 1 by Bo" in told_
+
+
+async def test_undo_at_its_message_asks_with_numbers_and_takes_it_back(desk: Desk) -> None:
+    await sends(desk, "club:a", "club:b", "desk:c")
+    await goes_out(desk)
+    await running(desk)
+    (card,) = await desk.write("/undo", by=BO, reply_to=await shown_by(desk))
+    assert (
+        "back at its 3 targets?\n\nhi\n\nAt 2 it can be deleted.\nAt 1 × desk it cannot: there it stays." in card.text
+    )
+    assert desk.line.club.done == []
+    assert (await desk.press(card, "Take back", by=CY)).toast == "Only the person who asked for this may press here."
+    await desk.press(card, "Take back", by=BO)
+    await desk.line.rests()
+    assert sorted(desk.line.club.done) == ["delete c1", "delete c2"]
+    assert (await desk.press(card, "Take back", by=BO)).toast == "This was decided already."
+
+
+async def test_edit_at_its_message_shows_the_words_and_where_they_are_only_told(desk: Desk) -> None:
+    desk.line.desk.refuses["hi"] = Refused("no")
+    await sends(desk, "club:a", "club:b", "desk:c")
+    await goes_out(desk)
+    desk.line.desk.refuses.clear()
+    await running(desk)
+    (card,) = await desk.write("/edit We are closed.", by=BO, reply_to=await shown_by(desk))
+    assert "\n\nWe are closed.\n\nAt 2 it can be changed.\nAt 1 it never arrived." in card.text
+    done = (await desk.press(card, "Change", by=BO)).card
+    assert done is not None and "changed at 2 places" in done.text
+    assert "Not at 1 × desk: it never arrived there; it goes out with these words" in done.text
+    await desk.line.rests()
+    assert sorted(desk.line.club.done) == ["edit c1: We are closed.", "edit c2: We are closed."]
+
+
+async def test_what_was_told_of_an_edit_is_no_deletion(desk: Desk) -> None:
+    await sends(desk, "club:a", "desk:b", "desk:c")
+    await goes_out(desk)
+    await running(desk)
+    assert "Told in words at 2 × desk: fake has no way to change a message." in await choosing(
+        desk, "/edit other", "Change"
+    )
+    await desk.line.rests()
+    await choosing(desk, "/undo", "Take back")
+    await desk.line.rests()
+    text = await told(desk)
+    assert "only told that it was deleted" not in text
+    assert "Not deleted at 2 × desk: fake has no way to take a message back." in text
+    assert "Messages: 1 deleted." in text
+
+
+async def test_a_confirmation_counts_no_more_when_what_it_showed_has_changed(desk: Desk) -> None:
+    await sends(desk, "club:a", "desk:b")
+    (card,) = await desk.write("/undo", by=BO, reply_to=await shown_by(desk))
+    await goes_out(desk)
+    await running(desk)
+    assert (await desk.press(card, "Take back", by=BO)).toast == "It has changed meanwhile: look again."
+    assert await states(desk) == ["sent", "sent"]
+
+
+@pytest.mark.parametrize("line", ["/undo", "/edit other", "/trace", "/why"])
+async def test_a_preview_is_said_not_to_be_sent_yet(desk: Desk, line: str) -> None:
+    (card,) = await desk.write("/announce club:a, desk:b | hi", by=BO)
+    keyboard = [[{"text": each.label, "callback_data": each.data} for each in card.buttons]]
+    preview = desk.message(card.text, by=99) | {"reply_markup": {"inline_keyboard": keyboard}}
+    assert "was not sent" in await desk.ask(line, by=BO, reply_to=preview)
+    assert await rows(desk) == []
+
+
+# --- stopped by others
+
+
+async def test_an_announcement_is_stopped_by_a_reply_of_its_author_or_an_admin_who_reaches_it(desk: Desk) -> None:
+    await desk.grant(CY, "operator")
+    await sends(desk, *places("club", 3))
+    (refused,) = await desk.write("/cancel", by=CY, reply_to=await shown_by(desk))
+    assert "Only Bo, who announced it, or an admin may stop announcement 1" in refused.text
+    assert await states(desk) == ["queued"] * 3
+    await desk.grant(CY, "admin")
+    stopped = await desk.ask("/cancel", by=CY, reply_to=await shown_by(desk))
+    assert stopped == "Announcement 1 is stopped: 3 deliveries not sent."
+    assert await states(desk) == ["cancelled"] * 3
+    assert "cannot be stopped" in await desk.ask("/cancel", by=BO, reply_to=await shown_by(desk))
+
+
+async def test_an_author_without_a_role_stops_nothing_any_more(desk: Desk) -> None:
+    await sends(desk, "club:a", "desk:b")
+    await desk.line.store.write(lambda tx: tx.roles.revoke(str(BO)))
+    await desk.write("/cancel", by=BO, reply_to=await shown_by(desk))
+    assert await states(desk) == ["queued", "queued"]
