@@ -41,19 +41,27 @@ class Page:
 
 
 def look_back(
-    tx: Tx, address: Address, *, n: int, zone: ZoneInfo, chat: str | None = None, cursor: Cursor | None = None
+    tx: Tx,
+    address: Address,
+    *,
+    n: int,
+    zone: ZoneInfo,
+    chat: str | None = None,
+    brought: bool = False,
+    cursor: Cursor | None = None,
 ) -> Page:
     """The last ``n`` things of a conversation, or as many as an answer can hold.
 
     ``chat``: a role that is limited to this chat of Telegram's sees nothing written in others, and no link into them.
+    ``brought``: and of the conversation only what came to that chat.
     """
     cursor = cursor or Cursor()
     account, place = address.account, address.conversation
-    written = list(tx.said.written(account, place, before=cursor.written, limit=n + 1))
+    only = chat if brought else None
+    written = list(tx.said.written(account, place, before=cursor.written, limit=n + 1, brought_to=only))
     others = None if address.account == TELEGRAM else chat
-    sent = list(
-        tx.said.as_it_stands(account, place, tx.said.sent(account, place, before=cursor.sent, limit=n + 1, chat=others))
-    )
+    rows = tx.said.sent(account, place, before=cursor.sent, limit=n + 1, chat=others, brought=brought)
+    sent = list(tx.said.as_it_stands(account, place, rows))
     lines: list[str] = []
     room = ANSWER_MOST
     while (written or sent) and len(lines) < n:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -56,6 +57,16 @@ class Sent:
     gone: bool = False
 
 
+def came_to(chat: str, *, at: str = "m.id") -> tuple[str, Mapping[str, object]]:
+    """A condition: the message ``at`` was brought to this chat of Telegram's, or to one of its topics."""
+    there = "account = 'telegram' AND (conversation = :chat OR conversation BETWEEN :chat_first AND :chat_last)"
+    clause = (
+        f"(EXISTS (SELECT 1 FROM copies WHERE message = {at} AND {there})"
+        f" OR EXISTS (SELECT 1 FROM outbox WHERE message = {at} AND op = 'send' AND {there}))"
+    )
+    return clause, {"chat": chat, "chat_first": f"{chat}/", "chat_last": f"{chat}/\U0010ffff"}
+
+
 class Said:
     """Looks back at conversations, a page at a time."""
 
@@ -71,14 +82,20 @@ class Said:
         after: int = 0,
         limit: int,
         forward: bool = False,
+        brought_to: str | None = None,
     ) -> Sequence[Written]:
-        """Messages written there, commands to this bot left out, the newest first (``forward``: the oldest)."""
+        """Messages written there, commands to this bot left out, the newest first (``forward``: the oldest).
+
+        ``brought_to``: only those that came to this chat of Telegram's.
+        """
+        came, values = came_to(brought_to, at="messages.id") if brought_to is not None else ("TRUE", {})
+        here = {"account": account, "place": conversation, "before": before, "after": after, "most": limit}
         rows = self._db.execute(
             "SELECT id, account, conversation, remote_id, COALESCE(sender_id, ''), COALESCE(sender_name, ''), text, at,"
             " gone_at IS NOT NULL, edited_at IS NOT NULL, digest FROM messages"
-            f" WHERE account = ? AND conversation = ? AND id < ? AND id > ? AND {_NO_COMMAND}"
-            f" ORDER BY id {'ASC' if forward else 'DESC'} LIMIT ?",
-            (account, conversation, before, after, limit),
+            f" WHERE account = :account AND conversation = :place AND id < :before AND id > :after AND {_NO_COMMAND}"
+            f" AND {came} ORDER BY id {'ASC' if forward else 'DESC'} LIMIT :most",
+            {**here, **values},
         )
         return [Written(*row) for row in rows]
 
@@ -91,30 +108,37 @@ class Said:
         after: int = 0,
         limit: int,
         chat: str | None = None,
+        brought: bool = False,
         states: Sequence[str] = (),
         forward: bool = False,
     ) -> Sequence[Sent]:
         """Deliveries to it, the newest first (``forward``: the oldest); the bot's own words are not among them.
 
-        ``chat``: only those of messages that were not written in other chats of Telegram than this one.
+        ``chat``: only those of messages that were not written in other chats of Telegram than this one;
+        ``brought``: and of those that were written elsewhere only what came to this one, too.
         """
-        where, values = "", list[object]()
+        values: dict[str, object] = {"account": account, "place": conversation}
+        values |= {"before": before, "after": after, "most": limit}
+        where = ""
         if states:
-            where += f" AND o.state IN ({', '.join('?' * len(states))})"
-            values += states
+            where += " AND o.state IN (SELECT value FROM json_each(:states))"
+            values["states"] = json.dumps(list(states))
         if chat is not None:
+            came, more = came_to(chat)
             where += (
-                " AND m.id IS NOT NULL AND (m.account != 'telegram' OR m.conversation = ?"
-                " OR (m.conversation > ? AND m.conversation < ?))"
+                f" AND m.id IS NOT NULL AND (m.account != 'telegram' AND {came if brought else 'TRUE'} OR"
+                " m.account = 'telegram' AND (m.conversation = :chat OR m.conversation BETWEEN :chat_first AND"
+                " :chat_last))"
             )
-            values += [chat, f"{chat}/", f"{chat}0"]
+            values |= more
         rows = self._db.execute(
             "SELECT o.id, o.created_at, o.state, COALESCE(o.error, ''), m.id, o.part, o.parts, o.payload, o.crc,"
             " COALESCE(m.sender_id, ''), COALESCE(m.sender_name, ''), m.account, m.conversation, COALESCE(m.text, '')"
             " FROM outbox AS o INDEXED BY outbox_place LEFT JOIN messages AS m ON m.id = COALESCE(o.message, o.subject)"
-            " WHERE o.account = ? AND o.conversation = ? AND o.id < ? AND o.id > ? AND o.op IN ('send', 'note')"
-            f" AND o.why != 'the bot''s own' {where} ORDER BY o.id {'ASC' if forward else 'DESC'} LIMIT ?",
-            (account, conversation, before, after, *values, limit),
+            " WHERE o.account = :account AND o.conversation = :place AND o.id < :before AND o.id > :after"
+            " AND o.op IN ('send', 'note')"
+            f" AND o.why != 'the bot''s own' {where} ORDER BY o.id {'ASC' if forward else 'DESC'} LIMIT :most",
+            values,
         )
         return [
             Sent(

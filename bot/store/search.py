@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from bot.store.said import OLDEST
+from bot.store.said import OLDEST, came_to
 
 LOOKED_AT = 20_000
 """So many messages are looked at for a page: the writer must soon be free. Looking goes on with the next page."""
@@ -41,6 +41,9 @@ class Sought:
     """Only there; None: anywhere."""
     seen: tuple[Stretch, ...] | None = None
     """What the person may see; None: everything."""
+    partly: tuple[Stretch, ...] = ()
+    """Of these they may see what was brought to their ``chat`` of Telegram's."""
+    chat: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +124,7 @@ class Search:
         return {int(id): str(text) for id, text in rows}
 
 
-_TABLES = ("inside", "inside_far", "seen", "seen_far")
+_TABLES = ("inside", "inside_far", "seen", "seen_far", "partly", "partly_far")
 
 
 def _table(name: str) -> str:
@@ -170,17 +173,24 @@ def _conditions(sought: Sought) -> tuple[str, Mapping[str, object]]:
         if at is not None:
             clauses.append(f"m.at {sign} :{name}")
             values[name] = at
-    for table, stretches in (("inside", sought.within), ("seen", sought.seen)):
-        if stretches is not None:
-            # Single conversations are looked up, for there may be hundreds; of longer stretches there are a few.
-            clauses.append(
-                f"((m.account, m.conversation) IN (SELECT account, first FROM {table}) OR EXISTS (SELECT 1"
-                f" FROM {table}_far AS p WHERE p.account = m.account AND m.conversation BETWEEN p.first AND p.last))"
-            )
-            single = [each for each in stretches if each.first == each.last]
-            values[table] = _rows(single)
-            values[f"{table}_far"] = _rows([each for each in stretches if each.first != each.last])
+    for table, stretches in (("inside", sought.within), ("seen", sought.seen), ("partly", sought.partly)):
+        values[table] = _rows([each for each in stretches or () if each.first == each.last])
+        values[f"{table}_far"] = _rows([each for each in stretches or () if each.first != each.last])
+    if sought.within is not None:
+        clauses.append(_is_in("inside"))
+    if sought.seen is not None:
+        came, more = came_to(sought.chat)
+        values |= more
+        clauses.append(f"({_is_in('seen')} OR ({_is_in('partly')} AND {came}))" if sought.partly else _is_in("seen"))
     return " AND ".join(clauses), values
+
+
+def _is_in(table: str) -> str:
+    """Single conversations are looked up, for there may be hundreds; of longer stretches there are a few."""
+    return (
+        f"((m.account, m.conversation) IN (SELECT account, first FROM {table}) OR EXISTS (SELECT 1"
+        f" FROM {table}_far AS p WHERE p.account = m.account AND m.conversation BETWEEN p.first AND p.last))"
+    )
 
 
 def _escaped(text: str) -> str:

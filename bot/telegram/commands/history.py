@@ -40,7 +40,7 @@ def history(call: Call, tx: Tx) -> Answer:
     horizon.require(address)
     n = count(call, usual=USUAL, most=MOST)
     zone = zone_of(tx, call.here, call.services.default_timezone)
-    page = look_back(tx, address, n=n, zone=zone, chat=horizon.chat)
+    page = look_back(tx, address, n=n, zone=zone, chat=horizon.chat, brought=horizon.is_partial(address))
     if not page.lines:
         return Reply(f"I know of nothing that was said at {address}.")
     buttons = _older(tx, address, page, n=n, chat=call.here, person=call.person, now=call.now)
@@ -78,7 +78,8 @@ def older(press: Press, tx: Tx) -> Pressed:
     horizon.require(address)
     zone = zone_of(tx, press.place, press.services.default_timezone)
     cursor = Cursor(payload["written"], payload["sent"])
-    page = look_back(tx, address, n=payload["n"], zone=zone, chat=horizon.chat, cursor=cursor)
+    brought = horizon.is_partial(address)
+    page = look_back(tx, address, n=payload["n"], zone=zone, chat=horizon.chat, brought=brought, cursor=cursor)
     buttons = _older(tx, address, page, n=payload["n"], chat=press.place, person=press.person, now=press.now)
     text = "\n".join([_heading(address, zone), *page.lines]) if page.lines else f"Nothing is older at {address}."
     press.relay.tell(tx, press.place, text, now=press.now, buttons=buttons)

@@ -82,10 +82,10 @@ def _sought(tx: Tx, by: Call | Press, query: Query, *, here: Address, horizon: H
     within = None
     if query.place:
         try:
-            address = by.relay.parse_target(tx, query.place, here=here)
+            address = by.relay.parse_target(tx, query.place, here=here, seen=horizon.knows)
         except AddressError as error:
             raise UsageError(f"in: {error}") from error
-        horizon.require(address)
+        horizon.require(address, typed=query.place)
         within = tuple(stretches(address))
     return Sought(
         match=query.match,
@@ -95,6 +95,8 @@ def _sought(tx: Tx, by: Call | Press, query: Query, *, here: Address, horizon: H
         until=query.until,
         within=within,
         seen=horizon.seen,
+        partly=horizon.partly,
+        chat=horizon.chat or "",
     )
 
 

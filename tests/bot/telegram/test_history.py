@@ -229,3 +229,36 @@ async def test_somebody_else_cannot_press_older(desk: Desk) -> None:
     (answer,) = await desk.write("/history club:lobby 2", by=ANN)
     pressed = await desk.press(answer, "Older", by=CY)
     assert "Only the person" in pressed.toast and not pressed.answers
+
+
+@pytest.mark.parametrize("option", ["match=/urgent/", "not=/calm/", "from=pat"])
+async def test_of_a_rule_that_takes_some_messages_a_limited_role_sees_what_came_to_its_chat(
+    limited: Desk, option: str
+) -> None:
+    await limited.line.route(f"club:lobby -> {HERE} {option}")
+    await limited.line.said("club:lobby", "urgent: come", id="a")
+    await limited.line.said("club:lobby", "calm talk among themselves", id="b", name="Sam")
+    answer = await limited.ask("/history club:lobby", by=BO)
+    assert "urgent: come" in answer
+    assert "calm talk" not in answer
+    assert "calm talk" not in await limited.ask("/search calm", by=BO)
+    assert "urgent: come" in await limited.ask("/search urgent in:club:lobby", by=BO)
+    assert "calm talk" in await limited.ask("/history club:lobby")
+
+
+async def test_with_a_rule_that_takes_everything_beside_it_all_is_seen(limited: Desk) -> None:
+    await limited.line.route(f"club:lobby -> {HERE} match=/urgent/")
+    await limited.line.route(f"club:lobby -> {HERE}", name="all")
+    await limited.line.said("club:lobby", "calm talk", id="b")
+    assert "calm talk" in await limited.ask("/history club:lobby", by=BO)
+
+
+async def test_what_was_written_in_the_chat_itself_is_seen_over_there(limited: Desk) -> None:
+    await limited.line.route(f"club:lobby -> {HERE} match=/urgent/")
+    await limited.write("/send club:lobby our own words", by=BO)
+    assert "our own words" in await limited.ask("/history club:lobby", by=BO)
+
+
+async def test_in_a_search_another_chat_is_not_told_behind_its_name(limited: Desk) -> None:
+    await limited.write(f"/name telegram:{NEWS} hq")
+    assert str(NEWS) not in await limited.ask("/search words in:hq", by=BO)
