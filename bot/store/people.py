@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 SEEN_AGAIN_S = 86400.0
 """How exactly it is kept when somebody was last seen: a write for each message would be too much for it."""
+GROUPS_MOST, LATELY = 100, 300
+"""So many places are looked at for somebody, and the last messages of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,19 @@ class People:
         """How somebody is called in an answer: name, username and id, as far as these are known."""
         known = self.get(person)
         return str(known) if known is not None else person
+
+    def groups_of(self, person: str) -> list[str]:
+        """The groups of Telegram in which somebody wrote lately, as far as that is kept."""
+        rows = self._db.execute(
+            "SELECT DISTINCT CASE instr(place.conversation, '/') WHEN 0 THEN place.conversation"
+            " ELSE substr(place.conversation, 1, instr(place.conversation, '/') - 1) END"
+            " FROM (SELECT conversation FROM conversations WHERE account = 'telegram' AND conversation LIKE '-%'"
+            " ORDER BY last_at DESC LIMIT ?) AS place WHERE EXISTS (SELECT 1 FROM (SELECT sender_id FROM messages"
+            " WHERE account = 'telegram' AND conversation = place.conversation ORDER BY id DESC LIMIT ?)"
+            " WHERE sender_id = ?)",
+            (GROUPS_MOST, LATELY, person),
+        )
+        return [str(row[0]) for row in rows]
 
     def prune(self, *, before: float, limit: int) -> int:
         """Forget who was not seen since then and was given no role; returns how many."""

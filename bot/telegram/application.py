@@ -55,6 +55,7 @@ from bot.telegram.reading import read_update
 from bot.telegram.receiving import ALLOWED_UPDATES, Receiver
 from bot.telegram.request import Request
 from bot.telegram.running import Runner
+from bot.telegram.seen import Seen
 from bot.telegram.surroundings import Installation, InTouch, Surroundings
 from bot.telegram.talks import Talks
 from bot.telegram.turns import audit, done, is_open
@@ -147,6 +148,7 @@ class TelegramSide:
         )
         self._talks = Talks(relay=relay, services=self._services, role=self._role, clock=self._clock)
         self._feedback = feedback
+        self._seen = Seen(role=self._role)
         self._runner = Runner(
             store=self._store, relay=relay, services=self._services, role=self._role, clock=self._clock
         )
@@ -357,6 +359,10 @@ class TelegramSide:
             return
         done(tx, turn, "unsupported")
         chat = telegram_address(told.chat_id)
+        update = turn.update.my_chat_member
+        if update is not None and not update.from_user.is_bot and told.chat_id < 0 and not told.why_not:
+            # Whoever added the bot is to find its commands there before they write.
+            self._seen.was_here(tx, update.from_user, chat=update.chat, now=self._clock())
         if told.status_new == ChatMember.RESTRICTED:
             return  # what that leaves us is told by the answer to the next send
         self._relay.places.member(tx, chat, may_write=not told.why_not, reason=told.why_not, now=self._clock())

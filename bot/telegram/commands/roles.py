@@ -54,6 +54,9 @@ def grant(call: Call, tx: Tx) -> Answer:
         _keep_an_owner(call, tx, person)
     before = tx.roles.held(person).get(scope)
     tx.roles.grant(person, role.word, scope=scope)
+    if scope == EVERYWHERE and role > Role.VIEWER:
+        for chat in tx.people.groups_of(person):
+            tx.menus.want(chat, person, now=call.now)
     place = _place_words(scope, call)
     lines = [
         f"{tx.people.shown(person)} is {role.word} {place} already."

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from telegram import BotCommand, BotCommandScope
 from telegram.error import BadRequest, NetworkError, RetryAfter, TelegramError
 
+from bot.intake import Intake
+from bot.settings import TelegramSettings
 from bot.telegram.access import Role
+from bot.telegram.application import TelegramSide
 from bot.telegram.commands import registry
+from bot.telegram.inbound import Membership, meaning
 from bot.telegram.menus import Menus
-from tests.bot.telegram.desk import ANN, BO, NEWS, OPS, Desk, a_desk
+from tests.bot.telegram.desk import ANN, BO, BOT, CY, NEWS, OPS, TALK, Desk, a_desk
+from tests.bot.telegram.desk import ME as USER
 
 GENERAL = ["all_chat_administrators", "all_group_chats", "all_private_chats", "default"]
 
@@ -104,6 +111,52 @@ async def test_a_role_is_seen_at_once_in_the_private_chat_and_where_the_person_w
     await desk.ask(f"/grant {BO} admin", chat=ANN)
     assert await turned(desk, shown) == [f"chat {BO}", f"chat_member {NEWS} {BO}"]
     assert shown.menus[f"chat_member {NEWS} {BO}"] == names(Role.ADMIN)
+
+
+async def test_a_role_is_seen_at_once_where_the_person_wrote_before_it(desk: Desk, shown: Shown) -> None:
+    await desk.write("hello", by=BO, chat=NEWS)
+    await desk.write("hello", by=BO, chat=OPS, topic=7)
+    await desk.write("hello", by=CY, chat=TALK)
+    await turned(desk, shown)
+    await desk.ask(f"/grant {BO} operator", chat=ANN)
+    expected = [f"chat {BO}", f"chat_member {OPS} {BO}", f"chat_member {NEWS} {BO}"]
+    assert await turned(desk, shown) == sorted(expected)
+
+
+async def test_a_role_is_seen_at_once_where_the_person_wrote_before_it_but_not_as_viewer(
+    desk: Desk, shown: Shown
+) -> None:
+    await desk.write("hello", by=BO, chat=NEWS)
+    await turned(desk, shown)
+    await desk.ask(f"/grant {BO} viewer", chat=ANN)
+    assert await turned(desk, shown) == []
+
+
+async def test_who_adds_the_bot_to_a_group_finds_the_menu_there_without_writing(desk: Desk, shown: Shown) -> None:
+    side = TelegramSide(
+        settings=TelegramSettings(token=SecretStr("1:a"), owners=(ANN,)),
+        store=desk.line.store,
+        default_timezone="UTC",
+    )
+    relay = desk.line.relay
+    intake = Intake(store=desk.line.store, accounts={}, relay=relay, clock=desk.line.clock)
+    side.join(relay=relay, intake=intake, feedback=desk.line.feedback)
+    # The greeting asks Telegram who we are.
+    await desk.line.store.write(lambda tx: tx.notices.first(f"greeted:telegram:{NEWS}", now=0.0))
+    await turned(desk, shown)
+    for person in (ANN, BO):
+        told = {
+            "chat": desk.chats[NEWS],
+            "from": desk._user(person),
+            "date": int(desk.line.clock()),
+            "old_chat_member": {"status": "left", "user": BOT},
+            "new_chat_member": {"status": "member", "user": BOT},
+        }
+        update = desk._update({"my_chat_member": told})
+        turn, meant = await desk._turn(update), meaning(update, bot=USER)
+        assert isinstance(meant, Membership)
+        await desk.line.store.write(partial(side._member, turn=turn, told=meant))
+    assert await turned(desk, shown) == [f"chat_member {NEWS} {ANN}"]
 
 
 async def test_a_role_for_one_chat_shows_there_without_what_reaches_further(desk: Desk, shown: Shown) -> None:
