@@ -75,7 +75,7 @@ def retry(tx: Tx, row: Delivery, *, now: float) -> str:
     for each in (*rows, *behind.grown(tx, row)):
         tx.outbox.requeue(each.id, now=now, expires_at=now + (each.expires_at - each.created_at))
     _mark(tx, row, now=now)
-    return f"{_named(row, rows)} sent again."
+    return f"{_named(row, rows)} sent again{', with the words that it got since' if row.perhaps else ''}."
 
 
 def _mark(tx: Tx, row: Delivery, *, now: float) -> None:
@@ -250,8 +250,13 @@ def _is_at(tx: Tx, message: int, place: Address) -> bool:
 
 
 def text_of(row: Delivery) -> str:
-    """The text of a delivery."""
-    return Message.model_validate_json(row.payload).text if row.intact else ""
+    """The text of a delivery; where it may have arrived before it got other words, what may have arrived."""
+    return Message.model_validate_json(row.perhaps or row.payload).text if row.intact else ""
+
+
+def changed_to(row: Delivery) -> str:
+    """The words that a delivery of which nobody knows whether it arrived got since; empty if it did not."""
+    return Message.model_validate_json(row.payload).text if row.perhaps is not None and row.intact else ""
 
 
 def line(row: Delivery) -> str:

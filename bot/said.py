@@ -154,6 +154,8 @@ def sent_line(tx: Tx, address: Address, sent: Sent, *, zone: ZoneInfo, chat: str
         words += " (edited)"
     if sent.gone:
         words += " (taken back)"
+    if sent.changed_to is not None:
+        words += f" (meanwhile changed to: {_words(sent.changed_to)})"
     if sent.state != "sent":
         reason = f": {shown(sent.error, most=REASON_MOST)}" if sent.error else ""
         words += f" [delivery {sent.id} {sent.state}{reason}]"

@@ -25,6 +25,7 @@ def outbox() -> None:
 
 
 def _data(row: Delivery) -> dict[str, object]:
+    changed = decisions.changed_to(row)
     return {
         "id": row.id,
         "account": row.account,
@@ -35,6 +36,7 @@ def _data(row: Delivery) -> dict[str, object]:
         "created_at": when(row.created_at),
         "due_at": when(row.due_at),
         "text": decisions.text_of(row),
+        **({"changed_to": changed} if changed else {}),
     }
 
 

@@ -119,6 +119,11 @@ class Delivery:
         return f"{self.account}:{self.conversation}"
 
     @property
+    def perhaps(self) -> str | None:
+        """What may have arrived, where it got other words since; None: it did not, and that is its payload."""
+        return self.words if self.op == "send" and self.state == "held" and self.owed & OTHER_WORDS else None
+
+    @property
     def intact(self) -> bool:
         """Whether the payload is what was stored (SQLite has no page checksums)."""
         return zlib.crc32(self.payload.encode()) == self.crc
@@ -589,6 +594,12 @@ class Outbox:
         if frees is None:
             return False
         self._db.execute("UPDATE outbox SET state = ?, settled_at = ?, parked = 0 WHERE id = ?", (state, now, id))
+        if row.perhaps is not None:
+            # Nothing else left: newer words are sent only if it is sent again.
+            self._db.execute(
+                "UPDATE outbox SET payload = ?, crc = ?, words = NULL WHERE id = ?",
+                (row.perhaps, zlib.crc32(row.perhaps.encode()), id),
+            )
         if frees:
             self._free(row.account, row.conversation, due_at=now)
         self._touch(row.broadcast, now=now)
@@ -678,6 +689,20 @@ class Outbox:
             if lane is not None and lane[0] is None:
                 self._free(account, place, due_at=now)
         return dead
+
+    def give_up_one(self, id: int, *, reason: str, now: float) -> bool:
+        """One that waits is dead. False if it does not wait, or just begins."""
+        row = self.get(id)
+        frees = None if row is None or row.state != "queued" else self._frees(row, now=now)
+        if row is None or frees is None:
+            return False
+        self._db.execute(
+            "UPDATE outbox SET state = 'dead', error = ?, settled_at = ?, parked = 0 WHERE id = ?", (reason, now, id)
+        )
+        if frees:
+            self._free(row.account, row.conversation, due_at=now)
+        self._touch(row.broadcast, now=now)
+        return True
 
     def bury(self, ids: Sequence[int], *, reason: str, now: float, state: State = "dead") -> None:
         """These, just put in, are dead (or what else waits for a person) from the beginning: kept, until somebody sends

@@ -55,6 +55,8 @@ class Sent:
     """The message's own words, without what was put before them on the way."""
     edited: bool = False
     gone: bool = False
+    changed_to: Message | None = field(default=None, repr=False)
+    """What it got since nobody knows whether it arrived: it goes out if it is sent again."""
 
 
 def came_to(chat: str, *, at: str = "m.id") -> tuple[str, Mapping[str, object]]:
@@ -133,7 +135,8 @@ class Said:
             values |= more
         rows = self._db.execute(
             "SELECT o.id, o.created_at, o.state, COALESCE(o.error, ''), m.id, o.part, o.parts, o.payload, o.crc,"
-            " COALESCE(m.sender_id, ''), COALESCE(m.sender_name, ''), m.account, m.conversation, COALESCE(m.text, '')"
+            " COALESCE(m.sender_id, ''), COALESCE(m.sender_name, ''), m.account, m.conversation, COALESCE(m.text, ''),"
+            " CASE WHEN o.state = 'held' AND o.owed & 1 THEN o.words END"
             " FROM outbox AS o INDEXED BY outbox_place LEFT JOIN messages AS m ON m.id = COALESCE(o.message, o.subject)"
             " WHERE o.account = :account AND o.conversation = :place AND o.id < :before AND o.id > :after"
             " AND o.op IN ('send', 'note')"
@@ -142,11 +145,12 @@ class Said:
         )
         return [
             Sent(
-                id, at, state, error, message, part, parts, _message(payload, crc), sender_id, sender_name,
-                None if home is None else (home, place), words,
+                id, at, state, error, message, part, parts, _message(payload, crc, perhaps=perhaps), sender_id,
+                sender_name, None if home is None else (home, place), words,
+                changed_to=_message(payload, crc) if perhaps else None,
             )
-            for id, at, state, error, message, part, parts, payload, crc, sender_id, sender_name, home, place, words
-            in rows
+            for id, at, state, error, message, part, parts, payload, crc, sender_id, sender_name, home, place, words,
+            perhaps in rows
         ]  # fmt: skip
 
     def as_it_stands(self, account: str, conversation: str, sent: Sequence[Sent]) -> Sequence[Sent]:
@@ -187,10 +191,10 @@ class Said:
         return [(str(conversation), str(id)) for conversation, id in rows]
 
 
-def _message(payload: str, crc: int) -> Message | None:
+def _message(payload: str, crc: int, *, perhaps: str | None = None) -> Message | None:
     if zlib.crc32(payload.encode()) != crc:
         return None
-    return Message.model_validate_json(payload)
+    return Message.model_validate_json(perhaps or payload)
 
 
 def _changed(sent: Sent, change: tuple[str, Message | None] | None) -> Sent:

@@ -177,7 +177,7 @@ async def test_words_that_were_changed_while_nobody_knew_follow_when_it_did_arri
 
 
 async def _owed(world: World) -> bool:
-    return any(row["text"] == "Ann: new words for sure" for row in await world.outbox(state="held"))
+    return any(row.get("changed_to") == "Ann: new words for sure" for row in await world.outbox(state="held"))
 
 
 async def test_what_comes_late_is_held_and_sent_by_its_card(world: World) -> None:

@@ -28,7 +28,9 @@ def item(row: Delivery, *, now: float, reason_most: int = REASON_MOST) -> str:
     part = f", part {row.part} of {row.parts}" if row.parts > 1 else ""
     reason = f": {one_line(row.error, most=reason_most)}" if row.error else ""
     line = f"{row.id} → {row.address} ({op}{row.state}, {span(now - row.created_at)}{tried}{part}){reason}"
-    words = one_line(decisions.text_of(row), most=WORDS_MOST)
+    words, changed = (one_line(told, most=WORDS_MOST) for told in (decisions.text_of(row), decisions.changed_to(row)))
+    if changed:
+        return f"{line}\n   “{words}”, meanwhile changed to “{changed}”"
     return f"{line}\n   “{words}”" if words else line
 
 

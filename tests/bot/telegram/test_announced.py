@@ -11,6 +11,7 @@ import pytest
 from bot.broadcaster import Broadcaster
 from bot.telegram import decision_cards as decision_cards  # it declares the cards of what is held
 from bridges.errors import Garbled, Refused
+from bridges.model import Message
 from tests.bot.telegram.desk import BO, CY, OPS, Desk, a_desk
 from tests.bot.telegram.test_announce import goes_out, places, rows, running, sends, states, told
 
@@ -23,7 +24,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     async with a_desk(tmp_path, edits=True, deletes=True, reactions=True) as made:
         await made.grant(BO, "operator")
         made.broadcaster = Broadcaster(  # type: ignore[attr-defined]
-            store=made.line.store, accounts=made.line.relay.accounts, clock=made.line.clock
+            store=made.line.store, accounts=made.line.relay.accounts, clock=made.line.clock, monotonic=made.line.clock
         )
         yield made
         await made.line.engine.stop(grace_s=1)
@@ -206,3 +207,67 @@ async def test_an_author_without_a_role_stops_nothing_any_more(desk: Desk) -> No
     await desk.line.store.write(lambda tx: tx.roles.revoke(str(BO)))
     await desk.write("/cancel", by=BO, reply_to=await shown_by(desk))
     assert await states(desk) == ["queued", "queued"]
+
+
+# --- held, and other words since
+
+
+async def in_doubt(desk: Desk) -> int:
+    """Bo sent something by hand of which nobody knows whether it arrived, and edited it; returns its number."""
+    desk.line.club.refuses["old"] = Garbled("the answer was lost")
+    await desk.line.engine.start()
+    message = desk.message("/send club:a old words", by=BO)
+    await desk.takes(message)
+    await desk.line.rests()
+    said = await desk.ask("/edit new words", by=BO, reply_to=message)
+    assert said == (
+        "Not at club:a: it may have arrived there, or not; decide first (/held): it goes out with these words if it is"
+        " sent again."
+    )
+    desk.line.club.refuses.clear()
+    (row,) = await desk.line.rows("club:a")
+    return row.id
+
+
+@pytest.mark.parametrize("line", ["/show {}", "/held", "/history club:a"])
+async def test_what_may_have_arrived_is_shown_with_what_it_was_changed_to(desk: Desk, line: str) -> None:
+    id = await in_doubt(desk)
+    shown = await desk.ask(line.format(id), by=BO)
+    assert "old words" in shown.partition("eanwhile changed to")[0]
+    assert "new words" in shown.partition("eanwhile changed to")[2]
+
+
+@pytest.mark.parametrize(
+    ("label", "stands", "goes"),
+    [
+        ("Send again", "new words", ["new words"]),
+        ("It arrived", "old words", ["✏️ edited “old words”:\nnew words"]),
+        ("Drop", "old words", []),
+    ],
+)
+async def test_a_decision_about_what_was_changed_meanwhile(
+    desk: Desk, label: str, stands: str, goes: list[str]
+) -> None:
+    id = await in_doubt(desk)
+    (card,) = [each for each in await desk.answers() if "may have arrived, or not:" in each.text]
+    await desk.press(card, label, by=BO)
+    await desk.line.rests()
+    row = next(row for row in await desk.line.rows("club:a") if row.id == id)
+    assert Message.model_validate_json(row.payload).text == stands and row.intact
+    assert desk.line.club.texts == goes
+
+
+async def test_what_never_arrived_is_not_said_to_be_taken_back(desk: Desk) -> None:
+    desk.line.club.refuses["old"] = Refused("no")
+    await desk.line.engine.start()
+    message = desk.message("/send club:a old words", by=BO)
+    await desk.takes(message)
+    await desk.line.rests()
+    edited = await desk.ask("/edit older words", by=BO, reply_to=message)
+    assert edited == "Not at club:a: it never arrived there; it goes out with these words if it is sent again (/retry)."
+    assert (
+        await desk.ask("/undo", by=BO, reply_to=message)
+        == "Not at club:a: it was never there, and is not sent any more."
+    )
+    assert [row.state for row in await desk.line.rows("club:a")] == ["discarded"]
+    assert await desk.ask("/undo", by=BO, reply_to=message) == "It was taken back already."
