@@ -66,18 +66,26 @@ def start(
         progress=progress,
         now=now,
     )
-    made: dict[AccountName, tuple[Message, ...]] = {}
+    made: dict[AccountName, list[int]] = {}
+    alike: list[tuple[int, str]] = []
     for address in dict.fromkeys(targets):
-        if address.account not in made:
+        if address.account in made:
             # Bare words are the same at every place of an account.
-            made[address.account] = relay.parts_for(tx, address, bare, template=None, now=now)
-        parts = made[address.account]
+            alike += [(id, address.conversation) for id in made[address.account]]
+            continue
+        parts = relay.parts_for(tx, address, bare, template=None, now=now)
+        made[address.account] = []
         for part, content in enumerate(parts, start=1):
             why = f"announcement {number} by {person_name or 'nobody'}"
             new = relay.delivery(address, content, now=now, message_id=origin, why=why)
-            tx.outbox.add(
-                replace(new, priority=PRIORITY_BROADCAST, part=part, parts=len(parts), broadcast=number, parked=True)
+            made[address.account].append(
+                tx.outbox.add(
+                    replace(
+                        new, priority=PRIORITY_BROADCAST, part=part, parts=len(parts), broadcast=number, parked=True
+                    )
+                )
             )
+    tx.several.repeat(alike)
     return number
 
 

@@ -7,14 +7,16 @@ that it changes. What cannot be done over there is said there in words, with the
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Literal, Protocol, TypeAlias
 
 from bot import behind, loops
 from bot.accounts import Account
 from bot.addresses import TELEGRAM, Address
+from bot.alike import Alike
 from bot.cannot import FAILED_TO_EDIT, HELD_TO_EDIT, NEVER_THERE, TOLD
 from bot.decisions import REDIRECTED, show
 from bot.long import has_text_file, is_text_file
@@ -85,6 +87,20 @@ class _Place:
     """How the sender is shown; None: not at all."""
     long: Long | None = None
     """What becomes of a text that needs more than one message."""
+    known: frozenset[int] | None = None
+    """The parts of which it is known what they are called there; None: that is still to be asked."""
+    is_waited_on: bool = True
+    """Whether something is still to be done to it there, or may be."""
+
+    @property
+    def look(self) -> Hashable:
+        """All that decides what a change of the message is made of here, where it is bare and arrived: places that have
+        the same are alike. None: this one is looked at by itself.
+        """
+        if self.template is not None or not self.rows or any(row.state != "sent" for row in self.rows):
+            return None
+        rows = tuple((row.part, row.parts, row.late, row.payload) for row in self.rows)
+        return self.address.account, self.why, self.long, self.known, rows
 
     @property
     def why(self) -> str:
@@ -239,8 +255,10 @@ class Changes:
         """Take a message back wherever it went: where that is under way, and sentences about where it cannot be."""
         under_way, cannot, never = [], [], []
         here = Address(AccountName(origin.account), ConversationId(origin.conversation))
+        alike = Alike[_Removed](tx, source=here, now=now)
         for place in self._all_places(tx, origin, at=here):
-            match self._remove(tx, place, origin, failed="discarded", now=now):
+            work = partial(self._remove, tx, place, origin, failed="discarded", now=now)
+            match alike.do(work, at=place.address, look=None if place.is_waited_on else place.look):
                 case "done":
                     under_way.append(place.address)
                 case "never":
@@ -252,6 +270,7 @@ class Changes:
                     f"{place.address}: it may have arrived there; please look, and decide about delivery {row.id}"
                     " (/held): once it is said to have arrived, it is taken back"
                 )
+        alike.finish()
         if (under_way or never) and not cannot:  # where it still stands it can still be changed
             tx.messages.gone(origin.id, now=now)
         return under_way, [*never, *cannot]
@@ -268,6 +287,7 @@ class Changes:
         message = message.model_copy(update={"sender": origin.author})
         tx.messages.rewrite(origin.id, text=message.text, digest=digest, now=now)
         under_way, cannot = [], []
+        alike = Alike[None](tx, source=here, now=now)
         for place in self._all_places(tx, origin, at=here):
             if place.is_empty and not place.waits:
                 continue
@@ -276,7 +296,8 @@ class Changes:
                 place = replace(place, template=_template_of(rule), long=rule.options.long)
             elif place.why.startswith(BY_ROUTE):
                 place = replace(place, template=templates.get(place.address, DEFAULT_TEMPLATE))
-            self._edit(tx, place, origin, _with_what_stands(message, place), other_files=False, now=now)
+            work = partial(self._edit_words, tx, place, origin, message, now=now)
+            alike.do(work, at=place.address, look=place.look)
             unsent = next((row for row in place.waits if not row.parked), None)
             if unsent is not None and all(behind.is_absent(row) or row in place.waits for row in place.rows):
                 cannot.append(f"{place.address}: {HELD_TO_EDIT if behind.may_be_there(unsent) else FAILED_TO_EDIT}")
@@ -285,6 +306,7 @@ class Changes:
             else:
                 why = self._why_not(tx, place, "edit", doing="change a message")
                 cannot.append(f"{place.address}: {why}{TOLD}")
+        alike.finish()
         return under_way, cannot
 
     def put_reaction(
@@ -295,12 +317,18 @@ class Changes:
         """
         tx.messages.react(origin.id, f"{at.account}:{person.id}", (emoji,))
         under_way, cannot = [], []
+        home = Address(AccountName(origin.account), ConversationId(origin.conversation))
+        alike = Alike[None](tx, source=home, now=now)
         for place in self._all_places(tx, origin, at=at):
             if self._can(tx, place, origin, "react"):
-                self._react(tx, place, origin, person, emoji, now=now)
+                work = partial(self._react, tx, place, origin, person, emoji, now=now)
+                # What a person is called may differ from place to place.
+                who = self._relay.named(tx, place.address, person, now=now)
+                alike.do(work, at=place.address, look=None if place.look is None else (place.look, who))
                 under_way.append(place.address)
             else:
                 cannot.append(f"{place.address}: {self._why_not(tx, place, 'react', doing='react to a message')}")
+        alike.finish()
         return under_way, cannot
 
     def owed(self, tx: Tx, row: Delivery, *, now: float) -> None:
@@ -415,6 +443,9 @@ class Changes:
         first = next((row for row in place.rows if row.intact), None)
         return replace(origin, text=Message.model_validate_json(first.payload).text if first else "")
 
+    def _edit_words(self, tx: Tx, place: _Place, origin: Origin, message: Message, *, now: float) -> None:
+        self._edit(tx, place, origin, _with_what_stands(message, place), other_files=False, now=now)
+
     def _edit(self, tx: Tx, place: _Place, origin: Origin, message: Message, *, other_files: bool, now: float) -> None:
         parts = self._parts(tx, place, message, now=now)
         waits = place.waits
@@ -512,8 +543,12 @@ class Changes:
         capabilities = account.capabilities
         if not _is_able(account, op):
             return False
-        ids = tx.messages.remote_ids_of(origin.id, place.address.account, place.address.conversation, part=part)
-        return bool(ids) or (capabilities.receipt_ids and any(row.state in ("queued", "sending") for row in place.rows))
+        if place.known is not None:
+            is_known = part in place.known
+        else:
+            address = place.address
+            is_known = bool(tx.messages.remote_ids_of(origin.id, address.account, address.conversation, part=part))
+        return is_known or (capabilities.receipt_ids and any(row.state in ("queued", "sending") for row in place.rows))
 
     def _note(
         self,
@@ -640,12 +675,25 @@ class Changes:
                 made.get(address, {}).pop(row.part, None)
         rows = {address: [found[part] for part in sorted(found)] for address, found in made.items()}
         parts = {address: max(found) for address, found in made.items() if found}
+        known: dict[Address, set[int]] = {}
         for copy in tx.messages.copies(origin.id):
             address = Address(AccountName(copy.account), ConversationId(copy.conversation))
+            known.setdefault(address, set()).add(copy.part)
             if copy.part and address not in made:
                 parts[address] = max(parts.get(address, 0), copy.part)
         home = Address(AccountName(origin.account), ConversationId(origin.conversation))
-        found = [_Place(address, tuple(rows.get(address, ())), parts[address]) for address in parts if address != home]
+        waited_on = tx.several.waited_on(origin.id)
+        found = [
+            _Place(
+                address,
+                tuple(rows.get(address, ())),
+                number,
+                known=frozenset(known.get(address, ())),
+                is_waited_on=(address.account, address.conversation) in waited_on,
+            )
+            for address, number in parts.items()
+            if address != home
+        ]
         return [*found, _Place(home, (), 0)]
 
 

@@ -49,6 +49,13 @@ def remember(
 
     ``source``: where that was written; None: in several places.
     """
+    remember_everywhere(tx, message, parts, source=source, into=[into], now=now)
+
+
+def remember_everywhere(
+    tx: Tx, message: Message, parts: Iterable[Message], *, source: Address | None, into: Iterable[Address], now: float
+) -> None:
+    """As :func:`remember`, for the same parts in several places."""
     known, names = set(), set()
     for part in parts:
         if part.text != message.text:
@@ -56,7 +63,8 @@ def remember(
             if (name := _NAME.match(part.text)) is not None:
                 names.add(_name_digest(name))
     if known:
-        tx.relayed_words.put(known, source=_placed(source), into=_placed(into), now=now)
+        for place in into:
+            tx.relayed_words.put(known, source=_placed(source), into=_placed(place), now=now)
         tx.relayed_words.put(names, now=now)
 
 

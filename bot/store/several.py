@@ -1,4 +1,4 @@
-"""What is asked of many deliveries at once: one statement for hundreds of them instead of one for each."""
+"""What is asked of many deliveries at once, and making many that are alike: one statement for hundreds of them."""
 
 from __future__ import annotations
 
@@ -7,17 +7,27 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
+from bot.store.meta import Counters
 from bot.store.outbox import _COLUMNS, Delivery, Op, State
 
 Copied: TypeAlias = "tuple[int, str, str]"
 """A message in a conversation: its number, the account, the conversation."""
 
 
-class Several:
-    """Looks at deliveries and their messages; changes nothing."""
+_ALIKE = (
+    "message, reply_to, part, parts, priority, payload, crc, on_ambiguous, state, marked, why, created_at, due_at,"
+    " expires_at, op, subject, words, late, solo, broadcast, parked, insisted"
+)
+"""What a delivery that was just made has in common with the same to another conversation."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+
+class Several:
+    """The table of deliveries, many rows at a time."""
+
+    def __init__(self, db: sqlite3.Connection, counters: Counters, woken: set[str]) -> None:
         self._db = db
+        self._counters = counters
+        self._woken = woken
 
     def ids(self, *, states: Sequence[State], account: str | None = None) -> Sequence[int]:
         """All that are in these states, oldest first."""
@@ -42,6 +52,47 @@ class Several:
             (_json(messages),),
         )
         return frozenset(int(id) for (id,) in rows)
+
+    def waited_on(self, message: int) -> frozenset[tuple[str, str]]:
+        """The conversations where something is still to be done to a message, or would be if somebody sent it again."""
+        rows = self._db.execute(
+            "SELECT DISTINCT account, conversation FROM outbox INDEXED BY outbox_subject"
+            " WHERE subject = ? AND state IN ('queued', 'dead', 'held')",
+            (message,),
+        )
+        return frozenset((str(account), str(conversation)) for account, conversation in rows)
+
+    def last(self) -> int:
+        """The latest of all: what is made from here on has a higher number."""
+        return int(self._db.execute("SELECT COALESCE(MAX(id), 0) FROM outbox").fetchone()[0])
+
+    def since(self, id: int) -> Sequence[Delivery]:
+        """Those that were made after one."""
+        rows = self._db.execute(f"SELECT {_COLUMNS} FROM outbox WHERE id > ? ORDER BY id", (id,))
+        return [Delivery(*row) for row in rows]
+
+    def repeat(self, pairs: Sequence[tuple[int, str]]) -> None:
+        """Make deliveries like some that were just made, for other conversations of their accounts: pairs of the one
+        that is alike and the conversation, in the order that they are to have.
+        """
+        before = self.last()
+        self._db.executemany(
+            f"INSERT INTO outbox (account, conversation, {_ALIKE})"
+            f" SELECT account, ?2, {_ALIKE} FROM outbox WHERE id = ?1 AND state = 'queued'",
+            pairs,
+        )
+        self._db.execute(
+            "INSERT INTO lanes (account, conversation, head, priority, due_at)"
+            " SELECT account, conversation, MIN(id), priority, created_at FROM outbox WHERE id > ? AND parked = 0"
+            " GROUP BY account, conversation ON CONFLICT (account, conversation) DO NOTHING",
+            (before,),
+        )
+        for account, number, parked in self._db.execute(
+            "SELECT account, COUNT(*), MIN(parked) FROM outbox WHERE id > ? GROUP BY account", (before,)
+        ).fetchall():
+            self._counters.add(account, "created", number)
+            if not parked:
+                self._woken.add(account)
 
     def changed(self, messages: Iterable[int]) -> frozenset[Copied]:
         """Where something was to be done to, said of or added to these messages."""

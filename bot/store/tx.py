@@ -53,7 +53,7 @@ class Tx:
         self.messages = Messages(db)
         self.outbox = Outbox(db, self.counters, self.woken)
         self.deliveries = DeliveryLists(db)
-        self.several = Several(db)
+        self.several = Several(db, self.counters, self.woken)
         self.broadcasts = Broadcasts(db, self.outbox, self.woken)
         self.routes = Routes(db, self.woken)
         self.route_changes = RouteChanges(db)
