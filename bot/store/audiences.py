@@ -31,6 +31,11 @@ class Audiences:
         rows = self._db.execute("SELECT address FROM audience_members WHERE name = ? ORDER BY address", (name,))
         return [str(row[0]) for row in rows]
 
+    def addresses(self) -> list[str]:
+        """Every address that is in one."""
+        rows = self._db.execute("SELECT DISTINCT address FROM audience_members ORDER BY address")
+        return [str(row[0]) for row in rows]
+
     def of(self, address: str) -> list[str]:
         """Those that an address is in."""
         rows = self._db.execute("SELECT name FROM audience_members WHERE address = ? ORDER BY name", (address,))

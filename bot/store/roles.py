@@ -73,6 +73,10 @@ class Names:
         """Every name."""
         return [str(row[0]) for row in self._db.execute("SELECT name FROM names ORDER BY name")]
 
+    def addresses(self) -> list[str]:
+        """Every address that has a name."""
+        return [str(row[0]) for row in self._db.execute("SELECT DISTINCT address FROM names ORDER BY address")]
+
     def meant(self, text: str) -> str:
         """The address that a name stands for; anything else as it is."""
         return (self.get(text.strip().lower()) if text.isprintable() else None) or text

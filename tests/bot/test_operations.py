@@ -284,6 +284,7 @@ class Asker:
             person=1001,
             person_name="Ann",
             role=Role.ADMIN,
+            everywhere=Role.ADMIN,
             message=Message(1, datetime.fromtimestamp(NOW, UTC), Chat(-5, "group")),
             services=Services(self.relay, Feedback(self.relay), "UTC", "patchbay_bot"),
             now=NOW,
@@ -332,6 +333,21 @@ async def test_channels_adds_what_only_the_bot_knows(store: SqliteStore) -> None
         "desk (Desk):",
         "desk:room-1",
         "desk:room-2  Seen · known here",
+    ]
+
+
+async def test_channels_adds_what_only_rules_names_and_audiences_know(store: SqliteStore) -> None:
+    asker = Asker(store, desk(listed=rooms("room-1")))
+    await asker.link("desk:group/7", "telegram:-7")
+    await asker.link("desk:room-1", "telegram:-8")
+    await store.write(lambda tx: tx.names.set("vip", "desk:room-8"))
+    await store.write(lambda tx: tx.audiences.add("all", ["desk:room-9", "desk:room-8"], person="", now=NOW))
+    assert (await asker.ask("/channels desk")).splitlines() == [
+        "desk (Desk):",
+        "desk:room-1  linked with telegram:-8",
+        "desk:group/7  known here · linked with telegram:-7",
+        "desk:room-8  known here · named vip",
+        "desk:room-9  known here",
     ]
 
 

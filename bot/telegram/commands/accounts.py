@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.accounts import Account, ProviderAccount
-from bot.addresses import TELEGRAM, Address, AddressError, parse_address
+from bot.addresses import TELEGRAM, Address, AddressError, NewTopic, parse_address
 from bot.names import defuse_text
 from bot.operations import (
     Asked,
@@ -120,7 +120,7 @@ def channels(call: Call, tx: Tx) -> Answer:
 def _paragraph(call: Call, tx: Tx, name: str, *, heard: _Heard, most: int) -> str:
     account, answer = call.relay.accounts[name], heard.answers[name]
     listed = answer if answer is not None and not isinstance(answer, BridgeError) else ()
-    known = [each for each in _places(tx, name, listed) if call.reaches(Address(account.name, each.conversation))]
+    known = [each for each in _places(call, tx, name, listed) if call.reaches(Address(account.name, each.conversation))]
     places = [place for place in known if place.matches(heard.search)]
     lines: list[str] = []
     shown = 0
@@ -139,17 +139,32 @@ def _paragraph(call: Call, tx: Tx, name: str, *, heard: _Heard, most: int) -> st
     return "\n".join([_heading(account, answer, found=bool(places), search=heard.search), *lines])
 
 
-def _places(tx: Tx, name: str, listed: Sequence[Listed]) -> Iterator[_Place]:
-    """Those the provider listed, then those only this bot knows."""
+def _places(call: Call, tx: Tx, name: str, listed: Sequence[Listed]) -> Iterator[_Place]:
+    """Those the provider listed, then those only this bot knows: from messages, or from what people set."""
     there: set[str] = set()
     for each in listed:
         conversation: Conversation = each.conversation
         if conversation.id not in there:
             there.add(conversation.id)
             yield _Place(conversation.id, conversation.title, each.detail)
+    detail = "known here" if listed else ""
     for id, title in tx.conversations.latest(name):
         if id not in there:
-            yield _Place(ConversationId(id), title, "known here" if listed else "")
+            there.add(id)
+            yield _Place(ConversationId(id), title, detail)
+    for address in _set_by_people(call, tx):
+        if address.account == name and address.conversation not in there:
+            there.add(address.conversation)
+            yield _Place(address.conversation, "", detail)
+
+
+def _set_by_people(call: Call, tx: Tx) -> Iterator[Address]:
+    """What rules, names and audiences lead to, whether anything was ever said there or not."""
+    for rule in call.relay.router(tx).rules:
+        ends = (rule.source, rule.target.chat if isinstance(rule.target, NewTopic) else rule.target)
+        yield from (end for end in ends if isinstance(end, Address))
+    for text in (*tx.names.addresses(), *tx.audiences.addresses()):
+        yield parse_address(text)
 
 
 def _heading(
