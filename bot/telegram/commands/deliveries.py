@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot import decisions
+from bot import broadcasts, decisions
 from bot.behind import UNSENT
 from bot.cards import deal
 from bot.feedback import card_buttons
@@ -71,8 +71,15 @@ def _about(tx: Tx, row: Delivery, *, sight: Sight, now: float) -> list[str]:
 def _content(row: Delivery) -> list[str]:
     if not row.intact:
         return ["Its content is damaged and cannot be shown."]
-    message = Message.model_validate_json(row.payload)
+    message = Message.model_validate_json(row.perhaps or row.payload)
     text = defuse_text(Message(text=message.text)).text
+    if changed := decisions.changed_to(row):
+        changed = defuse_text(Message(text=changed)).text[:TEXT_MOST]
+        return [*_shown(message, text), "", f"Meanwhile changed to: {changed}"]
+    return _shown(message, text)
+
+
+def _shown(message: Message, text: str) -> list[str]:
     cut = [f"… {len(text) - TEXT_MOST} more characters"] if len(text) > TEXT_MOST else []
     return [text[:TEXT_MOST], *cut, *(f"[{each.kind}: {one_line(each.name)}]" for each in message.attachments)]
 
@@ -92,6 +99,8 @@ def _buttons(call: Call, tx: Tx, row: Delivery) -> tuple[Button, ...]:
 def decide(press: Press, tx: Tx) -> Pressed:
     """Send it again, or let it go."""
     row = sight_of(press).find(tx, str(press.card.subject))
+    if press.choice == "retry":
+        broadcasts.tried_again(tx, row, asked_at=press.place)
     decision = decisions.retry if press.choice == "retry" else decisions.discard
     text = decision(tx, row, now=press.now)
     return Pressed(text, Reply(f"{text} ({press.person_name})"), outcome=f"delivery {row.id}")
@@ -118,6 +127,8 @@ def retry(call: Call, tx: Tx) -> Answer:
         return _retry_all(call, tx)
     row = sight_of(call).find(tx, call.values["ID"])
     edited = call.values.get("text", "")
+    if row.broadcast is not None:
+        broadcasts.tried_again(tx, row, asked_at=call.here)
     if edited:
         return _retry_with(call, tx, row, edited)
     return Reply(decisions.retry(tx, row, now=call.now))
