@@ -15,6 +15,7 @@ from itertools import repeat
 
 from bot.addresses import TELEGRAM, Address
 from bot.broadcaster import PACE_IN_ALL_PER_S, PACE_PER_S
+from bot.names import defuse_text
 from bot.relay import Relay
 from bot.segments import Segments, segments
 from bot.shaping import attachment_note, goes_along
@@ -40,7 +41,7 @@ class Preview:
     text: str
     """All of it. The same message and targets give the same text."""
     pages: tuple[str, ...]
-    """The same text in messages that Telegram takes; buttons belong to the last."""
+    """The same text in messages that Telegram takes; buttons belong to the last. Shown so, it pings nobody."""
     count: int
     """Targets."""
     parts: int
@@ -99,7 +100,7 @@ def preview(tx: Tx, relay: Relay, targets: Sequence[Address], message: Message, 
     if count > 1:
         lines.append(f"This takes about {duration_words(seconds)}.")
     text = "\n".join(lines)
-    return Preview(text, _pages(text), count, sum(parts.values()), paid, seconds)
+    return Preview(text, _pages(defuse_text(Message(text=text)).text), count, sum(parts.values()), paid, seconds)
 
 
 def duration_words(seconds: float) -> str:

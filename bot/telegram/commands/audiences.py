@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.addresses import Address, AddressError, parse_address
+from bot.names import one_line
 from bot.store import Tx
 from bot.targets import AUDIENCE_NAME, MOST, nearest, parse_targets
 from bot.telegram.access import Role
@@ -111,13 +112,18 @@ def _add(call: Call, tx: Tx) -> Reply:
     return Reply(put_in(tx, name, _named(call, tx, call.values["ADDRESS"]), person=call.person, now=call.now))
 
 
-def _named(call: Call, tx: Tx, words: str) -> Sequence[Address]:
+def listed(words: str) -> list[str]:
     """Addresses with blanks between, and commas where somebody wrote these."""
-    listed = [word.rstrip(",") for word in words_of(words)]
-    inside = next((word for word in listed if word.startswith("@")), None)
+    return [word.rstrip(",") for word in words_of(words)]
+
+
+def _named(call: Call, tx: Tx, words: str) -> Sequence[Address]:
+    """The members that somebody names."""
+    written = listed(words)
+    inside = next((word for word in written if word.startswith("@")), None)
     if inside is not None:
         raise UsageError(f"{shown(inside)} is an audience, and an audience holds addresses only: name these")
-    return parse_targets(tx, call.relay, ", ".join(listed), here=call.here).addresses
+    return parse_targets(tx, call.relay, ", ".join(written), here=call.here).addresses
 
 
 def _take_out(call: Call, tx: Tx) -> Reply:
@@ -155,7 +161,7 @@ def _show(tx: Tx, name: str) -> Reply:
     for member in members[:SHOWN_MOST]:
         address = parse_address(member)
         named = tx.names.of(member)
-        title = tx.conversations.title(address.account, address.conversation)
+        title = one_line(tx.conversations.title(address.account, address.conversation))
         about = [*([f"named {', '.join(named)}"] if named else []), *([title] if title else [])]
         lines.append(f"{member}  {' · '.join(about)}".rstrip())
     if len(members) > SHOWN_MOST:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bot.addresses import Address, parse_address
+from bot.names import one_line
 from bot.targets import parse_targets
 from bot.telegram.access import Role
-from bot.telegram.commands.audiences import audience_name, put_in, targets
+from bot.telegram.commands.audiences import audience_name, listed, put_in, targets
 from bot.telegram.replies import UsageError
 from bot.telegram.wizards import engine
 from bot.telegram.wizards.pages import (
@@ -50,13 +51,13 @@ def _members(scene: Scene) -> Page:
         lines.append(f"… and {len(members) - _LISTED} more")
     offered = tuple(Choice(f"✖ {_title(scene, member)}", f"{_OUT}{member}") for member in members)
     actions = [("Add…", _ADD), *([("Save", _SAVE)] if _changed(scene) else [])]
-    asks = "addresses or names with commas between, as in support:room-42, here"
+    asks = "addresses or names, as in support:room-42 here"
     return Page("\n".join(lines), offered, choices(actions), asks=asks)
 
 
 def _title(scene: Scene, member: str) -> str:
     address = parse_address(member)
-    return scene.tx.conversations.title(address.account, address.conversation) or member
+    return one_line(scene.tx.conversations.title(address.account, address.conversation)) or member
 
 
 def _changed(scene: Scene) -> bool:
@@ -68,7 +69,7 @@ def _take_members(scene: Scene, given: Input) -> Turn:
     if isinstance(given, Wrote):
         if "@" in given.text:
             raise UsageError("an audience holds addresses only, and no other audience: name these")
-        found = parse_targets(scene.tx, scene.relay, given.text, here=scene.here).addresses
+        found = parse_targets(scene.tx, scene.relay, ", ".join(listed(given.text)), here=scene.here).addresses
         return Stay("", {"members": _with(members, found)})
     assert isinstance(given, Picked)
     if given.value == _ADD:

@@ -59,6 +59,8 @@ class Dialogs:
             outcome = f"step {state.step}"
             if not page.asks:
                 reply = show(scene, wizard, state, note="⚠ This page is answered with its buttons.")
+            elif talk.message.forward_origin is not None:
+                reply = show(scene, wizard, state, note="⚠ A forwarded message is no answer: write it yourself.")
             elif not page.files and (not message.text.strip() or message.attachments):
                 reply = show(scene, wizard, state, note=f"⚠ Only words are taken here: write {page.asks}.")
             else:

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from bot.broadcast_report import report, tally
+from bot.broadcast_report import STOP, report, tally
 from bot.broadcaster import Broadcaster
+from bot.cards import deal
 from bot.store import Tx
 from bot.store.balance import balance
 from bot.store.outbox import Delivery
-from bot.telegram.announcing import Announcing
+from bot.telegram.announcing import RUNNING, Announcing
 from bridges.errors import Refused, Unavailable
 from bridges.model import Message
 from tests.bot.telegram.desk import BO, CY, NEWS, OPS, Answer, Desk, a_desk
@@ -469,3 +470,31 @@ async def test_five_hundred_targets_with_failures_and_an_account_that_is_down_ar
     assert sorted(arrived) == sorted(set(targets) - {f"club:{place}" for place in refused})
     counted = await desk.line.store.read(balance)
     assert counted["balanced"]
+
+
+async def test_a_preview_pings_nobody_and_what_is_sent_is_as_it_was_written(desk: Desk) -> None:
+    (card,) = await desk.write("/announce club:a, club:b | Ask @bob_smith about it", by=BO)
+    assert "@bob_smith" not in card.text
+    assert "bob_smith about it" in card.text
+    assert (await desk.press(card, "Send", by=BO)).toast == "Sending to 2 targets."
+    assert {Message.model_validate_json(row.payload).text for row in await rows(desk)} == {"Ask @bob_smith about it"}
+
+
+async def test_whose_role_was_narrowed_since_does_not_stop_what_goes_to_other_chats(desk: Desk) -> None:
+    (card,) = await desk.write(f"/announce telegram:{NEWS}, club:a | hi", by=BO)
+    await desk.press(card, "Send", by=BO)
+    (number,) = {row.broadcast for row in await rows(desk)}
+
+    def progress(tx: Tx) -> str:
+        (button,) = deal(
+            tx, RUNNING, [("Stop", STOP)], chat=str(OPS), person=BO, subject=number, now=1.0, expires_s=None
+        )
+        return button.data
+
+    data = await desk.line.store.write(progress)
+    await desk.line.store.write(lambda tx: tx.roles.revoke(str(BO)))
+    await desk.grant(BO, "operator", chat=OPS)
+    toast = (await desk.press_data(card, data, by=BO)).toast
+    assert "counts in this chat only" in toast
+    assert str(NEWS) not in toast
+    assert "cancelled" not in await states(desk)

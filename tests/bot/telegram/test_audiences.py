@@ -106,3 +106,15 @@ async def test_a_role_of_one_chat_does_not_change_audiences(desk: Desk) -> None:
     for line in ("add x here", "remove x", "show x", "list"):
         answer = await desk.ask(f"/audience {line}", by=CY)
         assert answer.startswith("/audience needs the role admin everywhere")
+
+
+async def test_a_title_in_a_list_pings_nobody_and_stays_in_its_line(desk: Desk) -> None:
+    title = "@all_hands \u202eevil\nclub:z"
+    await desk.line.store.write(
+        lambda tx: tx.conversations.touch("club", "loud", kind="group", title=title, now=desk.line.clock())
+    )
+    await desk.write("/audience add loud club:loud", by=BO)
+    shown = await desk.ask("/audience show loud", by=BO)
+    assert len(shown.splitlines()) == 2
+    assert "@all_hands" not in shown
+    assert "\u202e" not in shown

@@ -158,7 +158,7 @@ async def test_the_test_message_goes_both_ways_and_its_outcome_is_shown(desk: De
 
 async def test_an_audience_is_filled_and_saved_only_in_the_end(desk: Desk) -> None:
     page = await answer(desk, await begin(desk, "/audience"), "Partners")
-    page = await answer(desk, page, "club:lobby, here")
+    page = await answer(desk, page, "club:lobby here")
     page = await walk(desk, page, "Add…", "desk (Fake)", "room-1", "✖ The lobby")
     assert await _members(desk, "partners") == []
     page = await walk(desk, page, "Save")
@@ -182,6 +182,24 @@ async def test_an_announcement_ends_in_the_preview_of_the_command(desk: Desk) ->
     assert "We are open again." in card.text
     assert labels(card) == ["Send", "Schedule", "Cancel"]
     assert (await desk.press(card, "Send")).toast == "Sending to 2 targets."
+
+
+async def test_a_text_that_is_written_before_its_turn_is_taken_when_that_is_said(desk: Desk) -> None:
+    await desk.line.store.write(lambda tx: tx.audiences.add("all", ["club:lobby"], person="7", now=1.0))
+    page = await walk(desk, await begin(desk, "/announce"), "➕ @all (1)")
+    assert "That was the text" not in labels(page)
+    bold = [{"type": "bold", "offset": 0, "length": 2}]
+    page = await answer(desk, page, "We are open again.", entities=bold)
+    assert "If that was the text, press That was the text; Go on asks for it." in page.text
+    card = await walk(desk, page, "That was the text")
+    assert "We are open again." in card.text
+    assert labels(card) == ["Send", "Schedule", "Cancel"]
+
+
+async def test_a_text_without_targets_is_asked_for_later(desk: Desk) -> None:
+    page = await answer(desk, await begin(desk, "/announce"), "We are open again.")
+    assert "The text is asked for after the targets." in page.text
+    assert "That was the text" not in labels(page)
 
 
 # --- words
@@ -590,3 +608,11 @@ async def _step(desk: Desk, page: Answer, chance: random.Random, *, chat: int) -
     pressed: Pressing = await desk.press_data(page, button.data)
     assert pressed.card is not None, pressed.toast
     return pressed.card
+
+
+async def test_a_forwarded_message_is_no_answer(desk: Desk) -> None:
+    await desk.write("/announce", by=ANN, chat=ANN)
+    forwarded = {"type": "hidden_user", "sender_user_name": "Eve", "date": 1}
+    (made,) = await desk.write("club:lobby", by=ANN, chat=ANN, forward_origin=forwarded)
+    assert "⚠ A forwarded message is no answer: write it yourself." in made.text
+    assert "To whom does it go?" in made.text
