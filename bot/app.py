@@ -336,7 +336,13 @@ class App:
             checks["telegram"] = self.telegram.trouble
         elif reached is None or (self._mode == "polling" and self._clock() - reached > REACHED_WITHIN_S):
             checks["telegram"] = "not reached lately"
-        if not (self.engine.turning and self.broadcaster.turning and self.intake.turning and self.telegram.turning):
+        if not (
+            self.engine.turning
+            and self.broadcaster.turning
+            and self.announcing.turning
+            and self.intake.turning
+            and self.telegram.turning
+        ):
             checks["workers"] = "a worker stopped"
         return checks
 

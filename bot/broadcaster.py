@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
+import math
 import time
 from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from itertools import groupby
 
+from bot import behind
+from bot.faultpoints import point
 from bot.limits import TokenBucket
 from bot.store import Store, StoreError, Tx
 from bot.store.broadcasts import Broadcast, Released
@@ -29,24 +34,51 @@ WAITING_MOST = 20
 PROBE_S = 15.0
 """An account that is away is given one more in this time, to find out whether it is back."""
 LOOK_S = 2.0
+STRANGERS_S = 60.0
+"""So often it is looked for what waits too long for an account that is not configured any more."""
 ROWS_MOST = 256
 """More parts than a message has."""
 
 
-class Broadcaster:
-    """Decides which parked deliveries stand in their lanes. ``accounts``: the names of those that are configured."""
+@dataclass
+class _Pacing:
+    """What is known of the pace, all by a clock that is never set back."""
 
-    def __init__(self, *, store: Store, accounts: Collection[str], clock: Callable[[], float] = time.time) -> None:
+    of_account: dict[str, TokenBucket]
+    in_all: TokenBucket
+    latest: dict[str, int] = field(default_factory=dict)
+    """In which turn an account was last given one."""
+    turn: int = 0
+    probed: dict[str, float] = field(default_factory=dict)
+    """When an account that is away was last given one."""
+
+    def probed_ago(self, account: str, *, ticks: float) -> float:
+        """How long ago an account that is away was given one."""
+        return ticks - self.probed.get(account, -math.inf)
+
+
+class Broadcaster:
+    """Decides which parked deliveries stand in their lanes. ``accounts``: the names of those that are configured.
+
+    ``monotonic``: the pace goes by it.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        accounts: Collection[str],
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._store = store
         self._accounts = sorted(accounts)
         self._clock = clock
-        self._pace = {name: TokenBucket(PACE_PER_S, AT_ONCE) for name in self._accounts}
-        self._in_all = TokenBucket(PACE_IN_ALL_PER_S, AT_ONCE)
-        self._latest: dict[str, int] = {}
-        """In which turn an account was last given one."""
-        self._turn = 0
-        self._probed: dict[str, float] = {}
-        """When an account that is away was last given one."""
+        self._monotonic = monotonic
+        self._pacing = _Pacing(
+            {name: TokenBucket(PACE_PER_S, AT_ONCE) for name in self._accounts},
+            TokenBucket(PACE_IN_ALL_PER_S, AT_ONCE),
+        )
         self._wake = asyncio.Event()
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
@@ -89,60 +121,92 @@ class Broadcaster:
         running = await self._store.read(lambda tx: any(each.state == "running" for each in tx.broadcasts.open()))
         if not running or self._stopping:
             return None
-        return await self._store.write(self._release)
+        wait_s, self._pacing = await self._store.write(self._release)
+        point("broadcast.released")
+        return wait_s
 
-    def _release(self, tx: Tx) -> float | None:
-        now = self._clock()
+    def _release(self, tx: Tx) -> tuple[float | None, _Pacing]:
+        """Let some go; returns seconds until the next, and the pace as it is then: what is done here may be done again,
+        or undone.
+        """
+        now, ticks, pacing = self._clock(), self._monotonic(), copy.deepcopy(self._pacing)
         running = [each for each in tx.broadcasts.open() if each.state == "running"]
         released = {name: tx.broadcasts.released(name) for name in self._accounts}
         room = IN_ALL - sum(len(_under_way(rows)) for rows in released.values())
         waits: list[float] = []
         free: dict[str, int] = {}
+        for broadcast in running:
+            waits += self._give_up_strangers(tx, broadcast, now=now)
         for name, rows in released.items():
             parked = [each for each in running if tx.broadcasts.parked(each.id, name, limit=1)]
             if not parked:
                 continue
             free[name] = AT_ONCE - len(_under_way(rows))
-            if free[name] > 0 and not self._may(tx, name, parked[0], rows, now=now):
+            probed_ago = pacing.probed_ago(name, ticks=ticks)
+            if free[name] > 0 and not self._may(tx, name, parked[0], rows, probed_ago=probed_ago, now=now):
                 free[name] = 0
                 self._let_expire(tx, name, parked, now=now)
             elif is_away(tx, parked[0], name):
                 free[name] = 1
-                self._probed[name] = now
+                pacing.probed[name] = ticks
             if free[name] <= 0:
                 waits.append(LOOK_S)  # one that settles wakes us before
         while room > 0 and (ready := [name for name, number in free.items() if number > 0]):
             # In turn, so that none of them has all the pace.
-            name = min(ready, key=lambda name: self._latest.get(name, 0.0))
-            wait_s = max(self._pace[name].ready_in(now), self._in_all.ready_in(now))
+            name = min(ready, key=lambda name: pacing.latest.get(name, 0))
+            wait_s = max(pacing.of_account[name].ready_in(ticks), pacing.in_all.ready_in(ticks))
             ids = next(filter(None, (self._next_place(tx, each, name) for each in running)), None)
             if wait_s > 0 or ids is None:
                 waits += [wait_s] if ids is not None else []
                 free[name] = 0
                 continue
-            self._pace[name].take(now)
-            self._in_all.take(now)
+            pacing.of_account[name].take(ticks)
+            pacing.in_all.take(ticks)
             tx.outbox.unpark(ids, now=now)
-            self._turn += 1
-            self._latest[name] = self._turn
+            pacing.turn += 1
+            pacing.latest[name] = pacing.turn
             free[name], room = free[name] - 1, room - 1
             waits.append(LOOK_S)
-        return min(waits, default=LOOK_S if free else None)
+        return min(waits, default=LOOK_S if free else None), pacing
+
+    def _give_up_strangers(self, tx: Tx, broadcast: Broadcast, *, now: float) -> list[float]:
+        """What is too old by now and goes to an account that is not configured any more, which nothing else would give
+        up; returns in how long to look again, if anything waits for such an account.
+        """
+        rows = tx.broadcasts.waiting_elsewhere(broadcast.id, self._accounts)
+        for row in rows:
+            if row.expires_at <= now:
+                hours = (now - row.created_at) / 3600
+                reason = f"given up after {hours:.1f} h: the account {row.account} is not configured any more"
+                if tx.outbox.give_up_one(row.id, reason=reason, now=now):
+                    behind.fold(tx, row, now=now)
+        return [STRANGERS_S] if rows else []
 
     def _next_place(self, tx: Tx, broadcast: Broadcast, account: str) -> list[int]:
         """All parts of the message for the next place."""
         rows = tx.broadcasts.parked(broadcast.id, account, limit=ROWS_MOST)
         return next(([id for id, _ in place] for _, place in groupby(rows, key=lambda row: row[1])), [])
 
-    def _may(self, tx: Tx, account: str, broadcast: Broadcast, released: Collection[Released], *, now: float) -> bool:
+    def _may(
+        self,
+        tx: Tx,
+        account: str,
+        broadcast: Broadcast,
+        released: Collection[Released],
+        *,
+        probed_ago: float,
+        now: float,
+    ) -> bool:
         """Whether an account takes messages, as far as is known."""
         if tx.accounts.get(account).paused:
             return False
         if not is_away(tx, broadcast, account):
             return True
         failed = _failed(released)
-        latest = max((row.started_at for row in failed), default=0.0)
-        return len(failed) < WAITING_MOST and now - max(latest, self._probed.get(account, 0.0)) >= PROBE_S
+        tried_ago = now - max((row.started_at for row in failed), default=0.0)
+        if tried_ago < 0:
+            tried_ago = math.inf  # the clock was set back since
+        return len(failed) < WAITING_MOST and min(tried_ago, probed_ago) >= PROBE_S
 
     def _let_expire(self, tx: Tx, account: str, parked: Collection[Broadcast], *, now: float) -> None:
         """What is too old by now is let go all the same: it is given up, and not sent."""

@@ -114,10 +114,16 @@ class Places:
         tx.mutes.move(before, after)
         tx.topics.move(before, after)
         tx.faces.move(before, after)
+        tx.route_changes.move(before, after)
+        tx.broadcasts.move(before, after)
+        if old.account == TELEGRAM:
+            tx.cards.move(old.conversation, new.conversation)
+            tx.dialogs.move(old.conversation, new.conversation)
         if old.account == TELEGRAM and "/" not in old.conversation:
             tx.roles.move(old.conversation, new.conversation)
             tx.chats.move(old.conversation, new.conversation)
-            tx.dialogs.move(old.conversation, new.conversation)
+            tx.menus.move(old.conversation, new.conversation)
+            tx.notices.move(_barred(old), _barred(new))
         tx.conversations.move(old.account, old.conversation, new.conversation)
         tx.messages.move(old.account, old.conversation, new.conversation)
         tx.outbox.move(old.account, old.conversation, new.conversation, now=now)

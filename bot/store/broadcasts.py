@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from bot.store.outbox import REDIRECTED, Outbox
+from bot.store.outbox import REDIRECTED, Delivery, Outbox
+from bot.store.topics import move_addresses
 
 BroadcastState: TypeAlias = Literal["running", "paused", "stopped", "done"]
 
@@ -117,9 +118,11 @@ class Broadcasts:
         """Its progress is shown by this message from now on."""
         self._db.execute("UPDATE broadcasts SET progress = ? WHERE id = ?", (progress, id))
 
-    def shows_in(self, id: int, chat: str) -> None:
-        """Its progress is shown in another chat from now on, by a new message."""
-        self._db.execute("UPDATE broadcasts SET chat = ?, progress = '' WHERE id = ?", (chat, id))
+    def move(self, old: str, new: str) -> None:
+        """What was to be shown at one address is shown at another one, by new messages: the old ones stayed behind."""
+        self._db.execute("UPDATE broadcasts SET progress = '' WHERE chat = ? OR chat GLOB ?", (old, f"{old}/*"))
+        move_addresses(self._db, "broadcasts", "chat", old=old, new=new)
+        self._woken.add("broadcasts")
 
     def end(self, id: int, *, now: float) -> None:
         """Nothing is left to do, and that is shown."""
@@ -136,9 +139,11 @@ class Broadcasts:
     # --- its deliveries
 
     def adopt(self, id: int, message: int) -> None:
-        """What takes its message back, or says so, belongs to it: its report tells what becomes of them."""
+        """What takes its message back belongs to it, also where that comes to be told in words: its report tells what
+        becomes of it.
+        """
         self._db.execute(
-            "UPDATE outbox SET broadcast = ? WHERE subject = ? AND op IN ('delete', 'note') AND broadcast IS NULL",
+            "UPDATE outbox SET broadcast = ? WHERE subject = ? AND op = 'delete' AND broadcast IS NULL",
             (id, message),
         )
 
@@ -165,8 +170,6 @@ class Broadcasts:
         )
         return [int(number) for (number,) in rows]
 
-    def parked(self, id: int, account: str, *, limit: int) -> Sequence[tuple[int, str]]:
-        """The first of its deliveries to an account that were not let go: number and conversation."""
     def places(self, id: int, account: str) -> Sequence[str]:
         """The conversations of an account that it goes to."""
         rows = self._db.execute(
@@ -174,12 +177,30 @@ class Broadcasts:
         )
         return [str(conversation) for (conversation,) in rows]
 
+    def parked(self, id: int, account: str, *, limit: int) -> Sequence[tuple[int, str]]:
+        """The first of its deliveries to an account that were not let go: number and conversation."""
         rows = self._db.execute(
             "SELECT id, conversation FROM outbox WHERE broadcast = ? AND account = ? AND parked = 1"
             " ORDER BY id LIMIT ?",
             (id, account, limit),
         )
         return [(int(number), str(conversation)) for number, conversation in rows]
+
+    def waiting_elsewhere(self, id: int, accounts: Sequence[str]) -> Sequence[Delivery]:
+        """What waits for other accounts than these."""
+        strange = self._db.execute(
+            "SELECT DISTINCT account FROM outbox WHERE broadcast = ? AND state = 'queued'"
+            f" AND account NOT IN ({', '.join('?' * len(accounts))})",
+            (id, *accounts),
+        ).fetchall()
+        rows: list[Delivery] = []
+        for (account,) in strange:
+            found = self._db.execute(
+                "SELECT id FROM outbox WHERE broadcast = ? AND account = ? AND state = 'queued' ORDER BY id",
+                (id, account),
+            ).fetchall()
+            rows += [row for (number,) in found if (row := self._outbox.get(number)) is not None]
+        return rows
 
     def released(self, account: str) -> Sequence[Released]:
         """What was let go of all announcements to an account and is not settled."""

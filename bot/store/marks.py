@@ -7,6 +7,8 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bot.store.topics import move_addresses
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -144,6 +146,10 @@ class Cards:
             self._db.execute("UPDATE cards SET used_at = ? WHERE nonce = ? AND used_at IS NULL", (now, nonce)).rowcount
             > 0
         )
+
+    def move(self, old: str, new: str) -> None:
+        """Their chat, or topic, is another one from now on: they can be pressed there."""
+        move_addresses(self._db, "cards", "chat", old=old, new=new)
 
     def prune(self, *, before: float, limit: int) -> int:
         """Forget those made before then: whoever presses one is told that it is not known any more."""

@@ -43,6 +43,12 @@ class Menus:
             "INSERT OR REPLACE INTO menus (chat, person, shown, at) VALUES (?, ?, ?, ?)", (chat, person, shown, now)
         )
 
+    def move(self, old: str, new: str) -> None:
+        """A chat has another id from now on, for which Telegram knows no menus yet."""
+        self._db.execute("UPDATE OR IGNORE menus SET chat = ?, shown = '' WHERE chat = ?", (new, old))
+        self._db.execute("DELETE FROM menus WHERE chat = ?", (old,))
+        self._woken.add("menus")
+
     def drop(self, chat: str, person: str) -> None:
         """There is no menu of their own any more."""
         self._db.execute("DELETE FROM menus WHERE chat = ? AND person = ?", (chat, person))

@@ -162,6 +162,10 @@ class Notices:
         ).fetchone()
         return row is not None
 
+    def move(self, old: str, new: str) -> None:
+        """What was said under one key counts as said under another one."""
+        self._db.execute("UPDATE OR REPLACE notices SET key = ? WHERE key = ?", (new, old))
+
     def forget(self, key: str) -> bool:
         """Let it be said again; True if it had been said."""
         return self._db.execute("DELETE FROM notices WHERE key = ?", (key,)).rowcount > 0

@@ -47,6 +47,16 @@ class RouteChanges:
         """It was taken back."""
         self._db.execute("UPDATE route_changes SET undone_at = ? WHERE id = ?", (now, change.id))
 
+    def move(self, old: str, new: str) -> None:
+        """An address is another one from now on, also where a change is taken back; both as people write them."""
+        for column in ("before", "after"):
+            changed = column
+            for end in ('"', "/", ")", ":"):
+                changed = f"replace({changed}, :old || '{end}', :new || '{end}')"
+            self._db.execute(
+                f"UPDATE route_changes SET {column} = {changed} WHERE instr({column}, :old)", {"old": old, "new": new}
+            )
+
     def prune(self, *, before: float, limit: int) -> int:
         """Forget changes of before then; returns how many."""
         return self._db.execute(

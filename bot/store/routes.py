@@ -152,6 +152,10 @@ class Routes:
     def move(self, old: str, new: str) -> int:
         """Put another address in an address's place, in all rules, with all that is in it; returns how many ends were
         changed. A rule that would lead from the new one to itself goes."""
+        self._db.execute(
+            "UPDATE routes SET paused = ? || substr(paused, ?) WHERE substr(paused, 1, ?) = ?",
+            (new, len(old) + 1, len(old) + 1, f"{old}:"),
+        )
         changed = 0
         for end in ("source", "target"):
             changed += move_addresses(self._db, "routes", end, old=old, new=new)

@@ -16,9 +16,10 @@ from telegram import Bot
 from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter, TelegramError
 
 from bot import broadcasts
-from bot.addresses import split_telegram, telegram_address
+from bot.addresses import Address, split_telegram, telegram_address
 from bot.broadcast_report import RETRY, Report, report, tally
 from bot.cards import deal
+from bot.faultpoints import point
 from bot.relay import Relay
 from bot.store import Store, StoreError, Tx
 from bot.store.broadcasts import Broadcast
@@ -29,6 +30,8 @@ from bridges.model import Button, MessageId
 logger = logging.getLogger(__name__)
 
 EDIT_EVERY_S = 3.0
+LOOK_S = 60.0
+"""One that does not go on by itself is looked at so often, beside whenever something becomes of it."""
 ATTEMPTS_MOST = 8
 PAUSE_S = 2.0
 RUNNING, OVER = "announcing", "announced"
@@ -44,6 +47,8 @@ class _Watch:
 
     next_at: float
     """Before then it is not edited."""
+    look_at: float = 0.0
+    """Before then it is not looked at, unless something becomes of an announcement."""
     attempts: int = 0
     since: float = 0.0
     settled: int = -1
@@ -51,6 +56,11 @@ class _Watch:
 
     latest: int = -1
     per_s: float | None = None
+
+    @property
+    def due_at(self) -> float:
+        """When it is looked at next."""
+        return max(self.next_at, self.look_at)
 
     def pace(self, settled: int, *, now: float, runs: bool) -> float | None:
         """How many places are settled in a second; None: that is not known yet. It is told anew only when another one
@@ -73,24 +83,50 @@ class _Due:
 
 
 class Announcing:
-    """Shows how announcements stand, also those of a former process."""
+    """Shows how announcements stand, also those of a former process.
 
-    def __init__(self, *, store: Store, bot: Bot, relay: Relay, clock: Callable[[], float] = time.time) -> None:
+    ``monotonic``: what is measured and waited for goes by it, so that a clock that is set back stops nothing.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        bot: Bot,
+        relay: Relay,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._store = store
         self._bot = bot
         self._relay = relay
         self._clock = clock
+        self._monotonic = monotonic
         self._watches: dict[int, _Watch] = {}
         self._started_at = clock()
+        self._free_at = monotonic() + EDIT_EVERY_S
+        """When those from before may be edited: nobody knows when they were edited last."""
+        self._moved_on = False
+        """Something became of an announcement since the last look."""
         self._wake = asyncio.Event()
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
-        store.on_wake(lambda topics: self._wake.set() if topics & {"broadcasts", "*"} else None)
+        store.on_wake(self._woken)
 
     def start(self) -> None:
         """Begin, with what a former process left to show."""
-        self._started_at = self._clock()
+        self._started_at, self._free_at = self._clock(), self._monotonic() + EDIT_EVERY_S
         self._task = asyncio.create_task(self._run(), name="announcing")
+
+    def _woken(self, topics: frozenset[str]) -> None:
+        if topics & {"broadcasts", "*"}:
+            self._moved_on = True
+            self._wake.set()
+
+    @property
+    def turning(self) -> bool:
+        """Whether it is alive."""
+        return self._task is not None and not self._task.done()
 
     async def stop(self) -> None:
         """Finish the edit at hand."""
@@ -117,26 +153,48 @@ class Announcing:
 
     async def turn(self) -> float | None:
         """Edit what may be edited now; returns seconds until the next (None: when woken)."""
-        now = self._clock()
+        now, moved_on, self._moved_on = self._monotonic(), self._moved_on, False
         open_ = await self._store.read(lambda tx: tx.broadcasts.open())
         if not open_:
             self._watches.clear()
             return None
-        ready = [each.id for each in open_ if self._watch(each, now=now).next_at <= now]
+        for each in open_ if moved_on else ():
+            self._watch(each, now=now).look_at = now
+        ready = [each.id for each in open_ if self._watch(each, now=now).due_at <= now]
+        # Most looks find nothing to show: these write nothing.
+        ready = await self._store.read(lambda tx: [id for id in ready if self._differs(tx, id, now=now)])
         if ready:
             due = await self._store.write(lambda tx: self._due(tx, ready, now=now))
-            for each in due:
-                await self._show(each)
-        now = self._clock()
-        return max(0.01, min(self._watch(each, now=now).next_at for each in open_) - now)
+            for message in due:
+                await self._show(message)
+        now = self._monotonic()
+        return max(0.01, min(self._watch(each, now=now).due_at for each in open_) - now)
 
     def _watch(self, broadcast: Broadcast, *, now: float) -> _Watch:
         watch = self._watches.get(broadcast.id)
         if watch is None:
-            # Of one from before nobody knows when it was edited last.
-            first = now if broadcast.created_at >= self._started_at else self._started_at + EDIT_EVERY_S
+            first = now if broadcast.created_at >= self._started_at else self._free_at
             watch = self._watches[broadcast.id] = _Watch(next_at=first)
         return watch
+
+    def _differs(self, tx: Tx, id: int, *, now: float) -> bool:
+        """Whether anything is to be shown, or kept, of how an announcement stands now."""
+        broadcast, watch = tx.broadcasts.get(id), self._watches[id]
+        if broadcast is None or broadcast.ended_at is not None:
+            return True
+        found = tally(tx.broadcasts.standings(id))
+        per_s = watch.pace(found.settled, now=now, runs=broadcast.state == "running")
+        told, kept = report(tx, self._relay, broadcast, found, per_s=per_s), broadcasts.kept(broadcast)
+        if told.over or told.text != kept.text or not broadcast.progress or kept.retried:
+            return True
+        if [label for _, label in told.choices] != [label for label, _ in kept.buttons]:
+            return True
+        self._rest(watch, broadcast, now=now)
+        return False
+
+    def _rest(self, watch: _Watch, broadcast: Broadcast, *, now: float) -> None:
+        watch.next_at = now + EDIT_EVERY_S
+        watch.look_at = now + (EDIT_EVERY_S if broadcast.state == "running" else LOOK_S)
 
     def _due(self, tx: Tx, ids: Sequence[int], *, now: float) -> list[_Due]:
         due = []
@@ -152,15 +210,15 @@ class Announcing:
                 broadcast = replace(broadcast, state="done")
             per_s = watch.pace(found.settled, now=now, runs=broadcast.state == "running")
             told = report(tx, self._relay, broadcast, found, per_s=per_s)
-            buttons = self._buttons(tx, broadcast, told, broadcasts.kept(broadcast), now=now)
+            buttons = self._buttons(tx, broadcast, told, broadcasts.kept(broadcast), now=self._clock())
             # Other buttons are shown, too, where the words are the same.
             kept = broadcasts.kept(tx.broadcasts.get(id) or broadcast)
             if told.text != kept.text or not broadcast.progress:
                 due.append(_Due(broadcast, told, buttons))
                 continue
-            watch.next_at = now + EDIT_EVERY_S
+            self._rest(watch, broadcast, now=now)
             if told.over:
-                tx.broadcasts.end(id, now=now)
+                tx.broadcasts.end(id, now=self._clock())
         return due
 
     def _buttons(
@@ -186,11 +244,11 @@ class Announcing:
         try:
             progress = await self._put(due)
         except RetryAfter as error:
-            watch.next_at = self._clock() + max(wait_s(error), EDIT_EVERY_S)
+            watch.next_at = self._monotonic() + max(wait_s(error), EDIT_EVERY_S)
             return
         except ChatMigrated as error:
-            new = str(telegram_address(error.new_chat_id))
-            await self._store.write(lambda tx: tx.broadcasts.shows_in(id, new))
+            new = telegram_address(error.new_chat_id)
+            await self._store.write(lambda tx: self._upgraded(tx, due.broadcast, new))
             return
         except (BadRequest, Forbidden) as error:
             if isinstance(error, BadRequest) and progress and _says(error, _GONE):
@@ -201,19 +259,31 @@ class Announcing:
         except TelegramError as error:
             watch.attempts += 1
             if watch.attempts < ATTEMPTS_MOST or not due.report.over:
-                watch.next_at = self._clock() + max(EDIT_EVERY_S, min(PAUSE_S * 2**watch.attempts, 60.0))
+                watch.next_at = self._monotonic() + max(EDIT_EVERY_S, min(PAUSE_S * 2**watch.attempts, 60.0))
                 return
             logger.info("an announcement's state is not shown", extra={"action": "announce", "error": str(error)})
         watch.attempts = 0
-        watch.next_at = self._clock() + EDIT_EVERY_S
+        watch.next_at = self._monotonic() + EDIT_EVERY_S
         text = due.report.text
 
         def shown(tx: Tx) -> None:
+            now_there = tx.broadcasts.get(id)
+            if now_there is None or now_there.chat != due.broadcast.chat:
+                return  # the chat moved meanwhile, and this message stayed behind
             broadcasts.keep(tx, id, text=text)
             # Empty if nothing can be shown there: what follows is tried all the same.
             tx.broadcasts.shows_at(id, progress or NOWHERE)
 
+        # A kill before this leaves a message that nothing edits any more beside the one that is written at the next
+        # start: its buttons do the same, and a request cannot be made in one step with a row.
         await self._store.write(shown)
+        point("broadcast.shown")
+
+    def _upgraded(self, tx: Tx, broadcast: Broadcast, new: Address) -> None:
+        """The group is another one now: everything of it follows, and a new message shows the announcement there."""
+        chat, _ = split_telegram(broadcasts.home_of(broadcast).conversation)
+        self._relay.places.upgraded(tx, telegram_address(chat), new, now=self._clock())
+        tx.broadcasts.shows_at(broadcast.id, "")
 
     async def _put(self, due: _Due) -> str:
         """Edit the message, or write it where there is none; returns its id."""

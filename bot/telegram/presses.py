@@ -13,6 +13,7 @@ from telegram.error import TelegramError
 
 from bot.addresses import Address, AddressError, telegram_address
 from bot.decisions import DecisionError
+from bot.faultpoints import point
 from bot.names import one_line
 from bot.relay import sentence
 from bot.routing import RouteError
@@ -54,6 +55,7 @@ class Presses:
         """Commit what the button decides, then show it."""
         prepared = await self._prepare(item, query)
         pressed = await self._store.write(lambda tx: self._pressed(tx, item, query, prepared=prepared))
+        point("telegram.pressed")
         # What was decided is committed; only its display can be lost, and neither for the other's sake.
         is_too_late = not await self._answer(query, pressed.toast)
         if pressed.card is not None and isinstance(query.message, TelegramMessage):

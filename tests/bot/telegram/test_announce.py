@@ -28,7 +28,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     async with a_desk(tmp_path) as made:
         await made.grant(BO, "operator")
         made.broadcaster = Broadcaster(  # type: ignore[attr-defined]
-            store=made.line.store, accounts=made.line.relay.accounts, clock=made.line.clock
+            store=made.line.store, accounts=made.line.relay.accounts, clock=made.line.clock, monotonic=made.line.clock
         )
         yield made
         await made.line.engine.stop(grace_s=1)
@@ -73,7 +73,14 @@ async def told(desk: Desk, number: int = 1) -> str:
 
 async def running(desk: Desk, number: int = 1, *, person: int = BO) -> Answer:
     """The message that shows the progress, with its buttons as they are now."""
-    showing = Announcing(store=desk.line.store, bot=None, relay=desk.line.relay, clock=desk.line.clock)  # type: ignore[arg-type]
+    clock = desk.line.clock
+    showing = Announcing(
+        store=desk.line.store,
+        bot=None,  # type: ignore[arg-type]
+        relay=desk.line.relay,
+        clock=clock,
+        monotonic=clock,
+    )
 
     def read(tx: Tx) -> Answer:
         broadcast = tx.broadcasts.get(number)
@@ -321,7 +328,7 @@ async def test_stop_and_delete_takes_back_what_was_sent_and_says_where_it_cannot
     async with a_desk(tmp_path, deletes=True) as desk:
         await desk.grant(BO, "operator")
         desk.broadcaster = Broadcaster(  # type: ignore[attr-defined]
-            store=desk.line.store, accounts=desk.line.relay.accounts, clock=desk.line.clock
+            store=desk.line.store, accounts=desk.line.relay.accounts, clock=desk.line.clock, monotonic=desk.line.clock
         )
         await sends(desk, "club:a", "desk:b", *(f"desk:x{n}" for n in range(3)))
         await desk.line.engine.start()

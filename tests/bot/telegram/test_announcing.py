@@ -99,7 +99,13 @@ class Scene:
 
 
 def watching(at: Line, chat: Chat) -> Announcing:
-    return Announcing(store=at.store, bot=chat, relay=at.relay, clock=at.clock)  # type: ignore[arg-type]
+    return Announcing(
+        store=at.store,
+        bot=chat,  # type: ignore[arg-type]
+        relay=at.relay,
+        clock=at.clock,
+        monotonic=at.clock,
+    )
 
 
 @pytest.fixture
