@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.addresses import parse_address
-from bot.targets import parse_targets
+from bot.relay import refusal
+from bot.targets import TargetError, parse_targets
 from bot.telegram.access import Role
 from bot.telegram.announce_cards import propose, within_reach
 from bot.telegram.replies import UsageError
@@ -27,8 +28,12 @@ from bot.telegram.wizards.pages import (
 )
 from bot.telegram.wizards.picker import Picker
 from bot.telegram.wizards.scene import Scene
+from bridges.model import Message
 
 _ADD, _ON, _IN, _OUT = "add", "on", "in:", "out:"
+_USE, _USE_LABEL = "use", "That was the text"
+_DRAFT = "draft"
+"""Words that were written where targets are asked for."""
 _LISTED = 20
 
 
@@ -53,6 +58,8 @@ def _targets(scene: Scene) -> Page:
         if name not in chosen and _reaches(scene, [scene.tx.names.get(name) or ""]):
             offered.append(Choice(f"➕ {name}", f"{_IN}{name}"))
     actions = [("➕ A chat or conversation…", _ADD), *([("Go on", _ON)] if chosen else [])]
+    if chosen and scene.values.get(_DRAFT):
+        actions.append((_USE_LABEL, _USE))
     asks = "targets with commas between, as in support:room-42, @all"
     return Page("\n".join(lines), tuple(offered), choices(actions), asks=asks)
 
@@ -64,8 +71,11 @@ def _reaches(scene: Scene, addresses: Sequence[str]) -> bool:
 
 def _take_targets(scene: Scene, given: Input) -> Turn:
     if isinstance(given, Wrote):
-        return _added(scene, given.text)
+        return _written(scene, given)
     assert isinstance(given, Picked)
+    if given.value == _USE:
+        draft = scene.values[_DRAFT]
+        return _proposed(scene, Message.model_validate(draft["message"]), origin=draft["id"])
     if given.value == _ADD:
         return Go("add")
     if given.value == _ON:
@@ -75,6 +85,18 @@ def _take_targets(scene: Scene, given: Input) -> Turn:
         out = given.value.removeprefix(_OUT)
         return Stay("", {"targets": [each for each in _chosen(scene) if each != out]})
     return _added(scene, given.value.removeprefix(_IN))
+
+
+def _written(scene: Scene, given: Wrote) -> Stay:
+    """Targets; words that are none may be the text already, if there is somebody whom it can go to."""
+    try:
+        return _added(scene, given.text)
+    except TargetError as error:
+        if not _chosen(scene):
+            raise TargetError(f"{str(error).removesuffix('.')}. The text is asked for after the targets") from error
+        note = f"⚠ {refusal(error).removesuffix('.')}. If that was the text, press {_USE_LABEL}; Go on asks for it."
+        draft = {"id": given.id, "message": given.message.model_dump(mode="json", exclude_defaults=True)}
+        return Stay(note, {_DRAFT: draft})
 
 
 def _added(scene: Scene, text: str) -> Stay:
@@ -96,15 +118,19 @@ def _text(scene: Scene) -> Page:
 def _take_text(scene: Scene, given: Input) -> Turn:
     if not isinstance(given, Wrote):
         raise UsageError("a text is asked for here")
+    return _proposed(scene, given.message, origin=given.id)
+
+
+def _proposed(scene: Scene, message: Message, *, origin: int) -> End:
     reply = propose(
         scene.tx,
         scene.services,
         targets_text=", ".join(_chosen(scene)),
-        message=given.message,
+        message=message,
         person=scene.person,
         person_name=scene.person_name,
         here=scene.here,
-        origin=given.id,
+        origin=origin,
         now=scene.now,
     )
     return End(reply.text, reply.buttons)
