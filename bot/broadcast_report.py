@@ -14,7 +14,7 @@ from bot.store import Tx
 from bot.store.broadcasts import Broadcast, Standing
 from bot.text import cut
 
-PAUSE, RESUME, STOP, WIPE, RETRY = "pause", "resume", "stop", "wipe", "retry"
+PAUSE, RESUME, STOP, WIPE, RETRY, DELETE = "pause", "resume", "stop", "wipe", "retry", "delete"
 CAUSES_MOST = 8
 CAUSE_MOST = 200
 PLACES_SHOWN = 5
@@ -195,7 +195,8 @@ def _choices(broadcast: Broadcast, found: Tally, *, over: bool) -> tuple[tuple[s
             return ((PAUSE, "Pause"), *_HALTING)
         case "paused":
             return ((RESUME, "Resume"), *_HALTING)
-        case _ if over and found.failed and not kept(broadcast).wiped:
-            return ((RETRY, "Retry failed"),)
+        case _ if over and not kept(broadcast).wiped:
+            again = ((RETRY, "Retry failed"),) if found.failed else ()
+            return (*again, *(((DELETE, "Delete"),) if found.sent else ()))
         case _:
             return ()

@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING
 
 from bot import broadcasts
 from bot.addresses import TELEGRAM, Address, is_within
-from bot.broadcast_report import PAUSE, RESUME, RETRY, STOP, WIPE
+from bot.broadcast_report import PAUSE, RESUME, STOP, WIPE
 from bot.cards import deal, digest
 from bot.previews import Preview, preview
 from bot.store import Tx
 from bot.store.broadcasts import Broadcast
+from bot.store.outbox import PRIORITY_REPLY
 from bot.targets import parse_targets
 from bot.telegram.access import Role, role_of
-from bot.telegram.announcing import OVER, RUNNING
+from bot.telegram.announcing import ASKING, RUNNING
 from bot.telegram.cards import Press, Pressed, card_kinds
 from bot.telegram.outbound import message_id
 from bot.telegram.replies import Reply, UsageError, out_of_reach
-from bridges.model import ConversationId, Message
+from bridges.model import ConversationId, Message, Span, SpanKind
 
 if TYPE_CHECKING:
     from bot.telegram.commands.registry import Services
 
-ASKING = "announce"
-SEND, LATER, CANCEL = "send", "later", "cancel"
+SEND, LATER, EDIT, CANCEL = "send", "later", "edit", "cancel"
 _OPERATOR = Role.OPERATOR
 
 
@@ -62,7 +62,7 @@ def propose(
     buttons = deal(
         tx,
         ASKING,
-        (("Send", SEND), ("Schedule", LATER), ("Cancel", CANCEL)),
+        (("Send", SEND), ("Schedule", LATER), ("Edit", EDIT), ("Cancel", CANCEL)),
         chat=here.conversation,
         person=person,
         payload=payload,
@@ -98,7 +98,7 @@ def within_reach(
         raise out_of_reach(beyond, held="", needed=_OPERATOR.word, typed=typed)
 
 
-@card_kinds.add(ASKING, choices={SEND: _OPERATOR, LATER: _OPERATOR, CANCEL: Role.VIEWER})
+@card_kinds.add(ASKING, choices={SEND: _OPERATOR, LATER: _OPERATOR, EDIT: _OPERATOR, CANCEL: Role.VIEWER})
 def asking(press: Press, tx: Tx) -> Pressed:
     """Send it as it was shown, or not at all."""
     if press.choice == CANCEL:
@@ -111,6 +111,8 @@ def asking(press: Press, tx: Tx) -> Pressed:
         )
     told, here = press.payload, press.place
     message = Message.model_validate(told["message"])
+    if press.choice == EDIT:
+        return _edit(press, tx, told["targets"], message)
     found = parse_targets(tx, press.relay, told["targets"], here=here)
     within_reach(tx, press.services, found.addresses, person=press.person, here=here)
     looked = preview(tx, press.relay, found.addresses, message, now=press.now)
@@ -146,15 +148,38 @@ def asking(press: Press, tx: Tx) -> Pressed:
         now=press.now,
     )
     # The card becomes the message that shows the progress: all its edits are made in one place.
-    return Pressed(f"Sending to {_targets(looked.count)}.", outcome=f"announcement {number} to {looked.count} targets")
+    return Pressed(
+        f"Sending to {counted_targets(looked.count)}.", outcome=f"announcement {number} to {looked.count} targets"
+    )
+
+
+def _edit(press: Press, tx: Tx, targets: str, message: Message) -> Pressed:
+    """The command once more, to be copied, changed and written again."""
+    line = f"/announce {targets} | {message.text}"
+    code = Message(text=line, spans=(Span(kind=SpanKind.CODE, start=0, length=len(line)),))
+    press.relay.send(
+        tx,
+        press.place,
+        code,
+        now=press.now,
+        message_id=None,
+        priority=PRIORITY_REPLY,
+        why="the bot's own",
+    )
+    files = " Send it as a reply to the message with the files." if message.attachments else ""
+    return Pressed(
+        "Below is the command to change.",
+        Reply(f"Nothing was sent. Copy the command below, change it and send it.{files}"),
+        outcome="edited",
+    )
 
 
 @card_kinds.add(RUNNING, choices=dict.fromkeys((PAUSE, RESUME, STOP, WIPE), _OPERATOR))
 def running(press: Press, tx: Tx) -> Pressed:
     """Pause, go on, stop, or stop and take back what was sent."""
-    broadcast, now = _announcement(press, tx), press.now
+    broadcast, now = announcement_of(press, tx), press.now
     # Whoever stops or goes on with it decides about every place that it goes to.
-    within_reach(tx, press.services, _places(tx, broadcast), person=press.person, here=press.place)
+    within_reach(tx, press.services, places_of(tx, broadcast), person=press.person, here=press.place)
     match press.choice:
         case "pause":
             broadcasts.pause(tx, broadcast, now=now)
@@ -167,33 +192,22 @@ def running(press: Press, tx: Tx) -> Pressed:
             told = f"Stopped. {cancelled} {'message is' if cancelled == 1 else 'messages are'} not sent."
         case _:
             places = broadcasts.stop_and_delete(tx, press.relay, broadcast, now=now)
-            told = f"Stopped. What was sent is being deleted at {_targets(places)}."
+            told = f"Stopped. What was sent is being deleted at {counted_targets(places)}."
     return Pressed(told, used=False, outcome=f"announcement {broadcast.id}: {press.choice}")
 
 
-@card_kinds.add(OVER, choices={RETRY: _OPERATOR})
-def over(press: Press, tx: Tx) -> Pressed:
-    """Send it again where it failed."""
-    broadcast = _announcement(press, tx)
-    failed = [tx.outbox.get(id) for id in tx.broadcasts.ids(broadcast.id, "dead")]
-    places = [
-        Address(press.relay.accounts[row.account].name, ConversationId(row.conversation)) for row in failed if row
-    ]
-    within_reach(tx, press.services, places, person=press.person, here=press.place)
-    number = broadcasts.retry_failed(tx, broadcast, now=press.now)
-    return Pressed(f"Sending again to {_targets(number)}.", outcome=f"announcement {broadcast.id}: retry")
-
-
-def _places(tx: Tx, broadcast: Broadcast) -> Sequence[Address]:
+def places_of(tx: Tx, broadcast: Broadcast) -> Sequence[Address]:
     """Where it goes in Telegram: only there a role may end at a chat."""
     return [Address(TELEGRAM, ConversationId(each)) for each in tx.broadcasts.places(broadcast.id, TELEGRAM)]
 
 
-def _targets(number: int) -> str:
+def counted_targets(number: int) -> str:
+    """So many targets, in words."""
     return f"{number} target{'s' if number != 1 else ''}"
 
 
-def _announcement(press: Press, tx: Tx) -> Broadcast:
+def announcement_of(press: Press, tx: Tx) -> Broadcast:
+    """The one whose button was pressed."""
     found = tx.broadcasts.get(press.card.subject)
     if found is None:
         raise broadcasts.BroadcastError("that announcement is not known any more")

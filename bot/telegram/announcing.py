@@ -17,7 +17,7 @@ from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter, Tele
 
 from bot import broadcasts
 from bot.addresses import Address, split_telegram, telegram_address
-from bot.broadcast_report import RETRY, Report, report, tally
+from bot.broadcast_report import DELETE, RETRY, Report, report, tally
 from bot.cards import deal
 from bot.faultpoints import point
 from bot.relay import Relay
@@ -34,8 +34,8 @@ LOOK_S = 60.0
 """One that does not go on by itself is looked at so often, beside whenever something becomes of it."""
 ATTEMPTS_MOST = 8
 PAUSE_S = 2.0
-RUNNING, OVER = "announcing", "announced"
-"""Kinds of cards: with the buttons of one that goes on, with those of one that is over."""
+ASKING, RUNNING, OVER = "announce", "announcing", "announced"
+"""Kinds of cards: the preview; with the buttons of one that goes on, with those of one that is over."""
 NOWHERE = "-"
 """Instead of a message's id: none could be written."""
 _GONE = ("message to edit not found", "message can't be edited", "message_id_invalid", "message not found")
@@ -229,7 +229,7 @@ class Announcing:
         shown = list(before.buttons)
         if [label for label, _ in shown] != labels or (before.retried and labels):
             person = int(broadcast.person) if broadcast.person else None
-            kind = OVER if (RETRY, "Retry failed") in told.choices else RUNNING
+            kind = OVER if {choice for choice, _ in told.choices} & {RETRY, DELETE} else RUNNING
             chat = broadcasts.home_of(broadcast).conversation
             choices = [(label, choice) for choice, label in told.choices]
             made = deal(tx, kind, choices, chat=chat, person=person, subject=broadcast.id, expires_s=None, now=now)

@@ -10,14 +10,17 @@ from typing import Any
 
 from bot import broadcasts
 from bot.addresses import TELEGRAM
-from bot.broadcast_report import tally
+from bot.broadcast_report import DELETE, RETRY, tally
 from bot.cannot import grouped
+from bot.names import defuse_text
 from bot.relay import Relay
 from bot.store import Tx
 from bot.store.broadcasts import Broadcast
 from bot.store.messages import Origin
 from bot.telegram.access import Role
-from bot.telegram.cards import Press, Pressed, confirmation
+from bot.telegram.announce_cards import announcement_of, counted_targets, places_of, within_reach
+from bot.telegram.announcing import OVER
+from bot.telegram.cards import Press, Pressed, card_kinds, confirmation
 from bot.telegram.commands.answered import require_own
 from bot.telegram.commands.lines import bounded, counted
 from bot.telegram.commands.registry import Call, NotAllowed, Reply, Services, UsageError
@@ -96,7 +99,12 @@ def _found(tx: Tx, payload: Any) -> tuple[Broadcast, Origin]:
 
 
 def _quoted(text: str) -> str:
-    return text if utf16_length(text) <= TEXT_MOST else "(The words stand above.)"
+    return _harmless(text) if utf16_length(text) <= TEXT_MOST else "(The words stand above.)"
+
+
+def _harmless(text: str) -> str:
+    """Words that ping nobody."""
+    return defuse_text(Message(text=text)).text
 
 
 # --- other words
@@ -119,6 +127,7 @@ def _reword_preview(tx: Tx, services: Services, payload: Any) -> str:
 def _reword(press: Press, tx: Tx) -> Pressed:
     broadcast, origin = _found(tx, press.payload)
     require_own(press, tx, origin, what="edit")
+    within_reach(tx, press.services, places_of(tx, broadcast), person=press.person, here=press.place)
     done = press.relay.changes.reword(tx, origin, Message.model_validate(press.payload["message"]), now=press.now)
     if done is None:
         return Pressed("These are its words already.", Reply("These are its words already."))
@@ -138,7 +147,7 @@ def _account(place: str) -> str:
 def ask_to_reword(call: Call, tx: Tx, broadcast: Broadcast, message: Message) -> Reply:
     """The card that gives it other words."""
     if utf16_length(message.text) > TEXT_MOST:
-        call.relay.tell(tx, call.here, message.text, now=call.now)
+        call.relay.tell(tx, call.here, _harmless(message.text), now=call.now)
     told = json.loads(message.model_dump_json(exclude_defaults=True))
     return _reword(call, tx, {"announcement": broadcast.id, "message": told})
 
@@ -152,7 +161,7 @@ def _wipe_preview(tx: Tx, services: Services, payload: Any) -> str:
     lines = [
         f"Take announcement {broadcast.id} back at its {counted(found.total, 'target')}?",
         "",
-        cut(origin.text, TEXT_MOST),
+        _harmless(cut(origin.text, TEXT_MOST)),
         "",
         *_prospects(found, able="deleted", unable="there it stays"),
     ]
@@ -164,6 +173,7 @@ def ask_to_take_back(press: Press, tx: Tx) -> Pressed:
     """Stop what has not begun, delete what was sent; of so many places the numbers are told."""
     broadcast, origin = _found(tx, press.payload)
     require_own(press, tx, origin, what="take back")
+    within_reach(tx, press.services, places_of(tx, broadcast), person=press.person, here=press.place)
     told = take_back(tx, press.relay, broadcast, now=press.now)
     return Pressed("It is taken back.", Reply(told), outcome=f"announcement {broadcast.id}: undo")
 
@@ -177,6 +187,24 @@ def take_back(tx: Tx, relay: Relay, broadcast: Broadcast, *, now: float) -> str:
     unsent = f"{stopped} not sent any more, " if stopped else ""
     lines = [f"Announcement {broadcast.id}: {unsent}taken back at {counted(places, 'place')}."]
     return "\n".join([*lines, *([note] if note else [])])
+
+
+# --- when it is over
+
+
+@card_kinds.add(OVER, choices={RETRY: Role.OPERATOR, DELETE: Role.OPERATOR})
+def over(press: Press, tx: Tx) -> Pressed:
+    """Send it again where it failed; or ask whether it is to be taken back."""
+    broadcast = announcement_of(press, tx)
+    within_reach(tx, press.services, places_of(tx, broadcast), person=press.person, here=press.place)
+    if press.choice == DELETE:
+        asked = ask_to_take_back(press, tx, {"announcement": broadcast.id})
+        press.relay.tell(tx, press.place, asked.text, now=press.now, buttons=asked.buttons)
+        return Pressed("Below.", used=False, outcome=f"announcement {broadcast.id}: asked to delete")
+    number, gone = broadcasts.retry_failed(tx, press.relay, broadcast, now=press.now)
+    told = f"Sending again to {counted_targets(number)}."
+    told += f" Not at {', '.join(gone)}: not configured any more." if gone else ""
+    return Pressed(told, outcome=f"announcement {broadcast.id}: retry")
 
 
 # --- stopped
@@ -208,6 +236,7 @@ def stop(call: Call, tx: Tx, broadcast: Broadcast) -> Reply:
             f"Announcement {broadcast.id} was not made in this chat: to stop it the role admin is needed everywhere. An"
             " owner can give it: /grant USER admin"
         )
+    within_reach(tx, call.services, places_of(tx, broadcast), person=call.person, here=call.here)
     cancelled = broadcasts.stop(tx, broadcast, now=call.now)
     return Reply(
         f"Announcement {broadcast.id} is stopped: {counted(cancelled, 'delivery')} not sent.",

@@ -9,7 +9,7 @@ from bot.names import one_line
 from bot.store import Tx
 from bot.store.messages import Origin
 from bot.telegram.access import Role
-from bot.telegram.announce_cards import ASKING
+from bot.telegram.announcing import ASKING
 from bot.telegram.cards import Press
 from bot.telegram.commands.registry import Call
 from bot.telegram.commands.sight import sight_of

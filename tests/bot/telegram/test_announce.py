@@ -96,7 +96,7 @@ async def test_what_is_to_be_sent_is_shown_first_with_its_words_and_the_number_o
     (card,) = await desk.write(TWO, by=BO)
     assert "We are open." in card.text
     assert "2 targets" in card.text
-    assert [button.label for button in card.buttons] == ["Send", "Schedule", "Cancel"]
+    assert [button.label for button in card.buttons] == ["Send", "Schedule", "Edit", "Cancel"]
     assert await rows(desk) == []
 
 
@@ -310,7 +310,7 @@ async def test_what_failed_is_tried_again_once_for_each_press(desk: Desk) -> Non
     await sends(desk, "club:a", "desk:b")
     await goes_out(desk)
     card = await running(desk)
-    assert [button.label for button in card.buttons] == ["Retry failed"]
+    assert [button.label for button in card.buttons] == ["Retry failed", "Delete"]
     pressed = await desk.press(card, "Retry failed", by=BO)
     assert pressed.toast == "Sending again to 1 target."
     assert (await desk.press(card, "Retry failed", by=BO)).toast == "This was decided already."
@@ -421,7 +421,7 @@ async def test_what_is_edited_before_it_was_let_go_is_sent_with_its_new_words(de
 async def test_a_preview_too_long_for_one_message_is_begun_in_messages_before_it(desk: Desk) -> None:
     *before, card = await desk.write("/announce club:a, desk:b | " + "word " * 780, by=BO)
     assert len(before) >= 1
-    assert [button.label for button in card.buttons] == ["Send", "Schedule", "Cancel"]
+    assert [button.label for button in card.buttons] == ["Send", "Schedule", "Edit", "Cancel"]
     assert (await desk.press(card, "Send", by=BO)).toast == "Sending to 2 targets."
 
 

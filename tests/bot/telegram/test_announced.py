@@ -186,6 +186,32 @@ async def test_a_preview_is_said_not_to_be_sent_yet(desk: Desk, line: str) -> No
     assert await rows(desk) == []
 
 
+async def test_edit_below_a_preview_gives_the_command_back_and_ends_it(desk: Desk) -> None:
+    (card,) = await desk.write("/announce club:a, desk:b | We are\nopen.", by=BO)
+    pressed = await desk.press(card, "Edit", by=BO)
+    assert pressed.card is not None and pressed.card.text.startswith("Nothing was sent.") and not pressed.card.buttons
+    assert [each.text for each in pressed.answers] == ["/announce club:a, desk:b | We are\nopen."]
+    assert (await desk.press(card, "Send", by=BO)).toast == "This was decided already."
+    assert await rows(desk) == []
+    (again,) = await desk.write(pressed.answers[0].text, by=BO)
+    assert again.text == card.text
+
+
+async def test_what_was_sent_can_be_deleted_when_it_is_over_after_one_more_question(desk: Desk) -> None:
+    await sends(desk, "club:a", "club:b")
+    await goes_out(desk)
+    report = await running(desk)
+    assert [button.label for button in report.buttons] == ["Delete"]
+    (asked,) = (await desk.press(report, "Delete", by=BO)).answers
+    assert "back at its 2 targets?" in asked.text
+    assert desk.line.club.done == []
+    await desk.press(asked, "Take back", by=BO)
+    await desk.line.rests()
+    assert sorted(desk.line.club.done) == ["delete c1", "delete c2"]
+    assert (await running(desk)).buttons == ()
+    assert "taken back already" in (await desk.press(report, "Delete", by=BO)).toast
+
+
 # --- stopped by others
 
 
