@@ -63,8 +63,7 @@ def remember_everywhere(
             if (name := _NAME.match(part.text)) is not None:
                 names.add(_name_digest(name))
     if known:
-        for place in into:
-            tx.relayed_words.put(known, source=_placed(source), into=_placed(place), now=now)
+        tx.relayed_words.put_all(known, source=_placed(source), into=map(_placed, into), now=now)
         tx.relayed_words.put(names, now=now)
 
 

@@ -6,11 +6,16 @@ import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from bot.store.said import OLDEST, came_to
 
 LOOKED_AT = 20_000
 """So many messages are looked at for a page: the writer must soon be free. Looking goes on with the next page."""
+CHARACTERS = 5_000_000
+"""As many characters, in which pieces of words are looked for."""
+STEP = 500
+"""Messages that are looked at before the characters are counted."""
 HIT, END = "\x02", "\x03"
 """Around the words that were found, in an excerpt: they stand in no message."""
 _AROUND = 24
@@ -96,22 +101,45 @@ class Search:
 
     def find(self, sought: Sought, *, before: int = OLDEST, limit: int, look_at: int = LOOKED_AT) -> Found:
         """The newest that fit, below the message ``before``."""
+        rows: list[Any] = []
+        # What no index finds is looked for in the text itself: where there is much of it, fewer messages are looked at.
+        step = STEP if sought.pieces else look_at
+        last: int | None = before
+        looked = characters = 0
+        while last is not None and len(rows) <= limit:
+            if looked >= look_at or characters >= CHARACTERS:
+                break
+            most = min(step, look_at - looked)
+            rows += self._stretch(sought, before=last, most=most, limit=limit + 1 - len(rows))
+            if len(rows) > limit:
+                last = int(rows[limit - 1][0])
+                break
+            number, lowest, size = self._size(sought, before=last, most=most)
+            looked, characters = looked + number, characters + size
+            last = lowest if number >= most else None
+        excerpts = self._excerpts(sought.match, [row[0] for row in rows[:limit]])
+        return Found([replace(Hit(*row), excerpt=excerpts.get(row[0], "")) for row in rows[:limit]], last)
+
+    def _stretch(self, sought: Sought, *, before: int, most: int, limit: int) -> list[Any]:
+        """Those that fit among the next so many."""
         candidates, of = _candidates(sought)
         conditions, values = _conditions(sought)
-        rows = self._db.execute(
+        return self._db.execute(
             f"WITH {', '.join(map(_table, _TABLES))}"
             " SELECT m.id, m.account, m.conversation, COALESCE(m.sender_id, ''), COALESCE(m.sender_name, ''), m.text,"
             f" m.at FROM ({candidates}) AS c CROSS JOIN messages AS m ON m.id = c.id WHERE {conditions} LIMIT :limit",
-            {**of, **values, "before": before, "most": look_at, "limit": limit + 1},
+            {**of, **values, "before": before, "most": most, "limit": limit},
         ).fetchall()
-        excerpts = self._excerpts(sought.match, [row[0] for row in rows[:limit]])
-        hits = [replace(Hit(*row), excerpt=excerpts.get(row[0], "")) for row in rows[:limit]]
-        if len(rows) > limit:
-            return Found(hits, hits[-1].id)
-        looked, last = self._db.execute(
-            f"SELECT COUNT(*), MIN(id) FROM ({candidates})", {**of, "before": before, "most": look_at}
+
+    def _size(self, sought: Sought, *, before: int, most: int) -> tuple[int, int | None, int]:
+        """How many the next so many are, the oldest of them, and the characters in which pieces are looked for."""
+        candidates, of = _candidates(sought)
+        length = "(SELECT length(text) FROM messages WHERE messages.id = c.id)" if sought.pieces else "0"
+        number, lowest, size = self._db.execute(
+            f"SELECT COUNT(*), MIN(c.id), COALESCE(SUM({length}), 0) FROM ({candidates}) AS c",
+            {**of, "before": before, "most": most},
         ).fetchone()
-        return Found(hits, int(last) if looked >= look_at else None)
+        return int(number), lowest, int(size)
 
     def _excerpts(self, match: str, ids: Sequence[int]) -> Mapping[int, str]:
         if not match or not ids:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 
 class RelayedWords:
@@ -14,10 +14,14 @@ class RelayedWords:
 
     def put(self, digests: Collection[str], *, source: str = "", into: str = "", now: float) -> None:
         """These were relayed now, from one place into another; without places: wherever that was."""
+        self.put_all(digests, source=source, into=[into], now=now)
+
+    def put_all(self, digests: Collection[str], *, source: str, into: Iterable[str], now: float) -> None:
+        """As :meth:`put`, into several places."""
         self._db.executemany(
             "INSERT INTO relayed_words (digest, goes_to, source, at) VALUES (?, ?, ?, ?)"
             " ON CONFLICT (digest, goes_to, source) DO UPDATE SET at = excluded.at",
-            [(digest, into, source, now) for digest in digests],
+            [(digest, place, source, now) for place in into for digest in digests],
         )
 
     def again(self, digest: str, *, into: str, now: float) -> None:

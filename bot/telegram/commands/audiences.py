@@ -129,14 +129,15 @@ def _named(call: Call, tx: Tx, words: str) -> Sequence[Address]:
 def _take_out(call: Call, tx: Tx) -> Reply:
     name = existing(tx, call.values["NAME"])
     members = tx.audiences.members(name)
+    there = set(members)
     gone = []
     for word in words_of(call.values["ADDRESS"]):
         # What is in it can be taken out whatever has become of its account.
         address = _as_it_stands(word.rstrip(","))
-        if address not in members:
+        if address not in there:
             (found,) = parse_targets(tx, call.relay, word, here=call.here).addresses or (None,)
             address = str(found)
-        if address not in members:
+        if address not in there:
             near = nearest(address, members)
             raise UsageError(f"{address} is not in @{name}" + (f"; did you mean {near}?" if near else ""))
         gone.append(address)
