@@ -14,11 +14,8 @@ Copied: TypeAlias = "tuple[int, str, str]"
 """A message in a conversation: its number, the account, the conversation."""
 
 
-_ALIKE = (
-    "message, reply_to, part, parts, priority, payload, crc, on_ambiguous, state, marked, why, created_at, due_at,"
-    " expires_at, op, subject, words, late, solo, broadcast, parked, insisted"
-)
-"""What a delivery that was just made has in common with the same to another conversation."""
+_OWN = ("id", "account", "conversation")
+"""What a delivery that was just made does not have in common with the same to another conversation."""
 
 
 class Several:
@@ -76,9 +73,11 @@ class Several:
         that is alike and the conversation, in the order that they are to have.
         """
         before = self.last()
+        names = [str(row[1]) for row in self._db.execute("PRAGMA table_info(outbox)")]
+        alike = ", ".join(name for name in names if name not in _OWN)
         self._db.executemany(
-            f"INSERT INTO outbox (account, conversation, {_ALIKE})"
-            f" SELECT account, ?2, {_ALIKE} FROM outbox WHERE id = ?1 AND state = 'queued'",
+            f"INSERT INTO outbox (account, conversation, {alike})"
+            f" SELECT account, ?2, {alike} FROM outbox WHERE id = ?1 AND state = 'queued'",
             pairs,
         )
         self._db.execute(

@@ -79,7 +79,7 @@ def fill_long(tx: Tx, number: int) -> None:
     )
 
 
-def fill_dead(tx: Tx, desk: Desk, number: int) -> None:
+def fill_dead(tx: Tx, desk: Desk, number: int, *, causes: int = 7) -> None:
     """Deliveries of as many messages of a chat, which were given up."""
     now, relay = desk.line.clock(), desk.line.relay
     for n in range(number):
@@ -91,15 +91,15 @@ def fill_dead(tx: Tx, desk: Desk, number: int) -> None:
         new = relay.delivery(address, Message(text=f"text {n}"), now=now, message_id=origin, why="by hand")
         tx.outbox.add(replace(new, marked=True))
         tx.marks.want(origin, "failed", now=now)
-    give_up(tx, now=now)
+    give_up(tx, now=now, causes=causes)
 
 
-def give_up(tx: Tx, *, now: float) -> None:
+def give_up(tx: Tx, *, now: float, causes: int = 7) -> None:
     """All that waits is given up, or given up again."""
     tx.db.execute(
-        "UPDATE outbox SET state = 'dead', error = 'HTTP 404: no such room ' || (id % 7), settled_at = ?"
+        "UPDATE outbox SET state = 'dead', error = 'HTTP 404: no such room ' || (id % ?), settled_at = ?"
         " WHERE state = 'queued' AND account = 'club'",
-        (now,),
+        (causes, now),
     )
     tx.db.execute("DELETE FROM lanes WHERE account = 'club'")
 
