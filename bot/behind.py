@@ -190,8 +190,8 @@ def _is_waiting_addition(row: Delivery) -> bool:
 
 def _sends(tx: Tx, message: int, address: str) -> Sequence[Delivery]:
     """The deliveries that make the message's copy there, the latest of each part."""
-    found = {row.part: row for row in tx.outbox.of_message(message) if row.op == "send" and row.address == address}
-    return list(found.values())
+    account, _, conversation = address.partition(":")
+    return list({row.part: row for row in tx.outbox.sends_of(message, account, conversation)}.values())
 
 
 def _pending(tx: Tx, subject: int, address: str) -> Sequence[Delivery]:

@@ -151,17 +151,23 @@ def _delete_at_home(tx: Tx, relay: Relay, broadcast: Broadcast, home: Address, *
     return [home] if there else []
 
 
-def retry_failed(tx: Tx, broadcast: Broadcast, *, now: float) -> int:
-    """Send it again where it failed; returns to how many places. Raises ``BroadcastError``."""
+def retry_failed(tx: Tx, relay: Relay, broadcast: Broadcast, *, now: float) -> tuple[int, Sequence[str]]:
+    """Send it again where it failed; returns to how many places, and at which accounts it is not, for they are not
+    configured any more. Raises ``BroadcastError``.
+    """
     origin = tx.messages.get(broadcast.message)
     if kept(broadcast).wiped or (origin is not None and origin.gone_at is not None):
         raise BroadcastError("the announcement was taken back")
-    number = tx.broadcasts.retry(broadcast.id, now=now)
+    accounts = {each.account for each in tx.broadcasts.standings(broadcast.id) if each.state == "dead"}
+    gone = sorted(name for name in accounts if relay.account(name) is None)
+    number = tx.broadcasts.retry(broadcast.id, now=now, accounts=accounts - set(gone))
+    if not number and gone:
+        raise BroadcastError(f"it failed at {', '.join(gone)} only, which is not configured any more")
     if not number:
         raise BroadcastError("none of its deliveries is failed any more")
     keep(tx, broadcast.id, retried=True)
     tx.broadcasts.become(broadcast.id, "running")
-    return number
+    return number, gone
 
 
 def tried_again(tx: Tx, row: Delivery, *, asked_at: Address) -> None:

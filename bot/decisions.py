@@ -73,7 +73,7 @@ def retry(tx: Tx, row: Delivery, *, now: float) -> str:
         return f"Delivery {row.id} to {row.address} is not sent again: its message was taken back. It is cancelled."
     rows = together(tx, row)
     for each in (*rows, *behind.grown(tx, row)):
-        tx.outbox.requeue(each.id, now=now, expires_at=now + (each.expires_at - each.created_at))
+        tx.outbox.requeue(each.id, now=now, expires_at=now + each.lasts_s)
     _mark(tx, row, now=now)
     return f"{_named(row, rows)} sent again{', with the words that it got since' if row.perhaps else ''}."
 
@@ -97,7 +97,7 @@ def retry_these(tx: Tx, ids: Sequence[int], *, now: float) -> Sequence[Delivery]
     alone = _alone(tx, rows)
     for row in rows:
         if row.id in alone:
-            tx.outbox.requeue(row.id, now=now, expires_at=now + (row.expires_at - row.created_at))
+            tx.outbox.requeue(row.id, now=now, expires_at=now + row.lasts_s)
             wanted.append(row)
             continue
         # One decision may have been for several of them.
@@ -182,7 +182,7 @@ def arrived(tx: Tx, row: Delivery, *, now: float) -> str:
         raise DecisionError(f"delivery {row.id} is {row.state}, not held")
     if not behind.is_taken_back(row):
         for each in behind.grown(tx, row):
-            tx.outbox.requeue(each.id, now=now, expires_at=now + (each.expires_at - each.created_at))
+            tx.outbox.requeue(each.id, now=now, expires_at=now + each.lasts_s)
     _mark(tx, row, now=now)
     return f"Delivery {row.id} to {row.address} counts as sent."
 

@@ -257,7 +257,7 @@ class Places:
             return None
         if first.settled_at is not None and now - first.settled_at < REOPEN_AFTER_S:
             return _not_opened(first.error or "it was given up")
-        tx.outbox.requeue(first.id, now=now, expires_at=now + (first.expires_at - first.created_at))
+        tx.outbox.requeue(first.id, now=now, expires_at=now + first.lasts_s)
         return None
 
     # --- topics that were deleted

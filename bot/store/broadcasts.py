@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -236,17 +236,17 @@ class Broadcasts:
     def more_time(self, id: int, *, now: float) -> None:
         """What was not let go yet has from now on as much time as it had."""
         self._db.execute(
-            "UPDATE outbox SET expires_at = MAX(expires_at, ? + (expires_at - created_at))"
+            "UPDATE outbox SET expires_at = MAX(expires_at, ? + IIF(lasts, lasts, expires_at - created_at))"
             " WHERE broadcast = ? AND parked = 1",
             (now, id),
         )
 
-    def retry(self, id: int, *, now: float) -> int:
-        """All that failed waits again for being let go; returns to how many places."""
+    def retry(self, id: int, *, now: float, accounts: Collection[str] | None = None) -> int:
+        """All that failed waits again for being let go; returns to how many places. ``accounts``: only of these."""
         again = self.ids(id, "dead")
-        rows = [row for row in map(self._outbox.get, again) if row is not None]
+        failed = [row for row in map(self._outbox.get, again) if row is not None]
+        rows = [row for row in failed if accounts is None or row.account in accounts]
         for row in rows:
-            expires_at = now + (row.expires_at - row.created_at)
-            self._outbox.requeue(row.id, now=now, expires_at=expires_at)
+            self._outbox.requeue(row.id, now=now, expires_at=now + row.lasts_s)
             self._outbox.park(row.id, now=now)
         return len({row.address for row in rows})

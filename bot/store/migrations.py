@@ -224,11 +224,15 @@ _CHATOPS = (
     """ALTER TABLE outbox ADD COLUMN insisted INTEGER NOT NULL DEFAULT 0""",
     # An attempt that is to be repeated may have arrived all the same: it is not as if it had never been sent.
     """ALTER TABLE outbox ADD COLUMN doubt INTEGER NOT NULL DEFAULT 0""",
+    # How long it is tried: what it had at first, however often it was given more time. 0: until expires_at.
+    """ALTER TABLE outbox ADD COLUMN lasts REAL NOT NULL DEFAULT 0""",
     """CREATE INDEX outbox_broadcast ON outbox (broadcast, account, state, settled_at) WHERE broadcast IS NOT NULL""",
     """CREATE INDEX outbox_parked ON outbox (broadcast, account, id, conversation) WHERE parked = 1""",
     """CREATE INDEX outbox_released ON outbox (account) WHERE broadcast IS NOT NULL AND parked = 0
         AND state IN ('queued', 'sending')""",
     # One message may have thousands of copies: what is to be done to it is asked for by place.
+    """DROP INDEX outbox_message""",
+    """CREATE INDEX outbox_message ON outbox (message, account, conversation) WHERE message IS NOT NULL""",
     """DROP INDEX outbox_subject""",
     """CREATE INDEX outbox_subject ON outbox (subject, account, conversation) WHERE subject IS NOT NULL""",
     """CREATE TABLE audiences (

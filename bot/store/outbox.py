@@ -112,6 +112,7 @@ class Delivery:
     insisted: int
     doubt: int
     """An attempt of it may have arrived, although it waits for its next one."""
+    lasts: float
 
     @property
     def address(self) -> str:
@@ -122,6 +123,11 @@ class Delivery:
     def perhaps(self) -> str | None:
         """What may have arrived, where it got other words since; None: it did not, and that is its payload."""
         return self.words if self.op == "send" and self.state == "held" and self.owed & OTHER_WORDS else None
+
+    @property
+    def lasts_s(self) -> float:
+        """How long it is tried: what it had at first, however often it was given that once more."""
+        return self.lasts or self.expires_at - self.created_at
 
     @property
     def intact(self) -> bool:
@@ -136,7 +142,7 @@ def like(row: Delivery, payload: str, *, now: float) -> NewDelivery:
         conversation=row.conversation,
         payload=payload,
         created_at=now,
-        expires_at=now + (row.expires_at - row.created_at),
+        expires_at=now + row.lasts_s,
         on_ambiguous=row.on_ambiguous,
         priority=row.priority,
         message=row.message,
@@ -187,7 +193,7 @@ class Outcome:
 _COLUMNS = (
     "id, account, conversation, message, reply_to, part, parts, priority, payload, crc, on_ambiguous, state,"
     " attempts, solo, marked, error, why, created_at, due_at, expires_at, started_at, settled_at,"
-    " starts, op, subject, words, late, owed, broadcast, parked, insisted, doubt"
+    " starts, op, subject, words, late, owed, broadcast, parked, insisted, doubt, lasts"
 )
 
 
@@ -218,13 +224,14 @@ class Outbox:
         cursor = self._db.execute(
             "INSERT INTO outbox (account, conversation, message, reply_to, part, parts, priority, payload, crc,"
             " on_ambiguous, state, marked, why, created_at, due_at, expires_at, op, subject, words, late, solo,"
-            " broadcast, parked, insisted)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " broadcast, parked, insisted, lasts)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 new.account, new.conversation, new.message, new.reply_to, new.part, new.parts, new.priority,
                 new.payload, zlib.crc32(new.payload.encode()), new.on_ambiguous, int(new.marked), new.why,
                 new.created_at, new.created_at, new.expires_at, new.op, new.subject, new.words, new.late,
                 int(new.op not in ("send", "note")), new.broadcast, int(new.parked), int(new.insisted),
+                new.expires_at - new.created_at,
             ),
         )  # fmt: skip
         assert cursor.lastrowid is not None
@@ -570,7 +577,10 @@ class Outbox:
         row = self.get(id)
         assert row is not None
         self._stand_in_lane(row, now=now)
-        self._touch(row.broadcast, now=now)
+        if row.broadcast is not None:
+            # However long it is over: whoever sends something of it again is to see what becomes of that.
+            self._db.execute("UPDATE broadcasts SET ended_at = NULL WHERE id = ?", (row.broadcast,))
+            self._woken.add("broadcasts")
         return True
 
     def _stand_in_lane(self, row: Delivery, *, now: float) -> None:
@@ -773,7 +783,17 @@ class Outbox:
 
     def of_message(self, message: int) -> Sequence[Delivery]:
         """All deliveries of one message, in order."""
-        rows = self._db.execute(f"SELECT {_COLUMNS} FROM outbox WHERE message = ? ORDER BY id", (message,))
+        rows = self._db.execute(f"SELECT {_COLUMNS} FROM outbox WHERE message = ?", (message,))
+        # The index has them by place.
+        return sorted((Delivery(*row) for row in rows), key=lambda row: row.id)
+
+    def sends_of(self, message: int, account: str, conversation: str) -> Sequence[Delivery]:
+        """The deliveries that bring one message to a conversation, in order."""
+        rows = self._db.execute(
+            f"SELECT {_COLUMNS} FROM outbox WHERE message = ? AND account = ? AND conversation = ? AND op = 'send'"
+            " ORDER BY id",
+            (message, account, conversation),
+        )
         return [Delivery(*row) for row in rows]
 
     def about(self, message: int) -> Sequence[Delivery]:
