@@ -128,6 +128,12 @@ async def look(store: Store, account: str, id: str, *, owners: Collection[int]) 
     return Kept(person, {**kept.found, **looked}, kept.waiting, kept.announcing, kept.notes)
 
 
+def steps_of(kept: Kept) -> int:
+    """About how many steps it is to forget them, for who waits."""
+    rows = sum(kept.found[what] for what in (ARRIVALS, MENTIONS, FAILED, IMPORTS, MESSAGES))
+    return rows // AT_ONCE + 5
+
+
 def _roles(tx: Tx, person: Known, *, owners: Collection[int]) -> tuple[Mapping[str, str], Sequence[str]]:
     """What is taken away, and what is not."""
     if person.account != TELEGRAM:

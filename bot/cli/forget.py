@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import getpass
+import sys
 import time
+from collections.abc import Callable, Iterator
 
 import click
 
 from bot.cli.common import Problem, opened, print_json, print_table, run_async, settings_of
-from bot.forgetting import STAYS, Forgetter, Kept, PersonError, find_person, look
+from bot.forgetting import STAYS, Forgetter, Kept, PersonError, find_person, look, steps_of
 from bot.settings import Settings
 from bot.store import StoreError
 from bot.store.scrubbing import scrub
@@ -19,7 +22,7 @@ WAITING_SHOWN = 20
 
 @click.command()
 @click.argument("person")
-@click.option("--yes", is_flag=True, help="Do it; without this only what would go is shown")
+@click.option("--yes/--dry-run", default=False, help="Do it, or only show what would go, which is the default")
 @click.option("--also-waiting", is_flag=True, help="Discard what of theirs still waits to be sent or decided")
 @click.option("--json", "as_json", is_flag=True, help="For scripts")
 @click.pass_context
@@ -47,12 +50,23 @@ async def _forget(settings: Settings, word: str, *, yes: bool, also_waiting: boo
         if kept.waits and not also_waiting:
             raise Problem(_waits(kept))
         forgetter = Forgetter(store, kept, by=f"cli:{_user()}", owners=owners, now=time.time())
-        left = await forgetter.forget(also_waiting=kept.waiting, told=lambda steps: None)
+        with progress_of(len(kept.waiting) + steps_of(kept)) as told:
+            left = await forgetter.forget(also_waiting=kept.waiting, told=told)
         try:
             whole = await asyncio.to_thread(scrub, settings.store.path)
         except StoreError as error:
             raise Problem(f"store.path: {error}; run the same again") from error
     return kept, left, whole
+
+
+@contextlib.contextmanager
+def progress_of(steps: int) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal, beside what is printed for scripts; nothing elsewhere. How many steps is a guess."""
+    if not sys.stderr.isatty():
+        yield lambda number: None
+        return
+    with click.progressbar(length=steps, label="forgetting", file=sys.stderr) as bar:
+        yield bar.update
 
 
 def _user() -> str:

@@ -187,6 +187,13 @@ def test_bytes_that_are_no_text_end_with_two_and_nothing_beside_that_line(config
     assert b"is not UTF-8" in done.stderr
 
 
+def test_forget_takes_a_dry_run_which_is_what_it_does_by_default(config: Path) -> None:
+    told = [CliRunner().invoke(cli, ["forget", "5", *more, "--config", str(config)]) for more in ([], ["--dry-run"])]
+    assert told[0].output == told[1].output
+    assert told[1].exit_code == 0
+    assert "Nothing was changed. --yes forgets this." in told[1].output
+
+
 @pytest.mark.parametrize("word", ["9" * 20, "9" * 5000, f"telegram:{'9' * 26}"], ids=["20", "5000", "with account"])
 def test_what_is_too_long_for_a_telegram_id_is_nobody(config: Path, word: str) -> None:
     result = CliRunner().invoke(cli, ["forget", word, "--config", str(config)])

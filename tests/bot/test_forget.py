@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from bot.cli.forget import progress_of
 from bot.forgetting import (
     ARRIVALS,
     DELIVERIES,
@@ -95,6 +98,17 @@ async def forgotten(desk: Desk, *, by: str = "cli:ops") -> int:
 def raw(folder: Path) -> bytes:
     """All bytes of the database, its log included."""
     return b"".join(file.read_bytes() for file in sorted(folder.glob("p.sqlite3*")))
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_terminal_shows_how_far_it_is(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = io.StringIO()
+    monkeypatch.setattr(shown, "isatty", lambda: terminal)
+    monkeypatch.setattr(sys, "stderr", shown)
+    with progress_of(4) as told:
+        told(1)
+        told(9)
+    assert ("forgetting" in shown.getvalue() and "100%" in shown.getvalue()) == terminal
 
 
 async def test_nothing_is_left_in_the_file_of_what_they_said_or_are_called(desk: Desk, tmp_path: Path) -> None:
