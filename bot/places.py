@@ -28,6 +28,7 @@ from bot.shaping import quoted
 from bot.store import Tx
 from bot.store.outbox import Delivery, NewDelivery
 from bot.store.topics import TopicRow
+from bot.unheard import answers_not_given
 from bridges.model import ConversationId, Message, Person, PersonId, Received
 
 TITLE_MOST = 128
@@ -433,9 +434,13 @@ class Places:
 
     def give_up(self, tx: Tx, place: Address, *, reason: str, now: float) -> None:
         """What waits for a place, and for what is in it, is dead: whoever wrote it sees that on the message."""
-        for row in tx.outbox.give_up(place.account, place.conversation, reason=reason, now=now):
+        rows = tx.outbox.give_up(place.account, place.conversation, reason=reason, now=now)
+        for row in rows:
             if row.marked and row.message is not None:
                 tx.marks.want(row.message, "failed", now=now)
+        chat = _chat_of(place)
+        if chat is not None:
+            answers_not_given(tx, self._relay, rows, chat=chat, reason=reason, now=now)
 
 
 def _chat_of(place: Address) -> Address | None:
