@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -15,6 +15,7 @@ from bot.cards import deal
 from bot.feedback import INCIDENT, RETRY, SHOW
 from bot.store import Tx
 from bot.store import search as searching
+from bot.store.outbox import like
 from bot.telegram import decision_cards  # noqa: F401 - it declares the cards of what is held
 from bridges.model import Message, Person, PersonId
 from tests.benchmarks.commands import announced, fill_dead
@@ -147,7 +148,7 @@ async def stands(folder: Path, do: Callable[[Tx, Desk, int], object]) -> tuple[t
             return origin.id
 
         message = await desk.line.store.write(unusual)
-        result = await desk.line.store.write(lambda tx: do(tx, desk, message))
+        result = await desk.line.store.write(lambda tx: (do(tx, desk, message), sorted(tx.woken)))
         return await desk.line.store.read(made), result
 
 
@@ -201,6 +202,30 @@ async def test_places_that_are_alike_get_what_each_would_get_by_itself(
     monkeypatch.setattr(changes._Place, "look", None)
     alone = await stands(tmp_path / "alone", do)
     assert together == alone
+
+
+@pytest.mark.parametrize("decide", [decisions.retry_these, decisions.discard_these])
+async def test_many_are_decided_on_as_each_would_be_by_itself(
+    decide: Callable[..., object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One arrives late in parts, one has an edit behind it, one was taken back, one is marked, one only waits."""
+
+    def unit(tx: Tx, desk: Desk, message: int) -> object:
+        rows, now = tx.outbox.of_message(message), desk.line.clock()
+        tx.db.execute("UPDATE outbox SET state = 'dead', error = 'no', settled_at = 1 WHERE message = ?", (message,))
+        origin = tx.messages.get(message)
+        assert origin is not None
+        desk.line.relay.changes.put_reaction(
+            tx, origin, Person(id=PersonId("1"), name="Ann"), "👍", at=telegram_address(OPS), now=now
+        )
+        tx.db.execute("UPDATE outbox SET owed = 2, state = 'held', starts = 1 WHERE id = ?", (rows[3].id,))
+        tx.db.execute("UPDATE outbox SET state = 'queued' WHERE id = ?", (rows[4].id,))
+        tx.outbox.add(like(rows[5], rows[5].payload, now=now))
+        return len(cast("list[object]", decide(tx, tx.several.ids(states=("dead", "held", "queued")), now=now)))
+
+    together = await stands(tmp_path / "together", unit)
+    monkeypatch.setattr(decisions, "_alone", lambda tx, rows: frozenset())
+    assert together == await stands(tmp_path / "alone", unit)
 
 
 async def test_an_announcement_stands_in_the_outbox_once_for_each_target_and_part(desk: Desk) -> None:
