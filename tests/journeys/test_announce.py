@@ -200,3 +200,24 @@ async def test_five_hundred_targets_a_provider_that_is_down_a_restart_and_a_kill
     assert counted.get("held", 0) <= 4, "only what was under way when it was killed"
     assert set(there.values()) == {1}, "nothing twice"
     assert counted["sent"] <= there.total() <= MANY - 25
+
+
+async def test_the_message_of_an_announcement_stands_for_it_from_the_preview_to_its_end(world: World) -> None:
+    ops, group = world.group(), world.group()
+    card = await ask(world, ops, f"club:lobby, {group.address}, support:no-such-room", "Stands for it.")
+    assert "was not sent" in await ops.ask("/undo", reply_to=card["message_id"])
+    await ops.press(card, "Send")
+    await shows(world, ops, card, ": done\n")
+    trace = await ops.ask("/trace", reply_to=card["message_id"])
+    assert "club:lobby" in trace and "no-such-room" in trace
+    (failed,) = await world.outbox(address="support:no-such-room", text="Stands for it.")
+    await ops.ask(f"/retry {failed['id']}")
+    await ops.hears(f"Not sent to support:no-such-room (delivery {failed['id']} of announcement")
+    await shows(world, ops, card, "tried 2 times in all")
+    ops.say("/undo", reply_to=card["message_id"])
+    asked = await ops.hears("back at its 3 targets?")
+    assert "At 1 it never arrived." in asked["text"]
+    await ops.press(asked, "Take back")
+    await world.until(lambda: "Stands for it." not in group.texts())
+    assert "cannot be stopped" in await ops.ask("/cancel", reply_to=card["message_id"])
+    await world.settled()
