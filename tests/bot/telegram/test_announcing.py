@@ -12,6 +12,7 @@ from telegram.error import BadRequest, Forbidden, NetworkError, RetryAfter, Tele
 
 from bot import broadcasts
 from bot.addresses import parse_address
+from bot.store import Tx
 from bot.telegram.announcing import EDIT_EVERY_S, Announcing
 from bridges.model import Message
 from tests.bot.line import Line, line
@@ -207,3 +208,21 @@ async def test_after_a_restart_it_goes_on_in_the_same_message_with_the_same_butt
     assert "1 cancelled" in scene.chat.shown[NUMBER]
     assert scene.chat.when[1] - scene.chat.when[0] >= EDIT_EVERY_S
     assert await scene.at.store.read(lambda tx: broadcasts.kept(tx.broadcasts.open()[0]).buttons) == before
+
+
+async def test_new_buttons_are_shown_where_the_words_are_the_same(scene: Scene) -> None:
+    await scene.begin()
+    await scene.at.store.write(
+        lambda tx: tx.outbox.bury(tx.broadcasts.ids(1, "queued"), reason="no", now=0.0, state="dead")
+    )
+    await scene.passes(8)
+    edits, shown = len(scene.chat.when), dict(scene.chat.shown)
+    assert scene.chat.labels == ["Retry failed"]
+
+    def tried(tx: Tx) -> None:
+        broadcasts.keep(tx, 1, retried=True)
+        tx.broadcasts.become(1, "done")
+
+    await scene.at.store.write(tried)
+    await scene.passes(8)
+    assert (len(scene.chat.when), scene.chat.shown) == (edits + 1, shown)
