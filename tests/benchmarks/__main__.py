@@ -24,6 +24,7 @@ import uvloop
 
 from bot.playground.emulator import Emulator
 from bot.playground.hosting import LoopbackServer
+from tests.benchmarks import commands
 from tests.ports import free_port
 
 SECRET = "benchmark-secret-0123456789"
@@ -299,6 +300,8 @@ async def main() -> None:
         print(json.dumps(results))
     else:
         print_table(results, sync_ms)
+        around = {"dead": commands.DEAD, "messages": commands.MESSAGES, "targets": commands.TARGETS}
+        commands.print_section(await commands.medians(**around, rounds=options.rounds), **around)
 
 
 ROWS = (

@@ -27,6 +27,7 @@ from bot.telegram.outbound import message_id
 from bridges.model import Button, Message
 from tests.bot.telegram.desk import ANN, OPS, Answer, Desk, a_desk
 
+DEAD, MESSAGES, TARGETS = 20_000, 100_000, 5_000
 WORDS = "the quick brown fox jumps over the lazy dog number "
 NO_BLANKS = "春眠不覚暁処処聞啼鳥夜来風雨声花落知多少" * 20
 
@@ -217,28 +218,37 @@ async def measure(*, dead: int, messages: int, targets: int, folder: Path) -> di
     return took
 
 
+async def medians(*, dead: int, messages: int, targets: int, rounds: int) -> dict[str, float]:
+    """As :func:`measure`, several times."""
+    took = []
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory() as name:
+            took.append(await measure(dead=dead, messages=messages, targets=targets, folder=Path(name)))
+    return {label: statistics.median(each[label] for each in took) for label in took[0]}
+
+
+def print_section(took: dict[str, float], *, dead: int, messages: int, targets: int) -> None:
+    """Seconds of each."""
+    print(f"commands, the longest transaction: {dead:,} given up, {messages:,} messages, {targets:,} targets")
+    for label, seconds in took.items():
+        print(f"{label:<36}{seconds:>14.3f} s")
+
+
 async def main() -> None:
-    """Measure several times and print the medians."""
+    """Measure and print the medians."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dead", type=int, default=20_000)
-    parser.add_argument("--messages", type=int, default=100_000)
-    parser.add_argument("--targets", type=int, default=5_000)
+    parser.add_argument("--dead", type=int, default=DEAD)
+    parser.add_argument("--messages", type=int, default=MESSAGES)
+    parser.add_argument("--targets", type=int, default=TARGETS)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    rounds = []
-    for _ in range(options.rounds):
-        with tempfile.TemporaryDirectory() as name:
-            rounds.append(
-                await measure(dead=options.dead, messages=options.messages, targets=options.targets, folder=Path(name))
-            )
-    medians = {label: statistics.median(each[label] for each in rounds) for label in rounds[0]}
+    around = {"dead": options.dead, "messages": options.messages, "targets": options.targets}
+    took = await medians(**around, rounds=options.rounds)
     if options.json:
-        print(json.dumps(medians))
-        return
-    print(f"{options.dead:,} given up, {options.messages:,} messages, {options.targets:,} targets")
-    for label, seconds in medians.items():
-        print(f"{label:<36}{seconds:>8.3f} s")
+        print(json.dumps(took))
+    else:
+        print_section(took, **around)
 
 
 if __name__ == "__main__":
