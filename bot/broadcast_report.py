@@ -115,7 +115,10 @@ def report(tx: Tx, relay: Relay, broadcast: Broadcast, found: Tally, *, per_s: f
         lines[-1] += f", about {duration_words((found.to_do - stuck) / (per_s or PACE_PER_S))} to go"
     lines[-1] += "."
     if broadcast.state != "stopped":
-        lines += [f"{found.left[account]} wait for {account}: {why}." for account, why in waiting.items()]
+        for account, why in waiting.items():
+            lines.append(
+                f"{found.left[account]} {'waits' if found.left[account] == 1 else 'wait'} for {account}: {why}."
+            )
     if found.held:
         lines.append(f"{len(found.held)} held, for they may have arrived: {_places(found.held)}. /held decides.")
     if found.halves:

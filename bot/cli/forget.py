@@ -83,7 +83,7 @@ def _waits(kept: Kept) -> str:
         more = f" and {len(kept.waiting) - WAITING_SHOWN} more" if len(kept.waiting) > WAITING_SHOWN else ""
         parts.append(f"deliveries {shown}{more}")
     if kept.announcing:
-        parts.append(f"{kept.announcing} announcements under way")
+        parts.append(f"{kept.announcing} {'announcement' if kept.announcing == 1 else 'announcements'} under way")
     for what in ("failed arrivals", "past messages not sent"):
         if kept.found[what]:
             parts.append(f"{kept.found[what]} {what}")

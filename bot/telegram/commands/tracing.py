@@ -43,7 +43,7 @@ def trace(call: Call, tx: Tx) -> Answer:
     for row in shown[:ROWS_MOST]:
         lines += _delivery(row, [copy.remote_id for copy in copies if copy.outbox == row.id])
     if len(rows) > ROWS_MOST:
-        lines.append(f"… and {len(rows) - ROWS_MOST} more deliveries.")
+        lines.append(f"… and {counted(len(rows) - ROWS_MOST, 'more delivery')}.")
     if sight.is_home(origin):
         lines += _forgotten(copies, rows)
     if elsewhere:
