@@ -17,6 +17,7 @@ from hypothesis.stateful import (
     initialize,
     invariant,
     multiple,
+    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -41,6 +42,15 @@ class Row:
     state: State = "queued"
     attempts: int = 0
     solo: bool = False
+    announced: bool = False
+    """One of the announcement's."""
+    parked: bool = False
+    insisted: bool = False
+    doubt: bool = False
+
+    def call_off(self) -> None:
+        """It is not sent any more; if it may have arrived, a person decides."""
+        self.state, self.parked = "held" if self.doubt else "cancelled", False
 
 
 @dataclass
@@ -57,15 +67,40 @@ class Model:
 
     rows: dict[int, Row] = field(default_factory=dict)
     lanes: dict[str, Lane] = field(default_factory=dict)
+    announcement: Literal["running", "paused", "stopped"] = "running"
 
     def live(self, conversation: str) -> list[int]:
-        return [id for id, row in self.rows.items() if row.conversation == conversation and row.state in LIVE]
+        return [
+            id
+            for id, row in self.rows.items()
+            if row.conversation == conversation and row.state in LIVE and not row.parked
+        ]
 
     def free(self, conversation: str, at: float) -> None:
         live = self.live(conversation)
         self.lanes.pop(conversation, None)
         if live:
             self.lanes[conversation] = Lane(due=max(at, self.rows[live[0]].due))
+
+    def frees(self, id: int, now: float) -> bool | None:
+        """Whether taking one that waits out of its lane gives that another head; None: it cannot be taken out."""
+        row = self.rows[id]
+        if row.parked:
+            return False
+        lane, live = self.lanes[row.conversation], self.live(row.conversation)
+        if lane.holder is None:
+            return live[0] == id
+        if not lane.holder.rows[0].id <= id <= lane.holder.rows[-1].id:
+            return False
+        begun = any(self.rows[other].state == "sending" for other in live)
+        return None if begun or now < lane.holder.until else True
+
+    def stands(self, id: int, now: float) -> None:
+        """One comes into its lane."""
+        row = self.rows[id]
+        lane = self.lanes.setdefault(row.conversation, Lane(due=now))
+        if lane.holder is None and self.live(row.conversation)[0] == id:
+            lane.due = now
 
     def holds(self, lease: Lease) -> bool:
         lane = self.lanes.get(lease.conversation)
@@ -111,6 +146,10 @@ class Machine(RuleBasedStateMachine):
 
     @initialize()
     def fill(self) -> None:
+        told: dict[str, Any] = {"person": "7", "person_name": "", "chat": "telegram:7", "text": "", "progress": ""}
+        self.announcement = self.do(lambda tx: tx.broadcasts.add(**told, message=None, now=0.0))  # type: ignore[arg-type]
+        for conversation in "xy":
+            self.announce(conversation=conversation)
         for conversation in ("x", "x", "y"):
             self.add(conversation=conversation, priority=1)
 
@@ -162,6 +201,7 @@ class Machine(RuleBasedStateMachine):
                 due_at=self.now + data.draw(st.sampled_from([0.0, 3.0, 30.0])),
                 counts=data.draw(st.booleans()),
                 solo=data.draw(st.booleans()),
+                doubt=data.draw(st.booleans()),
             )
             for row in lease.rows
             if data.draw(st.integers(0, 9))
@@ -172,7 +212,13 @@ class Machine(RuleBasedStateMachine):
             return
         for outcome in outcomes:
             row = self.model.rows[outcome.id]
+            halted = row.announced and not row.insisted and self.model.announcement != "running"
+            row.doubt |= outcome.state == "queued" and outcome.doubt
+            if outcome.state == "queued" and halted and self.model.announcement == "stopped":
+                row.call_off()
+                continue
             if outcome.state == "queued":
+                row.parked = halted
                 row.attempts -= row.state == "sending" and not outcome.counts
                 row.due, row.solo = outcome.due_at, outcome.solo
             row.state = outcome.state
@@ -207,29 +253,94 @@ class Machine(RuleBasedStateMachine):
         assert self.do(lambda tx: tx.outbox.requeue(id, now=self.now, expires_at=1e9)) is may
         if may:
             row.state, row.attempts, row.due = "queued", 0, self.now
-            lane = self.model.lanes.setdefault(row.conversation, Lane(due=self.now))
-            if lane.holder is None and self.model.live(row.conversation)[0] == id:
-                lane.due = self.now
+            row.parked, row.insisted = False, row.announced
+            self.model.stands(id, self.now)
 
     @rule(data=st.data(), state=st.sampled_from(["sent", "discarded", "cancelled"]))
     def a_person_decides(self, data: st.DataObject, state: Any) -> None:
         id = data.draw(st.sampled_from(sorted(self.model.rows)))
         row = self.model.rows[id]
         may = row.state == "held" if state == "sent" else row.state in ("queued", "dead", "held", "expired")
-        frees = False
-        if may and row.state == "queued":
-            lane = self.model.lanes[row.conversation]
-            live = self.model.live(row.conversation)
-            if lane.holder is None:
-                frees = live[0] == id
-            elif lane.holder.rows[0].id <= id <= lane.holder.rows[-1].id:
-                begun = any(self.model.rows[other].state == "sending" for other in live)
-                may = frees = not begun and self.now >= lane.holder.until
+        frees = self.model.frees(id, self.now) if may and row.state == "queued" else False
+        may = may and frees is not None
         assert self.do(lambda tx: tx.outbox.settle_by_hand(id, state=state, now=self.now)) is may
         if may:
-            row.state = state
+            row.state, row.parked = state, False
             if frees:
                 self.model.free(row.conversation, self.now)
+
+    # --- an announcement
+
+    @rule(conversation=st.sampled_from("xxyz"))
+    def announce(self, conversation: str) -> None:
+        new = NewDelivery(
+            self.account, conversation, "{}", self.now, 1e9, "hold", broadcast=self.announcement, parked=True
+        )
+        id = self.do(lambda tx: tx.outbox.add(new))
+        self.model.rows[id] = Row(conversation, new.priority, self.now, announced=True, parked=True)
+
+    @precondition(lambda self: any(row.parked for row in self.model.rows.values()))
+    @rule(data=st.data())
+    def let_go(self, data: st.DataObject) -> None:
+        id = data.draw(st.sampled_from([id for id, row in self.model.rows.items() if row.parked]))
+        self.do(lambda tx: tx.outbox.unpark([id], now=self.now))
+        row = self.model.rows[id]
+        row.parked, row.due = False, self.now
+        self.model.stands(id, self.now)
+
+    def _waiting(self) -> list[int]:
+        """Those of the announcement that wait. To halt it is about those, too, that somebody sent again before."""
+        for row in self.model.rows.values():
+            row.insisted = False
+        return [id for id, row in self.model.rows.items() if row.announced and row.state == "queued"]
+
+    def _take_out(self, id: int, how: Callable[[Row], None]) -> None:
+        frees = self.model.frees(id, self.now)
+        if frees is not None:
+            how(self.model.rows[id])
+        if frees:
+            self.model.free(self.model.rows[id].conversation, self.now)
+
+    @rule()
+    def pause(self) -> None:
+        def unit(tx: Tx) -> None:
+            tx.broadcasts.become(self.announcement, "paused")
+            tx.broadcasts.hold_back(self.announcement, now=self.now)
+
+        self.do(unit)
+        self.model.announcement = "paused"
+        for id in self._waiting():
+            self._take_out(id, lambda row: setattr(row, "parked", True))
+
+    @rule()
+    def stop(self) -> None:
+        def unit(tx: Tx) -> None:
+            tx.broadcasts.become(self.announcement, "stopped")
+            tx.broadcasts.cancel(self.announcement, now=self.now)
+
+        self.do(unit)
+        self.model.announcement = "stopped"
+        for id in self._waiting():
+            self._take_out(id, Row.call_off)
+
+    @rule()
+    def resume(self) -> None:
+        self.do(lambda tx: tx.broadcasts.become(self.announcement, "running"))
+        self.model.announcement = "running"
+
+    @rule(conversation=st.sampled_from("xyz"))
+    def give_up(self, conversation: str) -> None:
+        lane = self.model.lanes.get(conversation)
+        if lane is not None and lane.holder is not None:
+            return  # what is leased but not begun is dead at once, and its lane goes with the lease
+        waiting = [id for id, row in self.model.rows.items() if row.state == "queued"]
+        dead = [id for id in waiting if self.model.rows[id].conversation == conversation]
+        given = self.do(lambda tx: tx.outbox.give_up(self.account, conversation, reason="barred", now=self.now))
+        assert [row.id for row in given] == dead
+        for id in dead:
+            self.model.rows[id].state, self.model.rows[id].parked = "dead", False
+        if lane is not None:
+            self.model.free(conversation, self.now)
 
     @invariant()
     def the_store_is_what_the_model_says(self) -> None:
@@ -238,11 +349,12 @@ class Machine(RuleBasedStateMachine):
             return tx.outbox.list(account=self.account), tx.outbox.next_due(self.account), balance
 
         rows, due, balance = self.do(look)
-        assert {row.id: (row.conversation, row.state, row.attempts) for row in rows} == {
-            id: (row.conversation, row.state, row.attempts) for id, row in self.model.rows.items()
+        assert {row.id: (row.conversation, row.state, row.attempts, bool(row.parked)) for row in rows} == {
+            id: (row.conversation, row.state, row.attempts, row.parked) for id, row in self.model.rows.items()
         }, "S3: none goes away; nothing happens to one by itself"
         assert due == min((lane.due for lane in self.model.lanes.values()), default=None)
-        assert {row.conversation for row in rows if row.state in LIVE} == self.model.lanes.keys(), "S2, S3"
+        standing = {row.conversation for row in rows if row.state in LIVE and not row.parked}
+        assert standing == self.model.lanes.keys(), "S2, S3"
         if balance is not None:
             count = Counter(row.state for row in rows)
             assert balance["deliveries"].pop("created") == len(self.model.rows), "S10"
