@@ -193,3 +193,15 @@ async def test_what_comes_late_is_held_and_sent_by_its_card(world: World) -> Non
     await chat.press(card, "Send")
     await world.until(lambda: "Bo: from three hours ago" in _there(world, "late"))
     await chat.ask("/route remove late")
+
+
+async def test_a_command_that_is_edited_in_telegram_changes_nothing_over_there_and_says_so_once(world: World) -> None:
+    ops = world.group()
+    number = ops.say("/send club:lobby dear customer")
+    await ops.marked(number, SENT)
+    world.telegram.edit(ANN, ops.id, number, "other words")
+    await ops.hears("Editing a command changes nothing; /edit as a reply gives it other words")
+    world.telegram.edit(ANN, ops.id, number, ".")
+    await ops.quiet()
+    assert "dear customer" in _there(world, "lobby")
+    assert sum("Editing a command" in text for text in ops.texts()) == 1
