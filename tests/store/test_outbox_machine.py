@@ -206,6 +206,26 @@ class Machine(RuleBasedStateMachine):
             for row in lease.rows
             if data.draw(st.integers(0, 9))
         ]
+        self._settle(lease, outcomes)
+
+    @rule(target=leases, doubt=st.booleans(), first=st.booleans(), halt=st.sampled_from(["stop", "pause"]))
+    def halted_under_way(self, doubt: bool, first: bool, halt: str) -> Any:
+        """What is leased or under way when the announcement is halted fails for now."""
+        for id in [id for id, row in self.model.rows.items() if row.parked]:
+            self._let_go(id)
+        got = self.claim(batch=1, limit=9, owner="v")
+        halting = self.stop if halt == "stop" else self.pause
+        if first:
+            halting()
+        for lease in got.values:
+            self.begin(lease)
+        if not first:
+            halting()
+        for lease in got.values:
+            self._settle(lease, [Outcome(row.id, "queued", due_at=self.now, doubt=doubt) for row in lease.rows])
+        return got
+
+    def _settle(self, lease: Lease, outcomes: list[Outcome]) -> None:
         may = self.model.holds(lease)
         assert self.do(lambda tx: tx.outbox.settle(lease, outcomes, now=self.now)) is may, "S7"
         if not may:
@@ -245,9 +265,23 @@ class Machine(RuleBasedStateMachine):
             self.model.lanes[lease.conversation] = Lane(due=lease.until, holder=lease)
         return multiple(*found)
 
+    @precondition(lambda self: any(row.announced and row.state in ("dead", "held") for row in self.model.rows.values()))
+    @rule(data=st.data(), doubt=st.booleans())
+    def one_that_a_person_wants_fails_again(self, data: st.DataObject, doubt: bool) -> None:
+        """However the announcement was halted before: it is not its own any more."""
+        there = self.model.rows.items()
+        self._requeue(
+            data.draw(st.sampled_from([id for id, row in there if row.announced and row.state in ("dead", "held")]))
+        )
+        for lease in self.claim(batch=1, limit=9, owner="v").values:
+            self.begin(lease)
+            self._settle(lease, [Outcome(row.id, "queued", due_at=self.now, doubt=doubt) for row in lease.rows])
+
     @rule(data=st.data())
     def requeue(self, data: st.DataObject) -> None:
-        id = data.draw(st.sampled_from(sorted(self.model.rows)))
+        self._requeue(data.draw(st.sampled_from(sorted(self.model.rows))))
+
+    def _requeue(self, id: int) -> None:
         row = self.model.rows[id]
         may = row.state in ("dead", "held", "expired", "discarded")
         assert self.do(lambda tx: tx.outbox.requeue(id, now=self.now, expires_at=1e9)) is may
@@ -282,7 +316,9 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: any(row.parked for row in self.model.rows.values()))
     @rule(data=st.data())
     def let_go(self, data: st.DataObject) -> None:
-        id = data.draw(st.sampled_from([id for id, row in self.model.rows.items() if row.parked]))
+        self._let_go(data.draw(st.sampled_from([id for id, row in self.model.rows.items() if row.parked])))
+
+    def _let_go(self, id: int) -> None:
         self.do(lambda tx: tx.outbox.unpark([id], now=self.now))
         row = self.model.rows[id]
         row.parked, row.due = False, self.now
