@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
-import logging
 import math
 import time
 from collections.abc import Callable, Collection
@@ -14,10 +12,9 @@ from itertools import groupby
 from bot import behind
 from bot.faultpoints import point
 from bot.limits import TokenBucket
-from bot.store import Store, StoreError, Tx
+from bot.store import Store, Tx
 from bot.store.broadcasts import Broadcast, Released
-
-logger = logging.getLogger(__name__)
+from bot.worker import Worker
 
 AT_ONCE = 2
 """Places of one account that are let go and not settled: what still goes out after Stop, for each account."""
@@ -79,47 +76,26 @@ class Broadcaster:
             {name: TokenBucket(PACE_PER_S, AT_ONCE) for name in self._accounts},
             TokenBucket(PACE_IN_ALL_PER_S, AT_ONCE),
         )
-        self._wake = asyncio.Event()
-        self._stopping = False
-        self._task: asyncio.Task[None] | None = None
-        store.on_wake(lambda topics: self._wake.set() if topics & {"broadcasts", "*"} else None)
+        self._worker = Worker(self.turn, name="broadcaster", pause_s=LOOK_S)
+        store.on_wake(lambda topics: self._worker.wake() if topics & {"broadcasts", "*"} else None)
 
     def start(self) -> None:
         """Begin, with what a former process left."""
-        self._task = asyncio.create_task(self._run(), name="broadcaster")
+        self._worker.start()
 
     async def stop(self) -> None:
         """Let nothing more go."""
-        self._stopping = True
-        self._wake.set()
-        if self._task is not None:
-            await self._task
+        await self._worker.stop()
 
     @property
     def turning(self) -> bool:
         """Whether it is alive."""
-        return self._task is not None and not self._task.done()
-
-    async def _run(self) -> None:
-        while not self._stopping:
-            self._wake.clear()
-            try:
-                wait_s = await self.turn()
-            except StoreError:
-                wait_s = LOOK_S
-            except Exception:
-                logger.exception("announcements were not let go", extra={"action": "broadcast"})
-                wait_s = LOOK_S
-            try:
-                async with asyncio.timeout(wait_s):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
+        return self._worker.turning
 
     async def turn(self) -> float | None:
         """Let go what may go now; returns seconds until there may be more (None: when woken)."""
         running = await self._store.read(lambda tx: any(each.state == "running" for each in tx.broadcasts.open()))
-        if not running or self._stopping:
+        if not running or self._worker.stopping:
             return None
         wait_s, self._pacing = await self._store.write(self._release)
         point("broadcast.released")

@@ -6,7 +6,6 @@ again, and where the message is gone a new one takes its place.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -21,10 +20,11 @@ from bot.broadcast_report import DELETE, RETRY, Report, report, tally
 from bot.cards import deal
 from bot.faultpoints import point
 from bot.relay import Relay
-from bot.store import Store, StoreError, Tx
+from bot.store import Store, Tx
 from bot.store.broadcasts import Broadcast
 from bot.telegram.errors import wait_s
 from bot.telegram.outbound import NO_PREVIEW, keyboard_of, message_id, split_message_id
+from bot.worker import Worker
 from bridges.model import Button, MessageId
 
 logger = logging.getLogger(__name__)
@@ -108,48 +108,27 @@ class Announcing:
         """When those from before may be edited: nobody knows when they were edited last."""
         self._moved_on = False
         """Something became of an announcement since the last look."""
-        self._wake = asyncio.Event()
-        self._stopping = False
-        self._task: asyncio.Task[None] | None = None
+        self._worker = Worker(self.turn, name="announcing", pause_s=PAUSE_S)
         store.on_wake(self._woken)
 
     def start(self) -> None:
         """Begin, with what a former process left to show."""
         self._started_at, self._free_at = self._clock(), self._monotonic() + EDIT_EVERY_S
-        self._task = asyncio.create_task(self._run(), name="announcing")
+        self._worker.start()
 
     def _woken(self, topics: frozenset[str]) -> None:
         if topics & {"broadcasts", "*"}:
             self._moved_on = True
-            self._wake.set()
+            self._worker.wake()
 
     @property
     def turning(self) -> bool:
         """Whether it is alive."""
-        return self._task is not None and not self._task.done()
+        return self._worker.turning
 
     async def stop(self) -> None:
         """Finish the edit at hand."""
-        self._stopping = True
-        self._wake.set()
-        if self._task is not None:
-            await self._task
-
-    async def _run(self) -> None:
-        while not self._stopping:
-            self._wake.clear()
-            try:
-                pause_s = await self.turn()
-            except StoreError:
-                pause_s = PAUSE_S
-            except Exception:
-                logger.exception("showing announcements failed", extra={"action": "announce"})
-                pause_s = PAUSE_S
-            try:
-                async with asyncio.timeout(pause_s):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
+        await self._worker.stop()
 
     async def turn(self) -> float | None:
         """Edit what may be edited now; returns seconds until the next (None: when woken)."""

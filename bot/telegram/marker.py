@@ -17,11 +17,12 @@ from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter, Tele
 from bot.addresses import TELEGRAM, split_telegram
 from bot.faultpoints import point
 from bot.marks import EMOJI, LINES, gives_way
-from bot.store import Store, StoreUnavailable, Tx
+from bot.store import Store, Tx
 from bot.store.marks import Mark
 from bot.store.messages import Origin
 from bot.telegram.errors import wait_s
 from bot.telegram.outbound import message_id, reaction_of, split_message_id
+from bot.worker import Worker
 from bridges.model import ConversationId
 
 logger = logging.getLogger(__name__)
@@ -38,37 +39,16 @@ class Marker:
         self._store = store
         self._bot = bot
         self._clock = clock
-        self._wake = asyncio.Event()
-        self._stopping = False
-        self._task: asyncio.Task[None] | None = None
-        store.on_wake(lambda topics: self._wake.set() if topics & {"marks", "*"} else None)
+        self._worker = Worker(self._turn, name="marker", pause_s=PAUSE_S)
+        store.on_wake(lambda topics: self._worker.wake() if topics & {"marks", "*"} else None)
 
     def start(self) -> None:
         """Begin, with what a former process left to show."""
-        self._task = asyncio.create_task(self._run(), name="marker")
+        self._worker.start()
 
     async def stop(self) -> None:
         """Finish the marks at hand."""
-        self._stopping = True
-        self._wake.set()
-        if self._task is not None:
-            await self._task
-
-    async def _run(self) -> None:
-        while not self._stopping:
-            self._wake.clear()
-            try:
-                wait_s = await self._turn()
-            except StoreUnavailable:
-                wait_s = PAUSE_S
-            except Exception:
-                logger.exception("showing delivery states failed", extra={"action": "mark"})
-                wait_s = PAUSE_S
-            try:
-                async with asyncio.timeout(wait_s):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
+        await self._worker.stop()
 
     async def _turn(self) -> float | None:
         now = self._clock()
