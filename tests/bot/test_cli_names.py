@@ -60,6 +60,12 @@ def test_a_delivery_goes_elsewhere_by_a_name(config: Path) -> None:
     assert (moved.exception, "club:lobby" in moved.output) == (None, True)
 
 
-@pytest.mark.parametrize("line", [("routes", "test", "rooom", "hi"), ("outbox", "redirect", "1", "a\udcffb")])
-def test_what_is_neither_name_nor_address_is_said(config: Path, line: tuple[str, ...]) -> None:
-    assert "is no address: account and conversation go with a colon between" in str(run(config, *line).exception)
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (("routes", "test", "rooom", "hi"), "is no address: account and conversation go with a colon between"),
+        (("outbox", "redirect", "1", "a\udcffb"), "is not UTF-8"),
+    ],
+)
+def test_what_is_neither_name_nor_address_is_said(config: Path, line: tuple[str, ...], said: str) -> None:
+    assert said in str(run(config, *line).exception)

@@ -67,7 +67,7 @@ async def test_undo_takes_changes_back_one_after_the_other(desk: Desk) -> None:
     await later("/route remove omega")
     assert await rules(desk) == ["There are no routes. /link ADDRESS or /route add makes one."]
     assert (await later("/route undo")).endswith(
-        f"by 7.\nAs before (disabled): club:a -> telegram:{OPS} name=omega stop=yes"
+        f"by Ann (7).\nAs before (disabled): club:a -> telegram:{OPS} name=omega stop=yes"
     )
     assert await rules(desk) == [f"1 (disabled) club:a -> telegram:{OPS} name=omega stop=yes"]
     await later("/route undo")

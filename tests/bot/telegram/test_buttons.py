@@ -39,6 +39,8 @@ class Row:
     """What a card that is dealt keeps."""
     announcement: bool = False
     """It is about one that is under way."""
+    reply: str = ""
+    """The command that shows it, as a reply to the message of an announcement that is under way."""
     suffix: str = ""
     """What stands after the choice on a card that is dealt."""
     anybody: bool = False
@@ -53,7 +55,7 @@ TURNS = frozenset({"pick", "part", "back", "help", "resume", "anew", "stop"})
 """A wizard's card is used up by the step that it is for, of which the wizard itself knows."""
 ROWS: Mapping[str, Row] = {
     "announce": Row("/announce club:lobby, desk:room | words", again=frozenset({"later"})),
-    "announced": Row(announcement=True, lasts=True),
+    "announced": Row(announcement=True, lasts=True, again=frozenset({"delete"})),
     "announcing": Row(announcement=True, lasts=True, again=frozenset({"pause", "resume", "stop", "wipe"})),
     "audience": Row("/audience remove partners"),
     "cause": Row("/failed"),
@@ -63,11 +65,13 @@ ROWS: Mapping[str, Row] = {
     "history": Row(payload={"address": "club:lobby", "n": 1, "written": 10**9, "sent": 10**9}),
     "incident": Row(anybody=True, lasts=True, again=frozenset({SHOW})),
     "pages": Row(payload={"what": "queue", "account": None, "offset": 20}, suffix="=0"),
+    "reword": Row(reply="/edit other words"),
     "search": Row(payload={"text": "words", "before": 10**9}),
     "start": Row("/start", again=frozenset({"check", "help", "link", "role", "send", "who"})),
     "wannounce": Row("/announce", lasts=True, again=TURNS),
     "waudience": Row("/audience", lasts=True, again=TURNS),
     "wlink": Row("/link", lasts=True, again=TURNS),
+    "wipe": Row(reply="/undo"),
     "wroute": Row("/route", lasts=True, again=TURNS),
 }
 CHOICES = sorted((kind.name, choice) for kind in card_kinds.kinds.values() for choice in kind.choices)
@@ -117,11 +121,17 @@ async def the_card(kind: str, choice: str) -> Scene:
         answers = await desk.write(row.line.format(**filled), by=BO)
     else:
         subject = int(filled["own"])
-        if row.announcement:
+        if row.announcement or row.reply:
             (asked,) = await desk.write("/announce club:lobby, desk:room | words", by=BO)
             await desk.press(asked, "Send", by=BO)
             subject = scratch.last("broadcasts")
-        answers = await _dealt(desk, scratch, kind, subject=subject)
+        if row.reply:
+            made = scratch.tx.broadcasts.get(subject)
+            assert made is not None
+            shown = desk.copy_of(asked, number=int(made.progress.partition("/")[2]))
+            answers = await desk.write(row.reply, by=BO, reply_to=shown)
+        else:
+            answers = await _dealt(desk, scratch, kind, subject=subject)
     found = [(answer, each) for answer in answers for each in answer.buttons if each.data.startswith(f"{kind}:")]
     assert found, f"no such button under {[answer.text for answer in answers]}"
     # Where several cards lie there, one that offers this choice.

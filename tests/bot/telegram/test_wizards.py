@@ -17,6 +17,7 @@ from bridges.errors import Refused
 from tests.bot.fakes import opened
 from tests.bot.line import Line
 from tests.bot.telegram.desk import ANN, BO, CY, NEWS, OPS, TALK, Answer, Desk, Pressing, a_desk
+from tests.bot.telegram.scratch import a_scratch_desk
 
 COMMANDS = {"wroute": "/route add", "wlink": "/link", "waudience": "/audience", "wannounce": "/announce"}
 ALONE = ANN
@@ -180,7 +181,7 @@ async def test_an_announcement_ends_in_the_preview_of_the_command(desk: Desk) ->
     bold = [{"type": "bold", "offset": 0, "length": 2}]
     card = await answer(desk, page, "We are open again.", entities=bold)
     assert "We are open again." in card.text
-    assert labels(card) == ["Send", "Schedule", "Cancel"]
+    assert labels(card) == ["Send", "Schedule", "Edit", "Cancel"]
     assert (await desk.press(card, "Send")).toast == "Sending to 2 targets."
 
 
@@ -193,7 +194,7 @@ async def test_a_text_that_is_written_before_its_turn_is_taken_when_that_is_said
     assert "If that was the text, press That was the text; Go on asks for it." in page.text
     card = await walk(desk, page, "That was the text")
     assert "We are open again." in card.text
-    assert labels(card) == ["Send", "Schedule", "Cancel"]
+    assert labels(card) == ["Send", "Schedule", "Edit", "Cancel"]
 
 
 async def test_a_text_without_targets_is_asked_for_later(desk: Desk) -> None:
@@ -582,8 +583,9 @@ WORDS = ("club:lobby", "here", "club:*", "x" * 5000, "‮@all, ,", "partners", "
 
 @pytest.mark.parametrize("name", COMMANDS)
 @pytest.mark.parametrize("chat", [OPS, ALONE])
-async def test_whatever_is_pressed_and_written_there_is_a_way_out(desk: Desk, name: str, chat: int) -> None:
+async def test_whatever_is_pressed_and_written_there_is_a_way_out(name: str, chat: int) -> None:
     """150 walks in a group and as many in a private chat."""
+    desk, _ = a_scratch_desk()
     chance = random.Random(f"{name} {chat}")
     await desk.line.store.write(lambda tx: tx.audiences.add("all", ["club:lobby"], person="7", now=1.0))
     for _ in range(150):

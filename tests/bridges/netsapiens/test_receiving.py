@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import random
-import time
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -35,6 +34,7 @@ from tests.bridges.netsapiens.common import (
     received,
     sms_event,
 )
+from tests.pace import ordinary_seconds
 
 FIXTURES = Path(__file__).parent / "fixtures"
 STYLES = pytest.mark.parametrize("style", ["v2", "v1"])
@@ -309,16 +309,12 @@ def test_a_post_of_more_than_a_thousand_items_is_kept_for_a_replay() -> None:
 )
 def test_the_largest_post_is_decoded_well_within_a_second(item: dict[str, Any]) -> None:
     hook = hook_of([item] * 1000)
-    began = time.process_time()
-    bridge_of().decode(hook)
-    assert time.process_time() - began < 0.8
+    assert ordinary_seconds(lambda: bridge_of().decode(hook)) < 0.8
 
 
 def test_one_item_with_a_million_numbers_in_it_is_decoded_well_within_a_second() -> None:
     hook = hook_of([sms_event(dialed="1," * 450_000)])
-    began = time.process_time()
-    bridge_of().decode(hook)
-    assert time.process_time() - began < 0.8
+    assert ordinary_seconds(lambda: bridge_of().decode(hook)) < 0.8
 
 
 # The number that was written to

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -30,6 +29,7 @@ from bridges.returning_ai.polling import CHANNELS_MOST, GONE_MOST, NOTHING, Curs
 from bridges.returning_ai.sandbox import ReturningAiSandbox
 from bridges.returning_ai.settings import ReturningAiSettings
 from bridges.testing import FIXTURE_TIME, mutant, play, read_hook
+from tests.pace import ordinary_seconds
 
 SECRET = "hook-secret-0123456789"
 GENERAL = "66f0c1d2e3a4b5c6d7e8f901"
@@ -360,9 +360,8 @@ _DEEP = {**_FULL, **{one: {**_FULL, **dict.fromkeys(wire.WRAPPERS, _FULL)} for o
 @pytest.mark.parametrize("item", [{}, BODY, {**BODY, "user": {"name": "x " * 300}}, _DEEP])
 def test_as_many_messages_as_can_be_read_at_once_are_read_quickly(item: dict[str, Any]) -> None:
     hook = Hook(body=json.dumps([item] * wire.ITEMS_MOST).encode(), received_at=FIXTURE_TIME)
-    began = time.process_time()
     assert len(bridge_for().decode(hook)) == wire.ITEMS_MOST
-    assert time.process_time() - began < 1
+    assert ordinary_seconds(lambda: bridge_for().decode(hook)) < 1
 
 
 def test_the_address_of_an_image_goes_along_where_anybody_may_open_it_safely() -> None:
