@@ -49,6 +49,8 @@ class Answer:
     buttons: tuple[Button, ...]
     chat: str
     outbox: int
+    to: str = ""
+    """The message that it answers, as Telegram numbers it in its chat."""
 
     def button(self, label: str) -> Button:
         """The button with this label."""
@@ -66,6 +68,7 @@ class Desk:
     def __post_init__(self) -> None:
         self._numbers = itertools.count(1)
         self._shown = _Shown()
+        self._latest = ""
         for chat, title in ((OPS, "Ops"), (NEWS, "News"), (TALK, "Talk")):
             self.chats[chat] = {"id": chat, "type": "supergroup", "title": title}
         self.services = Services(self.line.relay, self.line.feedback, "UTC", "patchbay_bot")
@@ -127,6 +130,7 @@ class Desk:
 
     async def takes(self, message: Json) -> list[Answer]:
         """This message arrives."""
+        self._latest = f"{message['chat']['id']}/{message['message_id']}"
         is_post = message["chat"]["type"] == "channel"
         return await self._arrives({"channel_post" if is_post else "message": message})
 
@@ -166,6 +170,9 @@ class Desk:
     async def ask(self, text: str, **more: Any) -> str:
         """The bot's one answer to something written."""
         answers = await self.write(text, **more)
+        if self.line.engine.turning:
+            # What is sent meanwhile may have something to say, too.
+            answers = [answer for answer in answers if answer.to == self._latest][:1]
         assert len(answers) == 1, [answer.text for answer in answers]
         return answers[0].text
 
@@ -194,12 +201,13 @@ class Desk:
 
         def read(tx: Tx) -> list[Answer]:
             rows = tx.db.execute(
-                "SELECT id, conversation, payload FROM outbox"
-                " WHERE id > ? AND account = 'telegram' AND why = 'the bot''s own' ORDER BY id",
+                "SELECT o.id, o.conversation, o.payload, COALESCE(m.remote_id, '') FROM outbox AS o"
+                " LEFT JOIN messages AS m ON m.id = o.reply_to"
+                " WHERE o.id > ? AND o.account = 'telegram' AND o.why = 'the bot''s own' ORDER BY o.id",
                 (after,),
             )
-            made = [(id, chat, Message.model_validate_json(payload)) for id, chat, payload in rows]
-            return [Answer(message.text, message.buttons, chat, id) for id, chat, message in made]
+            made = [(id, chat, Message.model_validate_json(payload), to) for id, chat, payload, to in rows]
+            return [Answer(message.text, message.buttons, chat, id, to) for id, chat, message, to in made]
 
         return await self.line.store.read(read)
 
