@@ -27,8 +27,6 @@ from bot.relay import Relay
 from bot.settings import TelegramSettings
 from bot.store import Store, StoreError, Tx
 from bot.store.inbox import Arrived
-from bot.telegram import announce_cards as announce_cards  # their kinds of cards
-from bot.telegram import decision_cards as decision_cards
 from bot.telegram.access import Role, person_of, role_of
 from bot.telegram.checkup import note_topic
 from bot.telegram.commands.registry import Services

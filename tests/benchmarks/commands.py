@@ -22,7 +22,6 @@ from bot.feedback import incident_buttons
 from bot.store import Tx
 from bot.store.lists import Wanted
 from bot.store.messages import Copy
-from bot.telegram import announce_cards, decision_cards  # noqa: F401 - they declare cards
 from bot.telegram.outbound import message_id
 from bridges.model import Button, Message
 from tests.bot.telegram.desk import ANN, OPS, Answer, Desk, a_desk

@@ -1,5 +1,6 @@
-"""The chat commands: one file for each family, all in one registry."""
+"""The chat commands: one file for each family, all in one registry; with them come all kinds of cards."""
 
+from bot.telegram import decision_cards
 from bot.telegram.commands import (
     accounts,
     announce,
@@ -37,6 +38,7 @@ __all__ = [
     "basics",
     "cancel",
     "changes",
+    "decision_cards",
     "deliveries",
     "doctor",
     "guide",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-import bot.telegram.decision_cards  # noqa: F401  (its cards)
 from bot.addresses import TELEGRAM
 from bot.store import Tx
 from bot.store.balance import balance

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-import bot.telegram.commands.announced  # noqa: F401  (its cards)
 from bot import broadcasts
 from bot.addresses import telegram_address
 from bot.broadcaster import Broadcaster

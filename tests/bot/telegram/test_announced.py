@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from bot.broadcaster import Broadcaster
-from bot.telegram import decision_cards as decision_cards  # it declares the cards of what is held
 from bridges.errors import Garbled, Refused
 from bridges.model import Message
 from tests.bot.telegram.desk import BO, CY, OPS, Desk, a_desk

@@ -10,7 +10,6 @@ import pytest
 
 from bot import decisions
 from bot.store.outbox import Delivery
-from bot.telegram import decision_cards  # noqa: F401 - it declares the cards of what is held
 from bot.telegram.commands import lines
 from bridges.errors import Refused, Unavailable
 from tests.bot.line import Line

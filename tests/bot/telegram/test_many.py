@@ -16,7 +16,6 @@ from bot.feedback import INCIDENT, RETRY, SHOW
 from bot.store import Tx
 from bot.store import search as searching
 from bot.store.outbox import like
-from bot.telegram import decision_cards  # noqa: F401 - it declares the cards of what is held
 from bridges.model import Message, Person, PersonId
 from tests.benchmarks.commands import announced, fill_dead
 from tests.bot.telegram.desk import ANN, OPS, Answer, Desk, a_desk
