@@ -120,6 +120,15 @@ class Button(Model):
     """In the same row as the one before."""
 
 
+class LinkButton(Model):
+    """A button below a message that opens an address; where there are no buttons it is a line of the text."""
+
+    label: str = Field(min_length=1)
+    url: str = Field(min_length=1)
+    beside: bool = False
+    """In the same row as the one before."""
+
+
 ChatsOffered: TypeAlias = Literal["", "chats", "nothing"]
 """What stands below the field for text in the person's app: nothing is said of it; buttons that open the app's own list
 of chats to pick one; what stood there is taken away."""
@@ -139,6 +148,10 @@ class Message(Model):
     quote: str = Field(default="", repr=False)
     """The words that were picked out of what is answered; empty: all of it is meant."""
     buttons: tuple[Button, ...] = ()
+    links: tuple[LinkButton, ...] = ()
+    """Below its last part. Anybody's message may have them."""
+    silent: bool = False
+    """Nobody's device makes a sound for it, where the provider lets one say so; elsewhere it is as any other."""
     offers: ChatsOffered = ""
     """Only for a person's private chat with the bot."""
 
