@@ -117,6 +117,7 @@ class Places:
         tx.faces.move(before, after)
         tx.route_changes.move(before, after)
         tx.broadcasts.move(before, after)
+        tx.schedules.move(before, after)
         if old.account == TELEGRAM:
             tx.cards.move(old.conversation, new.conversation)
             tx.dialogs.move(old.conversation, new.conversation)

@@ -74,6 +74,7 @@ class Retention:
             + tx.outbox.prune(before=before, limit=AT_ONCE)
             + tx.messages.prune(before=before, limit=AT_ONCE)
             + tx.broadcasts.prune(before=before, limit=AT_ONCE)
+            + tx.schedules.prune(before=before, limit=AT_ONCE)
             + tx.messages.prune_pictures(before=before, limit=AT_ONCE)
             + tx.faces.prune(before=before, limit=AT_ONCE)
             + tx.cards.prune(before=before, limit=AT_ONCE)

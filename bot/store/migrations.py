@@ -294,6 +294,43 @@ _CHATOPS = (
     """INSERT INTO messages_words (rowid, text) SELECT id, text FROM messages WHERE text != ''""",
 )
 
+_SCHEDULES = (
+    # A rule is kept as it is written (WHEN); next_at is what it means next, and all that a wake-up looks at.
+    """CREATE TABLE schedules (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL DEFAULT '', rule TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('on', 'paused', 'waits', 'removed')),
+        made_at REAL NOT NULL, next_at REAL, ends_at REAL, warn_at REAL,
+        options TEXT NOT NULL, message TEXT NOT NULL, chat TEXT NOT NULL, reach TEXT NOT NULL,
+        person TEXT NOT NULL, person_name TEXT NOT NULL, approved_by TEXT NOT NULL DEFAULT '',
+        fired INTEGER NOT NULL DEFAULT 0, previous INTEGER, created_at REAL NOT NULL, updated_at REAL NOT NULL
+    ) STRICT""",
+    """CREATE INDEX schedules_due ON schedules (next_at, id) WHERE state = 'on' AND next_at IS NOT NULL""",
+    """CREATE INDEX schedules_warn ON schedules (warn_at) WHERE state = 'on' AND warn_at IS NOT NULL""",
+    """CREATE INDEX schedules_waits ON schedules (next_at) WHERE state = 'waits' AND next_at IS NOT NULL""",
+    """CREATE INDEX schedules_chat ON schedules (chat, id)""",
+    # Addresses, names and @audiences; what an audience holds is asked when it fires.
+    """CREATE TABLE schedule_targets (
+        schedule INTEGER NOT NULL REFERENCES schedules (id), place INTEGER NOT NULL, target TEXT NOT NULL,
+        PRIMARY KEY (schedule, place)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE INDEX schedule_targets_target ON schedule_targets (target)""",
+    # Each instant that a schedule meant, once: what became of it. Made in the transaction that makes its deliveries.
+    """CREATE TABLE occurrences (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, schedule INTEGER NOT NULL REFERENCES schedules (id), at REAL NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('sent', 'skipped', 'missed', 'asked', 'failed', 'dropped')),
+        decided_at REAL NOT NULL, broadcast INTEGER, number INTEGER NOT NULL DEFAULT 0, note TEXT NOT NULL DEFAULT '',
+        missed INTEGER NOT NULL DEFAULT 0, told INTEGER NOT NULL DEFAULT 1, delete_at REAL,
+        UNIQUE (schedule, at)
+    ) STRICT""",
+    """CREATE INDEX occurrences_untold ON occurrences (id) WHERE told = 0""",
+    """CREATE INDEX occurrences_delete ON occurrences (delete_at) WHERE delete_at IS NOT NULL""",
+    """CREATE INDEX occurrences_broadcast ON occurrences (broadcast) WHERE broadcast IS NOT NULL""",
+    """CREATE INDEX occurrences_decided ON occurrences (decided_at)""",
+    # An announcement that a schedule made says so.
+    """ALTER TABLE broadcasts ADD COLUMN schedule INTEGER""",
+    """ALTER TABLE broadcasts ADD COLUMN label TEXT NOT NULL DEFAULT ''""",
+)
+
 
 @migrations()
 def m001_initial(db: Database) -> None:
@@ -339,6 +376,13 @@ def m006_chatops(db: Database) -> None:
         db.execute(statement)
 
 
+@migrations()
+def m007_schedules(db: Database) -> None:
+    """Schedules, and what became of each of their occurrences."""
+    for statement in _SCHEDULES:
+        db.execute(statement)
+
+
 NAMES = frozenset(
     step.__name__
     for step in (
@@ -348,6 +392,7 @@ NAMES = frozenset(
         m004_imports,
         m005_faithful,
         m006_chatops,
+        m007_schedules,
     )
 )
 """Every step this version knows: a database with another one was made by a newer version."""

@@ -28,6 +28,7 @@ from bot.store.roles import Names, Roles
 from bot.store.route_changes import RouteChanges
 from bot.store.routes import Routes
 from bot.store.said import Said
+from bot.store.schedules import Schedules
 from bot.store.search import Search
 from bot.store.several import Several
 from bot.store.texts import Texts
@@ -55,6 +56,7 @@ class Tx:
         self.deliveries = DeliveryLists(db)
         self.several = Several(db, self.counters, self.woken)
         self.broadcasts = Broadcasts(db, self.outbox, self.woken)
+        self.schedules = Schedules(db, self.woken)
         self.routes = Routes(db, self.woken)
         self.route_changes = RouteChanges(db)
         self.topics = Topics(db, self.woken)

@@ -9,6 +9,7 @@ import pytest
 
 from bot.addresses import parse_address
 from bot.store import Tx
+from bot.store.schedules import NewSchedule
 from tests.bot.fakes import opened
 from tests.bot.line import Line
 from tests.bot.telegram.desk import ANN, OPS, a_desk
@@ -21,6 +22,7 @@ FOLLOWS = {
     "names.address", "notices.key", "cards.chat", "topics.chat", "topics.source", "topics.instead_of", "topics.topic",
     "mutes.address", "faces.address", "broadcasts.chat", "broadcasts.progress", "audience_members.address",
     "menus.chat", "dialogs.chat", "dialogs.state", "chat_settings.chat", "route_changes.before", "route_changes.after",
+    "schedules.chat", "schedules.reach", "schedule_targets.target",
 }  # fmt: skip
 STAYS = {
     "a message stays where it was written, and its number there": (
@@ -34,7 +36,8 @@ STAYS = {
         "outbox.payload", "outbox.words", "outbox.error", "outbox.why", "cards.shown", "conversations.title",
         "topics.title", "texts.text", "broadcasts.text", "broadcasts.shown", "broadcasts.person_name",
         "conversations.handle", "dialogs.asked", "menus.shown", "marks.want", "marks.shown", "pictures.attachments",
-        "files.attachment", "people.username", "people.name",
+        "files.attachment", "people.username", "people.name", "schedules.name", "schedules.message",
+        "schedules.person_name", "occurrences.note", "broadcasts.label",
     ),
     "what is about to be done was shown with its old address, and is looked at anew when the button is pressed": (
         "cards.payload",
@@ -54,7 +57,8 @@ STAYS = {
         "imports.account", "imports.state", "reactions.person", "reactions.emoji", "mutes.person", "faces.looks",
         "faces.person", "broadcasts.person", "broadcasts.state", "audiences.name", "audience_members.name",
         "people.person", "menus.person", "dialogs.person", "dialogs.kind", "dialogs.step", "chat_settings.key",
-        "chat_settings.value", "route_changes.person",
+        "chat_settings.value", "route_changes.person", "schedules.rule", "schedules.state", "schedules.options",
+        "schedules.person", "schedules.approved_by", "occurrences.state",
     ),
 }  # fmt: skip
 """Columns that stay as they are, by the reason."""
@@ -114,6 +118,11 @@ def fill(tx: Tx, *, chat: str) -> None:
     state = {"here": within, "chosen": [address, f"new-topic({address})"]}
     tx.dialogs.put(chat, "7", kind="k", step="s", state=state, asked="", now=1.0)
     tx.chats.set(chat, "k", "v")
+    schedule = NewSchedule(
+        rule="every 15m UTC", made_at=1.0, next_at=2.0, ends_at=None, warn_at=None, options="{}", message="{}",
+        targets=(within, "@all"), chat=within, reach=address, person="7", person_name="P",
+    )  # fmt: skip
+    tx.schedules.add(schedule, now=1.0)
 
 
 def holding(tx: Tx, chat: str) -> set[str]:

@@ -1,0 +1,374 @@
+"""Schedules: what is to be sent when, and what became of each occurrence."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from bot.store.topics import move_addresses
+
+ScheduleState: TypeAlias = Literal["on", "paused", "waits", "removed"]
+"""``waits``: for somebody's approval. ``removed``: kept for its history, and for taking that back."""
+OccurrenceState: TypeAlias = Literal["sent", "skipped", "missed", "asked", "failed", "dropped"]
+"""``sent``: it is in the outbox. ``asked``: it was missed and a person decides. ``failed``: nothing could be sent.
+``dropped``: that person said no."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewSchedule:
+    """What makes a schedule; times are seconds since the epoch."""
+
+    rule: str
+    """WHEN with its tails and its zone, in the grammar that people write."""
+    made_at: float
+    """Occurrences are later than this; intervals count from here."""
+    next_at: float | None
+    ends_at: float | None
+    """Its last occurrence; None: it has no end."""
+    warn_at: float | None
+    """When its author hears of the next one beforehand."""
+    options: str
+    """As JSON."""
+    message: str
+    """What is sent, as JSON, placeholders and all."""
+    targets: tuple[str, ...]
+    """Addresses, names and ``@audience``."""
+    chat: str
+    """The address where it was made, and where it is reported of; empty: the owners are told."""
+    reach: str
+    """The chat of Telegram that its author's role was limited to; empty: it reached everywhere."""
+    person: str
+    person_name: str
+    name: str = ""
+    state: ScheduleState = "on"
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """One schedule as it is kept."""
+
+    id: int
+    name: str
+    rule: str
+    state: ScheduleState
+    made_at: float
+    next_at: float | None
+    ends_at: float | None
+    warn_at: float | None
+    options: str
+    message: str
+    chat: str
+    reach: str
+    person: str
+    person_name: str
+    approved_by: str
+    """Who approved it: person ids with commas between."""
+    fired: int
+    """How many occurrences were sent."""
+    previous: int | None
+    """The announcement that was sent last."""
+    created_at: float
+    updated_at: float
+    targets: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """How it is called in a sentence."""
+        return f"Schedule {self.id} ({self.name})" if self.name else f"Schedule {self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class OccurrenceRow:
+    """What became of one instant."""
+
+    id: int
+    schedule: int
+    at: float
+    state: OccurrenceState
+    decided_at: float
+    broadcast: int | None
+    number: int
+    """The how-manieth that was sent; 0: it was not."""
+    note: str
+    missed: int
+    """How many before it were missed with it."""
+    told: bool
+    delete_at: float | None
+
+
+_COLUMNS = (
+    "id, name, rule, state, made_at, next_at, ends_at, warn_at, options, message, chat, reach, person, person_name,"
+    " approved_by, fired, previous, created_at, updated_at"
+)
+_OCCURRENCE = "id, schedule, at, state, decided_at, broadcast, number, note, missed, told, delete_at"
+
+
+class Schedules:
+    """The tables of schedules, their targets and their occurrences."""
+
+    def __init__(self, db: sqlite3.Connection, woken: set[str]) -> None:
+        self._db = db
+        self._woken = woken
+
+    # --- schedules
+
+    def add(self, new: NewSchedule, *, now: float) -> int:
+        """Keep a new one; returns its number."""
+        cursor = self._db.execute(
+            "INSERT INTO schedules (name, rule, state, made_at, next_at, ends_at, warn_at, options, message, chat,"
+            " reach, person, person_name, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                new.name, new.rule, new.state, new.made_at, new.next_at, new.ends_at, new.warn_at, new.options,
+                new.message, new.chat, new.reach, new.person, new.person_name, now, now,
+            ),
+        )  # fmt: skip
+        assert cursor.lastrowid is not None
+        self._aim(cursor.lastrowid, new.targets)
+        self._woken.add("schedules")
+        return cursor.lastrowid
+
+    def change(self, id: int, new: NewSchedule, *, now: float) -> None:
+        """Make it another one; who made it, where, and its history stay. Nobody has approved of the new one."""
+        self._db.execute(
+            "UPDATE schedules SET name = ?, rule = ?, state = ?, made_at = ?, next_at = ?, ends_at = ?, warn_at = ?,"
+            " options = ?, message = ?, reach = ?, approved_by = '', updated_at = ? WHERE id = ?",
+            (
+                new.name, new.rule, new.state, new.made_at, new.next_at, new.ends_at, new.warn_at, new.options,
+                new.message, new.reach, now, id,
+            ),
+        )  # fmt: skip
+        self._db.execute("DELETE FROM schedule_targets WHERE schedule = ?", (id,))
+        self._aim(id, new.targets)
+        self._woken.add("schedules")
+
+    def _aim(self, id: int, targets: Sequence[str]) -> None:
+        rows = [(id, place, target) for place, target in enumerate(targets)]
+        self._db.executemany("INSERT INTO schedule_targets (schedule, place, target) VALUES (?, ?, ?)", rows)
+
+    def get(self, id: int) -> Schedule | None:
+        """One by its number, removed ones too."""
+        row = self._db.execute(f"SELECT {_COLUMNS} FROM schedules WHERE id = ?", (id,)).fetchone()
+        return None if row is None else self._whole(row)
+
+    def named(self, name: str) -> Sequence[Schedule]:
+        """Those of that name, in any case, that are not removed."""
+        rows = self._db.execute(
+            f"SELECT {_COLUMNS} FROM schedules WHERE state != 'removed' AND name != '' ORDER BY id"
+        ).fetchall()
+        return [self._whole(row) for row in rows if str(row[1]).lower() == name.lower()]
+
+    def all(self, *, after: int = 0, limit: int = -1) -> Sequence[Schedule]:
+        """Those that are not removed, by number."""
+        rows = self._db.execute(
+            f"SELECT {_COLUMNS} FROM schedules WHERE state != 'removed' AND id > ? ORDER BY id LIMIT ?", (after, limit)
+        ).fetchall()
+        return [self._whole(row) for row in rows]
+
+    def coming(self, *, limit: int) -> Sequence[Schedule]:
+        """Those that fire next."""
+        rows = self._db.execute(
+            f"SELECT {_COLUMNS} FROM schedules WHERE state = 'on' AND next_at IS NOT NULL ORDER BY next_at, id LIMIT ?",
+            (limit,),
+        ).fetchall()
+        return [self._whole(row) for row in rows]
+
+    def count(self) -> int:
+        """How many there are that are not removed."""
+        (number,) = self._db.execute("SELECT COUNT(*) FROM schedules WHERE state != 'removed'").fetchone()
+        return int(number)
+
+    def _whole(self, row: tuple[object, ...]) -> Schedule:
+        targets = self._db.execute(
+            "SELECT target FROM schedule_targets WHERE schedule = ? ORDER BY place", (row[0],)
+        ).fetchall()
+        return Schedule(*row, tuple(str(target) for (target,) in targets))  # type: ignore[arg-type,call-arg]
+
+    def become(self, id: int, state: ScheduleState, *, now: float) -> None:
+        """It is paused, works again, waits or is removed."""
+        self._db.execute("UPDATE schedules SET state = ?, updated_at = ? WHERE id = ?", (state, now, id))
+        self._woken.add("schedules")
+
+    def approve(self, id: int, persons: Sequence[str], *, now: float) -> None:
+        """These have approved of it."""
+        self._db.execute(
+            "UPDATE schedules SET approved_by = ?, updated_at = ? WHERE id = ?", (",".join(persons), now, id)
+        )
+
+    def aim_at(self, id: int, *, next_at: float | None, warn_at: float | None) -> None:
+        """What it means next, and when its author is to hear of that."""
+        self._db.execute("UPDATE schedules SET next_at = ?, warn_at = ? WHERE id = ?", (next_at, warn_at, id))
+        self._woken.add("schedules")
+
+    def warned(self, id: int) -> None:
+        """Its author has heard of the next one."""
+        self._db.execute("UPDATE schedules SET warn_at = NULL WHERE id = ?", (id,))
+
+    def sent(self, id: int, *, broadcast: int) -> None:
+        """One more of it was sent, as this announcement."""
+        self._db.execute("UPDATE schedules SET fired = fired + 1, previous = ? WHERE id = ?", (broadcast, id))
+
+    # --- what is due
+
+    def due(self, now: float, *, limit: int) -> Sequence[Schedule]:
+        """Those whose next occurrence has come, earliest first."""
+        rows = self._db.execute(
+            f"SELECT {_COLUMNS} FROM schedules INDEXED BY schedules_due"
+            " WHERE state = 'on' AND next_at IS NOT NULL AND next_at <= ? ORDER BY next_at, id LIMIT ?",
+            (now, limit),
+        ).fetchall()
+        return [self._whole(row) for row in rows]
+
+    def to_warn(self, now: float, *, limit: int) -> Sequence[Schedule]:
+        """Those whose author is to hear of the next occurrence now."""
+        rows = self._db.execute(
+            f"SELECT {_COLUMNS} FROM schedules INDEXED BY schedules_warn"
+            " WHERE state = 'on' AND warn_at IS NOT NULL AND warn_at <= ? ORDER BY warn_at LIMIT ?",
+            (now, limit),
+        ).fetchall()
+        return [self._whole(row) for row in rows]
+
+    def waiting(self, now: float, *, limit: int) -> Sequence[Schedule]:
+        """Those whose next occurrence has come while they still wait for an approval."""
+        rows = self._db.execute(
+            f"SELECT {_COLUMNS} FROM schedules INDEXED BY schedules_waits"
+            " WHERE state = 'waits' AND next_at IS NOT NULL AND next_at <= ? ORDER BY next_at, id LIMIT ?",
+            (now, limit),
+        ).fetchall()
+        return [self._whole(row) for row in rows]
+
+    def instants(self, *, until: float, limit: int) -> Sequence[float]:
+        """The next different instants at which something is to be done, in order."""
+        rows = self._db.execute(
+            """SELECT at FROM (
+                SELECT DISTINCT next_at AS at FROM schedules WHERE state = 'on' AND next_at IS NOT NULL
+                    AND next_at <= :until
+                UNION SELECT warn_at FROM schedules WHERE state = 'on' AND warn_at IS NOT NULL AND warn_at <= :until
+                UNION SELECT next_at FROM schedules WHERE state = 'waits' AND next_at IS NOT NULL AND next_at <= :until
+                UNION SELECT delete_at FROM occurrences WHERE delete_at IS NOT NULL AND delete_at <= :until
+            ) ORDER BY at LIMIT :limit""",
+            {"until": until, "limit": limit},
+        ).fetchall()
+        return [float(at) for (at,) in rows]
+
+    # --- occurrences
+
+    def decide(
+        self,
+        schedule: int,
+        at: float,
+        state: OccurrenceState,
+        *,
+        now: float,
+        broadcast: int | None = None,
+        number: int = 0,
+        note: str = "",
+        missed: int = 0,
+        told: bool = True,
+        delete_at: float | None = None,
+    ) -> bool:
+        """Write down what became of an instant; False: that was decided before."""
+        cursor = self._db.execute(
+            "INSERT OR IGNORE INTO occurrences (schedule, at, state, decided_at, broadcast, number, note, missed, told,"
+            " delete_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (schedule, at, state, now, broadcast, number, note, missed, told, delete_at),
+        )
+        return cursor.rowcount > 0
+
+    def redecide(
+        self,
+        id: int,
+        state: OccurrenceState,
+        *,
+        now: float,
+        broadcast: int | None = None,
+        number: int = 0,
+        note: str = "",
+        delete_at: float | None = None,
+    ) -> None:
+        """Somebody decided about one that was asked, missed or failed."""
+        self._db.execute(
+            "UPDATE occurrences SET state = ?, decided_at = ?, broadcast = ?, number = ?, note = ?, told = 1,"
+            " delete_at = ? WHERE id = ?",
+            (state, now, broadcast, number, note, delete_at, id),
+        )
+
+    def is_decided(self, schedule: int, at: float) -> bool:
+        """Whether something became of that instant."""
+        row = self._db.execute("SELECT 1 FROM occurrences WHERE schedule = ? AND at = ?", (schedule, at)).fetchone()
+        return row is not None
+
+    def occurrence(self, id: int) -> OccurrenceRow | None:
+        """One of them."""
+        row = self._db.execute(f"SELECT {_OCCURRENCE} FROM occurrences WHERE id = ?", (id,)).fetchone()
+        return None if row is None else _occurrence(row)
+
+    def history(self, schedule: int, *, limit: int) -> Sequence[OccurrenceRow]:
+        """What became of its latest occurrences, latest first."""
+        rows = self._db.execute(
+            f"SELECT {_OCCURRENCE} FROM occurrences WHERE schedule = ? ORDER BY at DESC LIMIT ?", (schedule, limit)
+        ).fetchall()
+        return [_occurrence(row) for row in rows]
+
+    def decided(self, *, since: float, limit: int) -> Sequence[OccurrenceRow]:
+        """Those whose instant lies after that, in order, of schedules that are not removed."""
+        rows = self._db.execute(
+            f"SELECT {', '.join('o.' + name for name in _OCCURRENCE.split(', '))} FROM occurrences o"
+            " JOIN schedules s ON s.id = o.schedule AND s.state != 'removed'"
+            " WHERE o.decided_at >= ? ORDER BY o.at LIMIT ?",
+            (since, limit),
+        ).fetchall()
+        return [_occurrence(row) for row in rows]
+
+    def untold(self, *, limit: int) -> Sequence[OccurrenceRow]:
+        """Those of which the author has to hear, oldest first."""
+        rows = self._db.execute(
+            f"SELECT {_OCCURRENCE} FROM occurrences WHERE told = 0 ORDER BY id LIMIT ?", (limit,)
+        ).fetchall()
+        return [_occurrence(row) for row in rows]
+
+    def told(self, ids: Sequence[int]) -> None:
+        """The author has heard of these."""
+        self._db.executemany("UPDATE occurrences SET told = 1 WHERE id = ?", [(id,) for id in ids])
+
+    def to_delete(self, now: float, *, limit: int) -> Sequence[OccurrenceRow]:
+        """Those that were sent and have had their time."""
+        rows = self._db.execute(
+            f"SELECT {_OCCURRENCE} FROM occurrences WHERE delete_at IS NOT NULL AND delete_at <= ?"
+            " ORDER BY delete_at LIMIT ?",
+            (now, limit),
+        ).fetchall()
+        return [_occurrence(row) for row in rows]
+
+    def deleted(self, id: int) -> None:
+        """It was taken back, as it was to be."""
+        self._db.execute("UPDATE occurrences SET delete_at = NULL WHERE id = ?", (id,))
+
+    # --- places and time
+
+    def move(self, old: str, new: str) -> None:
+        """What was to go to one address goes to another one."""
+        for table, column in (("schedules", "chat"), ("schedules", "reach"), ("schedule_targets", "target")):
+            move_addresses(self._db, table, column, old=old, new=new)
+
+    def prune(self, *, before: float, limit: int) -> int:
+        """Forget occurrences that were decided before that, and removed schedules with them; returns how many."""
+        cursor = self._db.execute(
+            "DELETE FROM occurrences WHERE id IN (SELECT id FROM occurrences WHERE decided_at < ?"
+            " AND delete_at IS NULL AND told = 1 AND state != 'asked' LIMIT ?)",
+            (before, limit),
+        )
+        gone = self._db.execute(
+            "SELECT id FROM schedules WHERE state = 'removed' AND updated_at < ?"
+            " AND NOT EXISTS (SELECT 1 FROM occurrences WHERE schedule = schedules.id) LIMIT ?",
+            (before, limit),
+        ).fetchall()
+        for (id,) in gone:
+            self._db.execute("DELETE FROM schedule_targets WHERE schedule = ?", (id,))
+            self._db.execute("DELETE FROM schedules WHERE id = ?", (id,))
+        return cursor.rowcount + len(gone)
+
+
+def _occurrence(row: tuple[object, ...]) -> OccurrenceRow:
+    return OccurrenceRow(*(bool(each) if place == 9 else each for place, each in enumerate(row)))  # type: ignore[arg-type]
