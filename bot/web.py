@@ -1,4 +1,4 @@
-"""The HTTP side: providers' webhooks, Telegram's webhook, files that are lent out, health, metrics.
+"""The HTTP side: providers' webhooks, Telegram's webhook, files that are lent out, the calendar, health, metrics.
 
 Order at each hook: size, secret in constant time, proof, JSON, answer, commit, and only then 2xx.
 """
@@ -6,6 +6,7 @@ Order at each hook: size, secret in constant time, proof, JSON, answer, commit, 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -39,6 +40,7 @@ BODY_S = 20.0
 HEADERS_MOST = 64
 RETRY_AFTER = {"Retry-After": "5"}
 FILE_RETRY_AFTER = {"Retry-After": "30"}
+CALENDAR_MAX_AGE_S = 300
 NAME_MOST = 120
 SHOWN = frozenset(
     {
@@ -57,6 +59,8 @@ _FORWARDED = {"forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forw
 
 AcceptUpdates = Callable[[Sequence[dict[str, Any]]], Awaitable[None]]
 Readiness = Callable[[], Awaitable[dict[str, str]]]
+Feed = Callable[[str], Awaitable[bytes | None]]
+"""From the secret that was given to the calendar file; None: it is not the secret, or there is none."""
 
 
 class TooLarge(Exception):
@@ -107,6 +111,7 @@ class Web:
         readiness: Readiness,
         metrics_token: str | None,
         clock: Callable[[], float] = time.time,
+        calendar: Feed | None = None,
     ) -> None:
         self._intake = intake
         self._accounts = accounts
@@ -116,6 +121,7 @@ class Web:
         self._readiness = readiness
         self._metrics_token = metrics_token
         self._clock = clock
+        self._feed = calendar
         self._telegram: tuple[str, str, AcceptUpdates] | None = None
         self.app = Starlette(
             routes=[
@@ -123,6 +129,7 @@ class Web:
                 Route("/hooks/{account}/{secret}/{rest:path}", self._hook, methods=["POST"]),
                 Route("/telegram/{random}", self._update, methods=["POST"]),
                 Route("/files/{token}", self._file, methods=["GET"]),
+                Route("/calendar/{secret}.ics", self._calendar, methods=["GET"]),
                 Route("/healthz", self._healthz, methods=["GET"]),
                 Route("/readyz", self._readyz, methods=["GET"]),
                 Route("/metrics", self._metrics_page, methods=["GET"]),
@@ -219,6 +226,26 @@ class Web:
             logger.warning("a lent file is not at hand", extra={"action": "files", "error": str(error)})
             return PlainTextResponse("try again soon", 503, headers=FILE_RETRY_AFTER)
         return Lent(file, attachment)
+
+    # --- calendar
+
+    async def _calendar(self, request: Request) -> Response:
+        """What is planned, for calendar programs, which ask again and again: unchanged, it is not sent again."""
+        if self._feed is None:
+            return not_found()
+        try:
+            feed = await self._feed(request.path_params["secret"])
+        except StoreError as error:
+            logger.warning("the calendar is not at hand", extra={"action": "calendar", "error": str(error)})
+            return PlainTextResponse("try again soon", 503, headers=RETRY_AFTER)
+        if feed is None:
+            return not_found()
+        tag = f'"{hashlib.sha256(feed).hexdigest()[:32]}"'
+        headers = {"Cache-Control": f"private, max-age={CALENDAR_MAX_AGE_S}", "ETag": tag}
+        if tag in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+        headers |= {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+        return Response(feed, headers=headers, media_type="text/calendar; charset=utf-8")
 
     # --- health
 
