@@ -329,6 +329,15 @@ _SCHEDULES = (
     # An announcement that a schedule made says so.
     """ALTER TABLE broadcasts ADD COLUMN schedule INTEGER""",
     """ALTER TABLE broadcasts ADD COLUMN label TEXT NOT NULL DEFAULT ''""",
+    # One more thing that a delivery may do: pin its message. The condition of a column cannot be changed: another column
+    # takes its place.
+    """ALTER TABLE outbox ADD COLUMN does TEXT NOT NULL DEFAULT 'send'
+        CHECK (does IN ('send', 'note', 'edit', 'delete', 'react', 'open', 'pin'))""",
+    """UPDATE outbox SET does = op WHERE op != 'send'""",
+    """ALTER TABLE outbox DROP COLUMN op""",
+    """ALTER TABLE outbox RENAME COLUMN does TO op""",
+    # Once it is sent, its message is to be pinned.
+    """ALTER TABLE outbox ADD COLUMN pin INTEGER NOT NULL DEFAULT 0""",
 )
 
 

@@ -18,9 +18,9 @@ from bot.store.meta import Counters
 
 State: TypeAlias = Literal["queued", "sending", "sent", "held", "dead", "expired", "discarded", "cancelled"]
 STATES: tuple[State, ...] = ("queued", "sending", "sent", "held", "dead", "expired", "discarded", "cancelled")
-Op: TypeAlias = Literal["send", "note", "edit", "delete", "react", "open"]
+Op: TypeAlias = Literal["send", "note", "edit", "delete", "react", "open", "pin"]
 """What a delivery does over there. ``note``: says in words what cannot be done there; ``open``: opens a topic."""
-CHANGES: frozenset[Op] = frozenset({"edit", "delete", "react"})
+CHANGES: frozenset[Op] = frozenset({"edit", "delete", "react", "pin"})
 """What is done to something that is there already: doing it twice has no second effect."""
 OTHER_WORDS, TAKEN_BACK = 1, 2
 """What ``Delivery.owed`` is made of."""
@@ -68,6 +68,8 @@ class NewDelivery:
     """It stands in no lane until :meth:`Outbox.unpark` puts it there."""
     insisted: bool = False
     """A person wants it sent: that its announcement was stopped or paused before is not about it."""
+    pin: bool = False
+    """For the first part of a send: its message is to be pinned there once it is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,7 @@ class Delivery:
     doubt: int
     """An attempt of it may have arrived, although it waits for its next one."""
     lasts: float
+    pin: int
 
     @property
     def address(self) -> str:
@@ -156,6 +159,7 @@ def like(row: Delivery, payload: str, *, now: float) -> NewDelivery:
         broadcast=row.broadcast,
         parked=bool(row.parked),
         insisted=bool(row.insisted),
+        pin=bool(row.pin),
     )
 
 
@@ -193,7 +197,7 @@ class Outcome:
 _COLUMNS = (
     "id, account, conversation, message, reply_to, part, parts, priority, payload, crc, on_ambiguous, state,"
     " attempts, solo, marked, error, why, created_at, due_at, expires_at, started_at, settled_at,"
-    " starts, op, subject, words, late, owed, broadcast, parked, insisted, doubt, lasts"
+    " starts, op, subject, words, late, owed, broadcast, parked, insisted, doubt, lasts, pin"
 )
 
 
@@ -224,14 +228,14 @@ class Outbox:
         cursor = self._db.execute(
             "INSERT INTO outbox (account, conversation, message, reply_to, part, parts, priority, payload, crc,"
             " on_ambiguous, state, marked, why, created_at, due_at, expires_at, op, subject, words, late, solo,"
-            " broadcast, parked, insisted, lasts)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " broadcast, parked, insisted, lasts, pin)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 new.account, new.conversation, new.message, new.reply_to, new.part, new.parts, new.priority,
                 new.payload, zlib.crc32(new.payload.encode()), new.on_ambiguous, int(new.marked), new.why,
                 new.created_at, new.created_at, new.expires_at, new.op, new.subject, new.words, new.late,
                 int(new.op not in ("send", "note")), new.broadcast, int(new.parked), int(new.insisted),
-                new.expires_at - new.created_at,
+                new.expires_at - new.created_at, int(new.pin),
             ),
         )  # fmt: skip
         assert cursor.lastrowid is not None
@@ -555,6 +559,20 @@ class Outbox:
             "UPDATE outbox SET why = ? || substr(why, ?) WHERE why = ? OR (why > ? AND why < ?)",
             (new, len(old) + 1, old, f"{old}, ", f"{old}, \U0010ffff"),
         )
+
+    def to_pin(self, message: int, *, account: str) -> None:
+        """Wherever a message is still to be sent at an account, or would be if somebody sent it again, it is to be
+        pinned then.
+        """
+        self._db.execute(
+            "UPDATE outbox SET pin = 1 WHERE message = ? AND account = ? AND op = 'send' AND part = 1"
+            " AND state IN ('queued', 'sending', 'dead', 'held', 'expired')",
+            (message, account),
+        )
+
+    def is_to_be_pinned(self, id: int) -> bool:
+        """Whether the message of a send is to be pinned: asked of the table, for it may have been wished since."""
+        return self._db.execute("SELECT 1 FROM outbox WHERE id = ? AND pin = 1", (id,)).fetchone() is not None
 
     # --- what people decide
 
