@@ -23,6 +23,7 @@ PURE = (
     "late",
     "retry",
     "recurrence",
+    "zone_names",
     "limits",
     "addresses",
 )
