@@ -151,6 +151,22 @@ def refill(tx: Tx, rows: Sequence[Delivery], payloads: Sequence[str], *, now: fl
                 tx.outbox.bury([id], reason=last.error or "", now=now, state=last.state)
 
 
+def pin(tx: Tx, row: Delivery, *, now: float) -> bool:
+    """The first part of a message was sent: if that is wished for, it is pinned by a delivery behind it. False if not:
+    what is being taken back is not pinned first, and nothing is pinned twice at a time.
+    """
+    if row.message is None or not tx.outbox.is_to_be_pinned(row.id):
+        return False
+    origin = tx.messages.get(row.message)
+    pending = _pending(tx, row.message, row.address)
+    if origin is None or origin.gone_at is not None or any(each.op in ("delete", "pin") for each in pending):
+        return False
+    # It is no copy of the message, and what becomes of it is not shown on that.
+    made = replace(like(row, "{}", now=now), op="pin", message=None, subject=row.message, parts=1, marked=False)
+    tx.outbox.add(replace(made, broadcast=None, parked=False, insisted=False, late="", pin=False))
+    return True
+
+
 def put_after(tx: Tx, row: Delivery, payloads: Sequence[str], *, now: float) -> Sequence[int]:
     """Further parts of a message, behind its last one; returns their ids."""
     parts = row.part + len(payloads)

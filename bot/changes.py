@@ -331,6 +331,22 @@ class Changes:
         alike.finish()
         return under_way, cannot
 
+    def pin(self, tx: Tx, origin: Origin, *, now: float) -> list[Address]:
+        """Pin a message in the Telegram chats that it goes to; returns where that is under way.
+
+        Where it is still to be sent (also parked), that waits for it; where it failed, for somebody to send it again.
+        """
+        if origin.gone_at is not None:
+            return []
+        tx.outbox.to_pin(origin.id, account=TELEGRAM)
+        named = {(copy.account, copy.conversation) for copy in tx.messages.copies(origin.id) if copy.part == 1}
+        under_way = []
+        for row in _first_parts(tx.outbox.of_message(origin.id)):
+            is_there = row.state == "sent" and (row.account, row.conversation) in named
+            if row.state in ("queued", "sending") or (is_there and behind.pin(tx, row, now=now)):
+                under_way.append(Address(AccountName(row.account), ConversationId(row.conversation)))
+        return under_way
+
     def owed(self, tx: Tx, row: Delivery, *, now: float) -> None:
         """What got new words, or was taken back, while nobody knew whether it had arrived did arrive, as it was."""
         origin = None if row.message is None else tx.messages.get(row.message)
@@ -429,7 +445,7 @@ class Changes:
         if not self._can(tx, place, origin, "delete"):
             return "cannot"
         origin = self._as_it_stands(tx, place, origin, now=now)
-        behind.cancel(tx, origin.id, str(place.address), now=now, ops=("note", "react"))
+        behind.cancel(tx, origin.id, str(place.address), now=now, ops=("note", "react", "pin"))
         words: Sequence[Message] = [self._deleted(tx, origin, place, now=now)]
         for part in sorted(there or range(1, place.parts + 1)):
             self._put(tx, place, origin, "delete", Message(), part=part, words=words, now=now)
@@ -695,6 +711,12 @@ class Changes:
             if address != home
         ]
         return [*found, _Place(home, (), 0)]
+
+
+def _first_parts(rows: Sequence[Delivery]) -> Sequence[Delivery]:
+    """The latest delivery of the first part in each of Telegram's chats."""
+    first = (row for row in rows if row.op == "send" and row.part == 1 and row.account == TELEGRAM)
+    return list({row.conversation: row for row in first}.values())
 
 
 def _carries(rule: Rule, kind: Kind) -> bool:

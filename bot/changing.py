@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
 
 from bot import behind
 from bot.accounts import Account
@@ -14,6 +15,18 @@ from bridges.errors import BridgeError, Inexpressible
 from bridges.model import ConversationId, Message, MessageId
 
 logger = logging.getLogger(__name__)
+
+
+@runtime_checkable
+class Pins(Protocol):
+    """An account that can put a message on top of its conversation."""
+
+    async def pin(self, conversation: ConversationId, ids: Sequence[MessageId]) -> None:
+        """Pin one part of a message (of several ids the first), making no sound; pinned already is success.
+
+        Raises ``Refused``, any ``BridgeError``.
+        """
+        ...
 
 
 class Changing:
@@ -35,7 +48,7 @@ class Changing:
         self._clock = clock
 
     async def change(self, row: Delivery) -> None:
-        """Edit, take back or react. Raises ``BridgeError``, ``StoreError``."""
+        """Edit, take back, react or pin. Raises ``BridgeError``, ``StoreError``."""
         place = ConversationId(row.conversation)
         ids = await self._store.read(lambda tx: _ids_of(tx, row))
         if not ids:
@@ -46,6 +59,10 @@ class Changing:
                 await self._account.edit(place, ids, message)
             case "delete":
                 await self._account.delete(place, ids)
+            case "pin":
+                if not isinstance(self._account, Pins):
+                    raise Inexpressible("nothing can be pinned there")
+                await self._account.pin(place, ids)
             case _:
                 await self._account.react(place, ids[0], message.text)
 

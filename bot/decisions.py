@@ -190,7 +190,7 @@ def arrived(tx: Tx, row: Delivery, *, now: float) -> str:
 def redirect(tx: Tx, row: Delivery, target: Address, *, now: float) -> str:
     """Discard one and send the same to another address, as its route shows and times it."""
     if row.op not in ("send", "note"):
-        does = {"edit": "changes", "delete": "takes back", "react": "reacts to"}.get(row.op)
+        does = {"edit": "changes", "delete": "takes back", "react": "reacts to", "pin": "pins"}.get(row.op)
         what = f"{does} a message at {row.address}" if does else f"opens the topic for {row.address}"
         raise DecisionError(f"delivery {row.id} {what}, which can be done nowhere else; /retry or /discard it")
     if row.state not in ("queued", "dead", "held", "expired"):

@@ -25,6 +25,8 @@ SEND_AGAIN, ARRIVED, DROP = "again", "arrived", "drop"
 RETRY, SHOW = "retry", "show"
 INCIDENT_S = 86400.0
 """An incident that nobody ended by then is taken for another one."""
+UNPINNED = "unpinned"
+"""How the notice begins that says once of a chat that nothing can be pinned there."""
 _NOT_DONE = {"edit": "Not changed at", "delete": "Not taken back at"}
 
 
@@ -41,6 +43,8 @@ class Feedback:
         for row, outcome in zip(rows, outcomes, strict=False):
             if outcome.state == "sent":
                 self._arrived(tx, row, now=now)
+            if row.op == "pin":
+                self._say_unpinned(tx, row, outcome, now=now)
             if row.message is None:
                 continue
             if row.marked and outcome.state != "queued":
@@ -96,6 +100,23 @@ class Feedback:
                 continue  # who wrote it was told beside it
             buttons = incident_buttons(tx, row.id, chat=owner.conversation, now=now)
             self._relay.tell(tx, owner, text, now=now, buttons=buttons)
+
+    def _say_unpinned(self, tx: Tx, row: Delivery, outcome: Outcome, *, now: float) -> None:
+        """A message that is there could not be pinned: said once of each chat, until a pin works there."""
+        notice = f"{UNPINNED}:{row.address}"
+        if outcome.state == "sent":
+            self._take_back(tx, notice)
+        if outcome.state != "dead" or row.subject is None:
+            return
+        origin = tx.messages.get(row.subject)
+        text = (
+            f"The message is at {row.address}, but could not be pinned there (delivery {row.id}): {outcome.error}."
+            f" This is said once until a pin works there; /retry {row.id} tries this one again."
+        )
+        if origin is None or origin.account != TELEGRAM or not origin.conversation:
+            self._relay.tell_owners(tx, text, now=now, once=self._say(notice))
+        elif tx.notices.first(self._say(notice), now=now):
+            self._relay.tell(tx, _place(origin), text, now=now, reply_to=origin.id)
 
     def _say_announced(self, tx: Tx, row: Delivery, outcome: Outcome, *, now: float) -> None:
         """What became of a delivery of an announcement its report tells. Whoever tried this one again hears more, and

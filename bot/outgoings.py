@@ -199,7 +199,9 @@ class Outgoings:
         It is forgotten with that.
         """
         left = [(rows[0], words) for words in receipt.left] if isinstance(receipt, SentInPart) else []
-        left += [(row, Message(text=text)) for row in rows for text in self._unsaid.pop(row.id, ())]
+        for row in rows:
+            for text in self._unsaid.pop(row.id, ()):
+                left.append((row, Message(text=text, silent=Message.model_validate_json(row.payload).silent)))
         return [
             NewDelivery(
                 account=row.account,

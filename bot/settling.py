@@ -89,6 +89,8 @@ class Settling:
             part = 0 if is_digest(lease) else row.part
             for remote_id in outcome.remote_ids:
                 tx.messages.add_copy(about, Copy(row.account, row.conversation, remote_id, part, row.id))
+            if part == 1 and row.op == "send" and row.account == TELEGRAM and outcome.remote_ids:
+                behind.pin(tx, row, now=now)
             if now - row.created_at > loops.SETTLED_LATE_S:
                 into = Address(AccountName(row.account), ConversationId(row.conversation))
                 loops.arrived(tx, Message.model_validate_json(row.payload).text, into=into, now=now)

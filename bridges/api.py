@@ -168,6 +168,8 @@ class Capabilities:
     """It has names of its own for conversations, which are learnt from events and receipts and given to each send."""
     names_shown: bool = False
     """The provider shows who wrote by itself (a user of its own for each person): no name goes before the text."""
+    link_buttons: bool = False
+    """It shows ``Message.links`` as buttons below a message of one file or none; else they are lines of the text."""
     begins_sms: bool = False
     """It can send an SMS to any phone, whether that wrote before or not: ``sms/<digits>``."""
     webhook_proof: Literal["none", "path", "signature"] = "path"

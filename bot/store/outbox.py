@@ -561,12 +561,12 @@ class Outbox:
         )
 
     def to_pin(self, message: int, *, account: str) -> None:
-        """Wherever a message is still to be sent at an account, or would be if somebody sent it again, it is to be
-        pinned then.
+        """Wherever a message was sent at an account, is to be, or would be if somebody sent it again, it is to be
+        pinned.
         """
         self._db.execute(
             "UPDATE outbox SET pin = 1 WHERE message = ? AND account = ? AND op = 'send' AND part = 1"
-            " AND state IN ('queued', 'sending', 'dead', 'held', 'expired')",
+            " AND state NOT IN ('discarded', 'cancelled')",
             (message, account),
         )
 

@@ -93,6 +93,7 @@ class Where(TypedDict):
 
     message_thread_id: int | None
     reply_parameters: ReplyParameters | None
+    disable_notification: bool | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,7 @@ from bridges.model import (
     ChatsOffered,
     Contact,
     ConversationId,
+    LinkButton,
     Location,
     Message,
     MessageId,
@@ -103,9 +104,10 @@ CAPABILITIES = Capabilities(
     reactions=True,
     threads=True,
     receipt_ids=True,
+    link_buttons=True,
 )
 """https://core.telegram.org/bots/api#sendmessage and the methods after it, 2026-11: 1–4096 characters after entities
-parsing, captions up to 1024; a place or a card stands alone."""
+parsing, captions up to 1024; a place or a card stands alone; an album has no buttons."""
 
 _KINDS = {
     SpanKind.BOLD: MessageEntity.BOLD,
@@ -133,6 +135,11 @@ def split_message_id(id: str) -> tuple[int, int]:
     """Chat id and message number."""
     chat, _, number = id.partition("/")
     return int(chat), int(number)
+
+
+def _first_of(ids: Sequence[MessageId]) -> tuple[int, int]:
+    """Of the messages that are one, such as an album, the first."""
+    return min(map(split_message_id, ids), key=lambda id: id[1])
 
 
 def entities_of(text: str, spans: Sequence[Span]) -> list[MessageEntity] | None:
@@ -190,6 +197,8 @@ class Form:
     """What stands below the field for text; only with words."""
     left: tuple[Message, ...] = ()
     """Words for which there is no room in it; they are to follow."""
+    silent: bool = False
+    """Also what is to follow."""
 
     def in_words(self) -> Form:
         """The same with words in place of all that is no text."""
@@ -205,13 +214,16 @@ class Form:
         return replace(self, text=cut(self.text, CAPTION_LEAST), spans=(), left=(words, *self.left))
 
 
-def keyboard_of(buttons: Sequence[Button]) -> InlineKeyboardMarkup | None:
+def keyboard_of(buttons: Sequence[Button | LinkButton]) -> InlineKeyboardMarkup | None:
     """Buttons in their rows; None without any."""
     rows: list[list[InlineKeyboardButton]] = []
     for button in buttons:
         if not (button.beside and rows):
             rows.append([])
-        rows[-1].append(InlineKeyboardButton(button.label, callback_data=button.data))
+        if isinstance(button, LinkButton):
+            rows[-1].append(InlineKeyboardButton(button.label, url=button.url))
+        else:
+            rows[-1].append(InlineKeyboardButton(button.label, callback_data=button.data))
     return InlineKeyboardMarkup(rows) if rows else None
 
 
@@ -240,20 +252,20 @@ def chooser_of(offers: ChatsOffered) -> ReplyKeyboardMarkup | ReplyKeyboardRemov
 
 def form_of(out: Outgoing, *, chat_id: int) -> Form:
     """How a message is tried first. Raises ``Refused``."""
-    message, reply, keyboard = out.message, None, None
+    message, reply = out.message, None
     if message.reply_to is not None:
         # The number means something in its own chat only: not in the supergroup that a group became.
         chat, number = split_message_id(message.reply_to)
         reply = number if chat == chat_id else None
-    if message.buttons:
-        keyboard = keyboard_of(message.buttons)
+    keyboard = keyboard_of((*message.links, *message.buttons))
     pieces, too_much = fitting(pieces_of(message.attachments, files=out.files))
     notes = "\n".join(attachment_note(piece.attachment) for piece in too_much)
     text, left = "\n".join(filter(None, [message.text, notes])), tuple[Message, ...]()
     if notes and message.text and utf16_length(text) > (CAPTION_LIMIT if pieces else CAPABILITIES.text_limit):
         text, left = message.text, (Message(text=notes),)
     chooser = chooser_of(message.offers)
-    form = Form(text, message.spans, pieces, message.location, message.contact, reply, keyboard, chooser, left)
+    place, card = message.location, message.contact
+    form = Form(text, message.spans, pieces, place, card, reply, keyboard, chooser, left, message.silent)
     wordless = any(each.way == "sticker" for each in form.pieces) or form.location or form.contact
     if (form.text and wordless) or (form.contact and not (form.contact.phone and form.contact.name)):
         return form.in_words()
@@ -373,7 +385,10 @@ class TelegramAccount:
             try:
                 with _told():
                     receipt = await self._send(chat_id, topic, form)
-                return SentInPart(**dict(receipt), left=form.left) if form.left else receipt
+                if not form.left:
+                    return receipt
+                left = tuple(each.model_copy(update={"silent": form.silent}) for each in form.left)
+                return SentInPart(**dict(receipt), left=left)
             except BridgeError as error:
                 # Telegram said no before it took anything, so the simpler one is no second message.
                 simpler = simplified(form, error.__cause__) if isinstance(error.__cause__, TelegramError) else None
@@ -386,7 +401,7 @@ class TelegramAccount:
 
     async def _send(self, chat_id: int, topic: int | None, form: Form) -> Receipt:
         reply = None if form.reply is None else ReplyParameters(form.reply, allow_sending_without_reply=True)
-        where = Where(message_thread_id=topic, reply_parameters=reply)
+        where = Where(message_thread_id=topic, reply_parameters=reply, disable_notification=form.silent or None)
         entities = entities_of(form.text, form.spans)
         bot, sent = self._bot, list[telegram.Message]()
         if form.pieces:
@@ -394,9 +409,10 @@ class TelegramAccount:
                 bot, chat_id, form.pieces, caption=form.text, entities=entities, keyboard=form.keyboard, where=where
             )
         elif form.location is not None:
-            sent.append(await self._send_place(chat_id, form.location, where=where))
+            sent.append(await self._send_place(chat_id, form.location, keyboard=form.keyboard, where=where))
         elif form.contact is not None:
-            sent.append(await bot.send_contact(chat_id, form.contact.phone, form.contact.name, **where))
+            phone, name = form.contact.phone, form.contact.name
+            sent.append(await bot.send_contact(chat_id, phone, name, reply_markup=form.keyboard, **where))
         else:
             sent.append(
                 await bot.send_message(
@@ -410,13 +426,16 @@ class TelegramAccount:
             )
         return Receipt(ids=tuple(message_id(each.chat_id, each.message_id) for each in sent), state="delivered")
 
-    async def _send_place(self, chat_id: int, place: Location, *, where: Where) -> telegram.Message:
+    async def _send_place(
+        self, chat_id: int, place: Location, *, keyboard: InlineKeyboardMarkup | None, where: Where
+    ) -> telegram.Message:
+        at = place.latitude, place.longitude
         if not place.name.strip():
-            return await self._bot.send_location(chat_id, place.latitude, place.longitude, **where)
+            return await self._bot.send_location(chat_id, *at, reply_markup=keyboard, **where)
         title, comma, address = place.name.partition("\n" if "\n" in place.name.strip() else ", ")
         # Both must be there.
         address = address.strip() if comma and address.strip() else f"{place.latitude:.5f}, {place.longitude:.5f}"
-        return await self._bot.send_venue(chat_id, place.latitude, place.longitude, title.strip(), address, **where)
+        return await self._bot.send_venue(chat_id, *at, title.strip(), address, reply_markup=keyboard, **where)
 
     async def open_topic(self, chat: int, title: str) -> int:
         """Open a forum topic in a group; returns its number. Raises ``BridgeError``."""
@@ -442,15 +461,20 @@ class TelegramAccount:
         return lacking(me, chat, opens=opens)
 
     async def edit(self, conversation: ConversationId, ids: Sequence[MessageId], message: Message) -> None:
-        """See :meth:`bot.accounts.Account.edit`; what is so already is success. An album's words are its first's."""
-        chat_id, number = min(map(split_message_id, ids), key=lambda id: id[1])
+        """See :meth:`bot.accounts.Account.edit`; what is so already is success. An album's words are its first's.
+
+        An edit that names no buttons takes those away that are there, so that they are given again.
+        """
+        chat_id, number = _first_of(ids)
         caption, spans = bool(message.attachments), message.spans
+        keyboard = keyboard_of((*message.links, *message.buttons))
         tried = set[tuple[bool, tuple[Span, ...]]]()
         while True:
             tried.add((caption, spans))
             try:
                 with _told(done=("message is not modified",), within=(conversation, chat_id)):
-                    await self._edit_words(chat_id, number, message.text, spans, caption=caption)
+                    text = message.text
+                    await self._edit_words(chat_id, number, text, spans, caption=caption, keyboard=keyboard)
                 return
             except BridgeError as error:
                 cause = error.__cause__
@@ -462,12 +486,30 @@ class TelegramAccount:
                 if (caption, spans) in tried:
                     raise
 
-    async def _edit_words(self, chat_id: int, number: int, text: str, spans: Sequence[Span], *, caption: bool) -> None:
+    async def _edit_words(
+        self,
+        chat_id: int,
+        number: int,
+        text: str,
+        spans: Sequence[Span],
+        *,
+        caption: bool,
+        keyboard: InlineKeyboardMarkup | None,
+    ) -> None:
         entities = entities_of(text, spans)
         if caption:
-            await self._bot.edit_message_caption(chat_id, number, caption=text, caption_entities=entities)
+            await self._bot.edit_message_caption(
+                chat_id, number, caption=text, caption_entities=entities, reply_markup=keyboard
+            )
         else:
-            await self._bot.edit_message_text(text, chat_id, number, entities=entities, link_preview_options=NO_PREVIEW)
+            await self._bot.edit_message_text(
+                text,
+                chat_id,
+                number,
+                entities=entities,
+                link_preview_options=NO_PREVIEW,
+                reply_markup=keyboard,
+            )
 
     async def delete(self, conversation: ConversationId, ids: Sequence[MessageId]) -> None:
         """See :meth:`bot.accounts.Account.delete`; not there is success. An album goes as a whole."""
@@ -489,6 +531,12 @@ class TelegramAccount:
             raise Inexpressible("Telegram has no such reaction")
         with _told(done=("message is not modified",), within=(conversation, chat_id)):
             await self._bot.set_message_reaction(chat_id, number, [ReactionTypeEmoji(known)] if known else [])
+
+    async def pin(self, conversation: ConversationId, ids: Sequence[MessageId]) -> None:
+        """See :class:`bot.changing.Pins`. A message is pinned in its chat, whatever its topic."""
+        chat_id, number = _first_of(ids)
+        with _told(done=("chat_not_modified",), within=(conversation, chat_id)):
+            await self._bot.pin_chat_message(chat_id, number, disable_notification=True)
 
     async def confirm(self, out: Outgoing) -> Receipt | None:
         """Telegram cannot be asked what became of a send."""
