@@ -42,7 +42,7 @@ _STATUS: Final[dict[State, str]] = {
 STATE_WORDS: Final[dict[State, str]] = {
     "planned": "planned",
     "paused": "paused",
-    "waits": "awaiting approval",
+    "waits": "needs approval",
     "sent": "sent",
     "skipped": "skipped",
     "missed": "missed",
@@ -81,13 +81,13 @@ def is_datable(at: float) -> bool:
 
 def label(entry: Entry, *, most: int = SUMMARY_MOST) -> str:
     """What an occurrence is called in one line of at most ``most`` code points: its name, else its first words, else
-    the schedule's number. Nothing in it is invisible or turns directions; it may hold an ``@name`` that pings."""
+    ``Announcement``. Nothing in it is invisible or turns directions; it may hold an ``@name`` that pings."""
     for text in (entry.name, entry.text):
         # The mark behind an @ is for Telegram; a calendar and a picture ping nobody.
         shown = one_line(clean(text), most=most).replace(_PING_BREAK, "@")
         if shown:
             return shown
-    return f"#{entry.schedule}"
+    return "Announcement"
 
 
 def admits(given: str, secret: str | None) -> bool:
