@@ -66,6 +66,10 @@ class Metrics:
             child = self._seconds_of[account] = self._seconds.labels(account)
         child.observe(max(0.0, seconds))
 
+    def schedule_fired(self, late_s: float) -> None:
+        """A schedule fired, so long after its time."""
+        self._lateness.observe(max(0.0, late_s))
+
     async def page(self, *, now: float) -> bytes:
         """The whole page."""
         families = await self._store.read(lambda tx: self._from_store(tx, now=now))

@@ -497,10 +497,14 @@ class Relay:
         buttons: Sequence[Button] = (),
     ) -> None:
         """Say something in a Telegram chat, as the bot itself."""
+        self.say(tx, address, Message(text=text, buttons=tuple(buttons)), now=now, reply_to=reply_to)
+
+    def say(self, tx: Tx, address: Address, message: Message, *, now: float, reply_to: int | None = None) -> None:
+        """The same, with formatting or files."""
         self.send(
             tx,
             address,
-            Message(text=text, buttons=tuple(buttons)),
+            message,
             now=now,
             message_id=None,
             reply_to=reply_to,

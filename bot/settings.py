@@ -32,6 +32,7 @@ from pydantic import (
     ValidationError,
 )
 
+from bot.quiet import parse_quiet
 from bridges.api import AccountSettings, Token, check_hook_secret, is_loopback
 
 if TYPE_CHECKING:
@@ -161,6 +162,11 @@ def _zone(value: str) -> str:
     return value
 
 
+def _quiet_hours(value: str) -> str:
+    """A window such as ``22:00-07:00``, or nothing."""
+    return str(parse_quiet(value)) if value.strip() else ""
+
+
 def _bot_token(value: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[0-9]+:[^\s/?#%]+", value.get_secret_value()):
         raise ValueError("must be a bot token as @BotFather gives it: digits, a colon, then the rest, no spaces")
@@ -259,6 +265,10 @@ class ScheduleSettings(_Section):
 
     approval_over: Annotated[Whole, Field(ge=0)] = 0
     """More targets than this need an admin's button; 0: never."""
+    approvals: Annotated[Whole, Field(ge=1, le=2)] = 1
+    """How many persons have to press it."""
+    quiet_hours: Annotated[str, AfterValidator(_quiet_hours)] = ""
+    """When schedules deliver nothing, in each target's zone, such as ``22:00-07:00``; empty: there are none."""
 
 
 class Settings(_Section):

@@ -43,6 +43,8 @@ class NewSchedule:
     person_name: str
     name: str = ""
     state: ScheduleState = "on"
+    needs: int = 0
+    """How many persons have to approve of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +65,10 @@ class Schedule:
     reach: str
     person: str
     person_name: str
+    needs: int
+    """How many persons have to approve of it."""
     approved_by: str
-    """Who approved it: person ids with commas between."""
+    """Who did: person ids with commas between."""
     fired: int
     """How many occurrences were sent."""
     previous: int | None
@@ -72,6 +76,11 @@ class Schedule:
     created_at: float
     updated_at: float
     targets: tuple[str, ...] = ()
+
+    @property
+    def approvers(self) -> tuple[str, ...]:
+        """Who has approved of it."""
+        return tuple(filter(None, self.approved_by.split(",")))
 
     @property
     def title(self) -> str:
@@ -100,9 +109,20 @@ class OccurrenceRow:
 
 _COLUMNS = (
     "id, name, rule, state, made_at, next_at, ends_at, warn_at, options, message, chat, reach, person, person_name,"
-    " approved_by, fired, previous, created_at, updated_at"
+    " needs, approved_by, fired, previous, created_at, updated_at"
 )
 _OCCURRENCE = "id, schedule, at, state, decided_at, broadcast, number, note, missed, told, delete_at"
+
+_INSTANTS = " UNION ".join(
+    f"SELECT * FROM (SELECT DISTINCT {column} AS at FROM {table} WHERE {which} {column} IS NOT NULL"
+    f" AND {column} <= :until ORDER BY {column} LIMIT :limit)"
+    for table, which, column in (
+        ("schedules", "state = 'on' AND", "next_at"),
+        ("schedules", "state = 'on' AND", "warn_at"),
+        ("schedules", "state = 'waits' AND", "next_at"),
+        ("occurrences", "", "delete_at"),
+    )
+)
 
 
 class Schedules:
@@ -118,10 +138,11 @@ class Schedules:
         """Keep a new one; returns its number."""
         cursor = self._db.execute(
             "INSERT INTO schedules (name, rule, state, made_at, next_at, ends_at, warn_at, options, message, chat,"
-            " reach, person, person_name, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " reach, person, person_name, needs, created_at, updated_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 new.name, new.rule, new.state, new.made_at, new.next_at, new.ends_at, new.warn_at, new.options,
-                new.message, new.chat, new.reach, new.person, new.person_name, now, now,
+                new.message, new.chat, new.reach, new.person, new.person_name, new.needs, now, now,
             ),
         )  # fmt: skip
         assert cursor.lastrowid is not None
@@ -133,10 +154,10 @@ class Schedules:
         """Make it another one; who made it, where, and its history stay. Nobody has approved of the new one."""
         self._db.execute(
             "UPDATE schedules SET name = ?, rule = ?, state = ?, made_at = ?, next_at = ?, ends_at = ?, warn_at = ?,"
-            " options = ?, message = ?, reach = ?, approved_by = '', updated_at = ? WHERE id = ?",
+            " options = ?, message = ?, reach = ?, needs = ?, approved_by = '', updated_at = ? WHERE id = ?",
             (
                 new.name, new.rule, new.state, new.made_at, new.next_at, new.ends_at, new.warn_at, new.options,
-                new.message, new.reach, now, id,
+                new.message, new.reach, new.needs, now, id,
             ),
         )  # fmt: skip
         self._db.execute("DELETE FROM schedule_targets WHERE schedule = ?", (id,))
@@ -190,11 +211,9 @@ class Schedules:
         self._db.execute("UPDATE schedules SET state = ?, updated_at = ? WHERE id = ?", (state, now, id))
         self._woken.add("schedules")
 
-    def approve(self, id: int, persons: Sequence[str], *, now: float) -> None:
+    def approve(self, id: int, persons: Sequence[str]) -> None:
         """These have approved of it."""
-        self._db.execute(
-            "UPDATE schedules SET approved_by = ?, updated_at = ? WHERE id = ?", (",".join(persons), now, id)
-        )
+        self._db.execute("UPDATE schedules SET approved_by = ? WHERE id = ?", (",".join(persons), id))
 
     def aim_at(self, id: int, *, next_at: float | None, warn_at: float | None) -> None:
         """What it means next, and when its author is to hear of that."""
@@ -241,14 +260,7 @@ class Schedules:
     def instants(self, *, until: float, limit: int) -> Sequence[float]:
         """The next different instants at which something is to be done, in order."""
         rows = self._db.execute(
-            """SELECT at FROM (
-                SELECT DISTINCT next_at AS at FROM schedules WHERE state = 'on' AND next_at IS NOT NULL
-                    AND next_at <= :until
-                UNION SELECT warn_at FROM schedules WHERE state = 'on' AND warn_at IS NOT NULL AND warn_at <= :until
-                UNION SELECT next_at FROM schedules WHERE state = 'waits' AND next_at IS NOT NULL AND next_at <= :until
-                UNION SELECT delete_at FROM occurrences WHERE delete_at IS NOT NULL AND delete_at <= :until
-            ) ORDER BY at LIMIT :limit""",
-            {"until": until, "limit": limit},
+            f"SELECT at FROM ({_INSTANTS}) ORDER BY at LIMIT :limit", {"until": until, "limit": limit}
         ).fetchall()
         return [float(at) for (at,) in rows]
 

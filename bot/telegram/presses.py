@@ -23,7 +23,7 @@ from bot.telegram.cards import Press, Pressed, card_kinds
 from bot.telegram.commands.registry import NotAllowed, Reply, Services, UsageError
 from bot.telegram.errors import bridge_error
 from bot.telegram.inbound import here
-from bot.telegram.outbound import NO_PREVIEW, keyboard_of
+from bot.telegram.outbound import NO_PREVIEW, entities_of, keyboard_of
 from bot.telegram.seen import Seen
 from bot.telegram.turns import RoleIn, audit
 from bridges.errors import BridgeError, Refused, Unavailable
@@ -76,7 +76,12 @@ class Presses:
     async def _edit(self, message: TelegramMessage, card: Reply) -> None:
         """Show on a card what became of it."""
         try:
-            await message.edit_text(card.text, reply_markup=keyboard_of(card.buttons), link_preview_options=NO_PREVIEW)
+            await message.edit_text(
+                card.text,
+                entities=entities_of(card.text, card.spans),
+                reply_markup=keyboard_of(card.buttons),
+                link_preview_options=NO_PREVIEW,
+            )
         except TelegramError as error:
             logger.info("a card was not changed", extra={"action": "press", "error": str(bridge_error(error))})
 

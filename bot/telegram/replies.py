@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bridges.model import Button
+from bridges.model import Attachment, Button, Message, Span
 
 
 class UsageError(ValueError):
@@ -34,3 +34,13 @@ class Reply:
     buttons: tuple[Button, ...] = ()
     outcome: str = ""
     """What was done, for the audit, where the command's name does not tell it; never anybody's words."""
+    spans: tuple[Span, ...] = ()
+    """Its formatting: instants, what can be copied."""
+    picture: Attachment | None = None
+    """A picture above it."""
+
+    @property
+    def message(self) -> Message:
+        """As a message of the bot's own."""
+        files = () if self.picture is None else (self.picture,)
+        return Message(text=self.text, spans=self.spans, buttons=self.buttons, attachments=files)

@@ -102,7 +102,7 @@ class Runner:
         call = replace(self._call(update, line, roles=self._roles(tx, line.message)), prepared=prepared)
         reply, outcome = self._answer(tx, call)
         if reply is not None:
-            self._relay.tell(tx, call.here, reply.text, now=call.now, reply_to=call.keep(tx), buttons=reply.buttons)
+            self._relay.say(tx, call.here, reply.message, now=call.now, reply_to=call.keep(tx))
         audit(tx, call.person, place=str(call.here), command=f"/{line.name}", outcome=outcome, now=call.now)
         done(tx, turn, "commands")
 

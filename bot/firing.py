@@ -1,0 +1,178 @@
+"""One occurrence of a schedule becomes deliveries: all in the transaction that also writes down that it did.
+
+What cannot be sent (a target that is gone, an audience that is empty) is kept with its reason, and its author hears of
+it; ``UNIQUE(schedule, at)`` makes a second time impossible.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from bot import broadcasts
+from bot.addresses import TELEGRAM, Address, AddressError, is_within, parse_address
+from bot.placeholders import fill, needs_chat, values
+from bot.plans import Plan, plan_of
+from bot.quiet import Quiet, free_at
+from bot.relay import Relay
+from bot.store import Tx
+from bot.store.schedules import OccurrenceRow, Schedule
+from bot.targets import MOST, parse_targets
+from bot.zones import local, zone_of
+from bridges.errors import Refused
+from bridges.model import Message
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulePolicy:
+    """What the settings say about schedules."""
+
+    default_zone: str = "UTC"
+    """The zone of places where nobody set another."""
+    approval_over: int = 0
+    """An operator's schedule to more targets than this waits for an approval; 0: never."""
+    approvals: int = 1
+    """How many persons that takes."""
+    quiet: Quiet | None = None
+    """When nothing is delivered by a schedule, in each target's zone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """Makes deliveries of occurrences. ``chance``: uniform in [0, 1), for the jitter."""
+
+    relay: Relay
+    policy: SchedulePolicy
+    chance: Callable[[], float] = random.random
+
+    def fire(
+        self,
+        tx: Tx,
+        schedule: Schedule,
+        at: float,
+        *,
+        now: float,
+        note: str = "",
+        missed: int = 0,
+        again: OccurrenceRow | None = None,
+    ) -> bool:
+        """Put one occurrence into the outbox; False: something became of it before, or nothing could be sent, which is
+        written down. ``note``: what its author is to hear of it. ``missed``: how many before it were. ``again``: it is
+        this one, about which a person has decided.
+        """
+        if again is None and tx.schedules.is_decided(schedule.id, at):
+            return False
+        plan = plan_of(schedule)
+        addresses, troubles = self.targets(tx, schedule)
+        told = "\n".join(filter(None, (note, *troubles)))
+        if not addresses:
+            if again is None:
+                tx.schedules.decide(schedule.id, at, "failed", now=now, note=told, missed=missed, told=False)
+            else:
+                tx.schedules.redecide(again.id, "failed", now=now, note=told)
+            return False
+        number = schedule.fired + 1
+        if plan.options.replace and schedule.previous is not None:
+            self._replace(tx, schedule.previous, now=now)
+        broadcast = self._start(tx, schedule, plan, addresses, at=at, number=number, now=now)
+        delete_at = None if plan.options.expire is None else now + plan.options.expire
+        if again is None:
+            tx.schedules.decide(
+                schedule.id, at, "sent", now=now, broadcast=broadcast, number=number, note=told, missed=missed,
+                told=not told, delete_at=delete_at,
+            )  # fmt: skip
+        else:
+            tx.schedules.redecide(
+                again.id, "sent", now=now, broadcast=broadcast, number=number, note=told, delete_at=delete_at
+            )
+        tx.schedules.sent(schedule.id, broadcast=broadcast)
+        return True
+
+    def targets(self, tx: Tx, schedule: Schedule) -> tuple[list[Address], list[str]]:
+        """Where it goes as things are now, each place once, and sentences about targets that are none any more."""
+        found: dict[Address, None] = {}
+        troubles = []
+        for target in schedule.targets:
+            try:
+                found.update(dict.fromkeys(parse_targets(tx, self.relay, target, here=None).addresses))
+            except (AddressError, Refused) as error:
+                troubles.append(f"Left out: {error}")
+        addresses = list(found)
+        if schedule.reach:
+            chat = parse_address(schedule.reach)
+            within = [each for each in addresses if each.account != TELEGRAM or is_within(each, chat)]
+            if len(within) < len(addresses):
+                number = len(addresses) - len(within)
+                troubles.append(f"Left out: {number} of other chats, beyond the role of {schedule.person_name}")
+            addresses = within
+        if len(addresses) > MOST:
+            troubles.append(f"Left out: {len(addresses) - MOST} of {len(addresses)} targets; {MOST} are the most")
+        return addresses[:MOST], troubles
+
+    def _replace(self, tx: Tx, previous: int, *, now: float) -> None:
+        before = tx.broadcasts.get(previous)
+        if before is not None and not broadcasts.kept(before).wiped:
+            broadcasts.take_back(tx, self.relay, before, now=now)
+
+    def _start(
+        self,
+        tx: Tx,
+        schedule: Schedule,
+        plan: Plan,
+        addresses: Sequence[Address],
+        *,
+        at: float,
+        number: int,
+        now: float,
+    ) -> int:
+        message = plan.message.model_copy(update={"silent": plan.options.silent})
+        known = values(at=at, zone=plan.rule.zone, end=schedule.ends_at, number=number)
+        each = None
+        if needs_chat(message):
+
+            def each(address: Address) -> Message:
+                return fill(message, {**known, "chat": chat_name(tx, address)})
+
+        broadcast = broadcasts.start(
+            tx,
+            self.relay,
+            targets=addresses,
+            message=fill(message, {**known, "chat": "{chat}"} if each else known),
+            person=int(schedule.person) if schedule.person else None,
+            person_name=schedule.person_name,
+            chat=parse_address(schedule.chat) if schedule.chat else None,
+            origin=None,
+            schedule=schedule.id,
+            label=f"{schedule.title}, {local(at, ZoneInfo(plan.rule.zone))}",
+            each=each,
+            due=self._due(tx, plan, now=now),
+            now=now,
+        )
+        if plan.options.pin:
+            made = tx.broadcasts.get(broadcast)
+            origin = None if made is None else tx.messages.get(made.message)
+            assert origin is not None
+            self.relay.changes.pin(tx, origin, now=now)
+        return broadcast
+
+    def _due(self, tx: Tx, plan: Plan, *, now: float) -> Callable[[Address], float] | None:
+        """When a target may have it: after its quiet hours, and with the jitter."""
+        options = plan.options
+        quiet = plan.quiet(self.policy.quiet)
+        if quiet is None and not options.jitter:
+            return None
+
+        def due(address: Address) -> float:
+            later = now + (self.chance() * options.jitter if options.jitter else 0.0)
+            return later if quiet is None else free_at(quiet, later, zone_of(tx, address, self.policy.default_zone))
+
+        return due
+
+
+def chat_name(tx: Tx, address: Address) -> str:
+    """What a place is called by people here, else its title, else its address."""
+    for name in tx.names.of(str(address)):
+        return name
+    return tx.conversations.title(address.account, address.conversation) or str(address)

@@ -1,0 +1,394 @@
+"""What chat and command line share about schedules: add, look at, change, pause, skip, send now, remove."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice, pairwise
+from zoneinfo import ZoneInfo
+
+from bot.addresses import TELEGRAM, Address, parse_address
+from bot.decisions import DecisionError
+from bot.firing import Firing
+from bot.instants import Words
+from bot.placeholders import check
+from bot.plans import Plan, options_to_json, plan_of
+from bot.quiet import Quiet, free_at
+from bot.recurrence import Occurrence, Once, Rule, occurrences
+from bot.schedule_line import Options, show_options
+from bot.store import Tx
+from bot.store.schedules import NewSchedule, Schedule
+from bot.targets import Targets, parse_targets
+from bot.text import cut
+from bot.when import ahead, show_rule
+from bot.zones import zone_of
+from bridges.model import Message
+
+SHOWN = 3
+CLOSE_S = 60.0
+"""Occurrences that are nearer to each other than this are pointed out."""
+TARGETS_SHOWN = 300
+
+
+class ScheduleError(DecisionError):
+    """It is not possible; says why and what is."""
+
+
+class NoSchedule(ScheduleError):
+    """There is none of that number or name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A schedule as it would be; nothing is written down yet."""
+
+    plan: Plan
+    targets: Targets
+    coming: tuple[Occurrence, ...]
+    """Its next occurrences, at most three."""
+    notes: tuple[str, ...]
+    """What whoever makes it should know."""
+
+    @property
+    def count(self) -> int:
+        """To how many targets it goes as things are now."""
+        return len(self.targets.addresses)
+
+
+def draft(
+    tx: Tx,
+    firing: Firing,
+    *,
+    rule: Rule,
+    options: Options,
+    targets: str,
+    message: Message,
+    here: Address | None,
+    now: float,
+    seen: Callable[[Address], bool] | None = None,
+    made_at: float | None = None,
+    but: int | None = None,
+) -> Draft:
+    """Look at what a schedule would be. Raises ``TargetError``, ``PlaceholderError`` and ``ScheduleError``.
+
+    ``made_at``: keeps its occurrences in step with those of a schedule that is changed (``but``, its number).
+    """
+    plan = Plan(rule, now if made_at is None else made_at, options, message)
+    if not (message.text.strip() or message.attachments or message.location or message.contact):
+        raise ScheduleError(
+            "there is nothing to send: write a text after the second |, or reply to the message to send"
+        )
+    found = parse_targets(tx, firing.relay, targets, here=here, seen=seen)
+    coming = tuple(islice(occurrences(rule, made_at=plan.made_at, after=now), SHOWN))
+    if not coming:
+        raise ScheduleError(f"{show_rule(rule)} is never to come")
+    check(message.text, has_end=plan.ends_at is not None)
+    if options.name and any(each.id != but for each in tx.schedules.named(options.name)):
+        raise ScheduleError(f"there is a schedule with the name {options.name} already; choose another one")
+    return Draft(plan, found, coming, tuple(_notes(tx, firing, plan, found, coming)))
+
+
+def _notes(tx: Tx, firing: Firing, plan: Plan, targets: Targets, coming: Sequence[Occurrence]) -> list[str]:
+    notes = []
+    for each in coming:
+        if each.meant is not None:
+            notes.append(
+                f"{each.meant:%H:%M} does not exist on {each.meant:%a %Y-%m-%d}, for clocks are set forward then:"
+                " it goes out at the first instant after that."
+            )
+    nearest = min((b.at - a.at for a, b in pairwise(coming)), default=CLOSE_S)
+    if nearest < CLOSE_S:
+        notes.append(f"It goes out every {nearest:.0f} seconds.")
+    quiet = plan.quiet(firing.policy.quiet)
+    if quiet is not None:
+        held = [each for each in targets.addresses if _is_quiet(tx, firing, quiet, each, coming[0].at)]
+        if held:
+            notes.append(
+                f"At {len(held)} of the targets it is quiet then ({quiet}): it goes there when that is over;"
+                " urgent=yes sends it at once."
+            )
+    options = plan.options
+    others = sorted({each.account for each in targets.addresses} - {TELEGRAM})
+    if options.pin and others:
+        notes.append(f"It is pinned in Telegram only, not at {', '.join(others)}.")
+    if options.expire is not None or options.replace:
+        cannot = sorted(
+            name for name in {each.account for each in targets.addresses}
+            if not firing.relay.accounts[name].capabilities.deletes
+        )  # fmt: skip
+        if cannot:
+            notes.append(f"At {', '.join(cannot)} it cannot be deleted, and stays.")
+    return notes
+
+
+def _is_quiet(tx: Tx, firing: Firing, quiet: Quiet, address: Address, at: float) -> bool:
+    return free_at(quiet, at, zone_of(tx, address, firing.policy.default_zone)) > at
+
+
+def approvals(firing: Firing, made: Draft, *, is_admin: bool) -> int:
+    """How many persons have to approve of it."""
+    over = firing.policy.approval_over
+    by_size = firing.policy.approvals if over and made.count > over and not is_admin else 0
+    return max(by_size, made.plan.options.approve)
+
+
+def add(
+    tx: Tx,
+    firing: Firing,
+    made: Draft,
+    *,
+    person: str,
+    person_name: str,
+    chat: Address | None,
+    reach: Address | None,
+    is_admin: bool,
+    now: float,
+) -> Schedule:
+    """Keep it; it waits if it has to be approved. ``chat`` None: the owners hear of it. ``reach``: the chat that the
+    person's role is limited to.
+    """
+    new = _row(
+        made,
+        chat="" if chat is None else str(chat),
+        reach="" if reach is None else str(reach),
+        person=person,
+        person_name=person_name,
+        needs=approvals(firing, made, is_admin=is_admin),
+        now=now,
+    )
+    made_one = tx.schedules.get(tx.schedules.add(new, now=now))
+    assert made_one is not None
+    return made_one
+
+
+def change(tx: Tx, firing: Firing, schedule: Schedule, made: Draft, *, is_admin: bool, now: float) -> Schedule:
+    """Make it what was drafted; it has to be approved anew. A paused one stays so."""
+    new = _row(
+        made,
+        chat=schedule.chat,
+        reach=schedule.reach,
+        person=schedule.person,
+        person_name=schedule.person_name,
+        needs=approvals(firing, made, is_admin=is_admin),
+        now=now,
+        paused=schedule.state == "paused",
+    )
+    tx.schedules.change(schedule.id, new, now=now)
+    changed = tx.schedules.get(schedule.id)
+    assert changed is not None
+    return changed
+
+
+def _row(
+    made: Draft,
+    *,
+    chat: str,
+    reach: str,
+    person: str,
+    person_name: str,
+    needs: int,
+    now: float,
+    paused: bool = False,
+) -> NewSchedule:
+    plan = made.plan
+    next_at = made.coming[0].at
+    return NewSchedule(
+        name=plan.options.name,
+        rule=show_rule(plan.rule),
+        state="paused" if paused else "waits" if needs else "on",
+        made_at=plan.made_at,
+        next_at=next_at,
+        ends_at=plan.ends_at,
+        warn_at=plan.warn_at(next_at, now=now),
+        options=options_to_json(plan.options),
+        message=plan.message.model_dump_json(exclude_defaults=True),
+        targets=tuple(made.targets.text.split(", ")),
+        chat=chat,
+        reach=reach,
+        person=person,
+        person_name=person_name,
+        needs=needs,
+    )
+
+
+def find(tx: Tx, word: str, *, seen: Callable[[Schedule], bool] = lambda schedule: True) -> Schedule:
+    """One by number or name, of those that may be seen; raises ``NoSchedule``."""
+    word = word.strip().lstrip("#")
+    found = tx.schedules.get(int(word)) if word.isascii() and word.isdigit() and len(word) < 19 else None
+    if found is None or found.state == "removed":
+        found = next(iter(tx.schedules.named(word)), None)
+    if found is None or not seen(found):
+        there = [str(each.id) for each in tx.schedules.all(limit=50) if seen(each)][:20]
+        listed = f"there are: {', '.join(there)}" if there else "there are none yet"
+        raise NoSchedule(f"there is no schedule {cut(word, 40) or 'without a number'}; {listed}")
+    return found
+
+
+def coming(schedule: Schedule, *, now: float, most: int = SHOWN, until: float | None = None) -> list[Occurrence]:
+    """What is to come of it, as if it were not paused."""
+    if schedule.state == "removed" or schedule.next_at is None:
+        return []
+    plan = plan_of(schedule)
+    after = schedule.next_at - 1.0 if schedule.state == "on" else max(now, schedule.next_at - 1.0)
+    found = islice(occurrences(plan.rule, made_at=plan.made_at, after=after), most)
+    return [each for each in found if until is None or each.at <= until]
+
+
+def pause(tx: Tx, schedule: Schedule, *, now: float) -> None:
+    """Let nothing of it fire; raises ``ScheduleError``."""
+    if schedule.state == "paused":
+        raise ScheduleError(f"schedule {schedule.id} is paused already; to go on: /schedule resume {schedule.id}")
+    tx.schedules.become(schedule.id, "paused", now=now)
+
+
+def resume(tx: Tx, schedule: Schedule, *, now: float) -> int:
+    """Let it fire again; what its pause held is not sent. Returns how many those are. Raises ``ScheduleError``."""
+    if schedule.state != "paused":
+        raise ScheduleError(f"schedule {schedule.id} is not paused")
+    held, at = 0, None
+    if schedule.next_at is not None:
+        plan = plan_of(schedule)
+        held, _ = plan.latest(after=schedule.next_at - 1.0, upto=now)
+        following = plan.next_after(max(now, schedule.next_at - 1.0))
+        at = None if following is None else following.at
+        tx.schedules.aim_at(schedule.id, next_at=at, warn_at=plan.warn_at(at, now=now))
+    is_approved = len(schedule.approvers) >= schedule.needs
+    tx.schedules.become(schedule.id, "on" if is_approved else "waits", now=now)
+    return held
+
+
+def skip(tx: Tx, schedule: Schedule, *, now: float, at: float | None = None) -> float:
+    """Leave its next occurrence out; returns its instant. ``at``: only if it is that. Raises ``ScheduleError``."""
+    ahead_of_it = coming(schedule, now=now, most=1)
+    if not ahead_of_it or (at is not None and ahead_of_it[0].at != at):
+        raise ScheduleError(f"schedule {schedule.id} has nothing to come that could be skipped")
+    skipped = ahead_of_it[0].at
+    if at is None and skipped <= now:
+        raise ScheduleError(f"schedule {schedule.id} fires right now: it is too late to skip that")
+    plan = plan_of(schedule)
+    tx.schedules.decide(schedule.id, skipped, "skipped", now=now)
+    following = plan.next_after(skipped)
+    next_at = None if following is None else following.at
+    tx.schedules.aim_at(schedule.id, next_at=next_at, warn_at=plan.warn_at(next_at, now=now))
+    return skipped
+
+
+def send_now(tx: Tx, firing: Firing, schedule: Schedule, *, now: float) -> bool:
+    """Send it once more than its rule says; False if nothing could be sent, which its author is told.
+
+    Raises ``ScheduleError``.
+    """
+    if len(schedule.approvers) < schedule.needs:
+        raise ScheduleError(f"schedule {schedule.id} waits for its approval: it cannot be sent before")
+    return firing.fire(tx, schedule, _unused(tx, schedule, now), now=now)
+
+
+def _unused(tx: Tx, schedule: Schedule, at: float) -> float:
+    """An instant that is none of its rule's, which are whole seconds."""
+    at = at if at % 1 else at + 0.001
+    while tx.schedules.is_decided(schedule.id, at):
+        at += 0.001
+    return at
+
+
+def remove(tx: Tx, schedule: Schedule, *, now: float) -> None:
+    """Let it never fire again; its history stays for a while."""
+    tx.schedules.become(schedule.id, "removed", now=now)
+
+
+def restore(tx: Tx, schedule: Schedule, *, now: float) -> None:
+    """Take a removal back: it is paused. Raises ``ScheduleError``."""
+    if schedule.state != "removed":
+        raise ScheduleError(f"schedule {schedule.id} is not removed")
+    if schedule.name and tx.schedules.named(schedule.name):
+        raise ScheduleError(f"there is another schedule with the name {schedule.name} by now")
+    tx.schedules.become(schedule.id, "paused", now=now)
+
+
+def approve(tx: Tx, schedule: Schedule, *, person: str, now: float) -> int:
+    """One person says yes; returns how many more are needed. Raises ``ScheduleError``."""
+    if schedule.state == "removed" or len(schedule.approvers) >= schedule.needs:
+        raise ScheduleError(f"schedule {schedule.id} waits for no approval any more")
+    if person == schedule.person:
+        raise ScheduleError("somebody else has to approve of what you made yourself")
+    if person in schedule.approvers:
+        raise ScheduleError("you have approved of it already; it needs somebody else, too")
+    approvers = [*schedule.approvers, person]
+    tx.schedules.approve(schedule.id, approvers)
+    left = schedule.needs - len(approvers)
+    if left <= 0 and schedule.state == "waits":
+        plan = plan_of(schedule)
+        following = None if schedule.next_at is None else plan.next_after(max(now, schedule.next_at - 1.0))
+        at = None if following is None else following.at
+        tx.schedules.aim_at(schedule.id, next_at=at, warn_at=plan.warn_at(at, now=now))
+        tx.schedules.become(schedule.id, "on", now=now)
+    return max(left, 0)
+
+
+# --- in words
+
+
+def line_of(schedule: Schedule) -> str:
+    """WHEN with its options, as it can be written again."""
+    return f"{schedule.rule} {show_options(plan_of(schedule).options)}".rstrip()
+
+
+def echo(made: Draft, *, now: float) -> Words:
+    """What was understood: the rule, its next instants, where it goes."""
+    words = Words().code(f"{show_rule(made.plan.rule)} {show_options(made.plan.options)}".rstrip())
+    _instants(words, made.coming, zone=made.plan.rule.zone, now=now, is_once=is_once(made.plan.rule))
+    words.add(f"\nTo {len(made.targets.addresses)} target{'s' if made.count != 1 else ''}: ")
+    words.add(cut(made.targets.text, TARGETS_SHOWN))
+    for note in made.notes:
+        words.add(f"\n{note}")
+    return words
+
+
+def _instants(words: Words, instants: Sequence[Occurrence], *, zone: str, now: float, is_once: bool) -> None:
+    for place, each in enumerate(instants):
+        words.add("\nNext: " if place == 0 and not is_once else "\nAt: " if place == 0 else "\nThen: ")
+        words.at(each.at, ZoneInfo(zone))
+        if place == 0:
+            words.add(f", {ahead(each.at - now)}")
+
+
+def is_once(rule: Rule) -> bool:
+    """Whether it means one instant only."""
+    return isinstance(rule.pattern, Once)
+
+
+def summary(schedule: Schedule, *, now: float) -> Words:
+    """One schedule in a list."""
+    words = Words(f"{schedule.id}")
+    words.add(f" ({schedule.name})" if schedule.name else "").add(": ").add(schedule.rule)
+    words.add(f" → {cut(', '.join(schedule.targets), 60)}")
+    next_ = coming(schedule, now=now, most=1)
+    match schedule.state:
+        case "paused":
+            words.add("; paused")
+        case "waits":
+            words.add("; waits for approval")
+        case _ if next_:
+            words.add("; next ").at(next_[0].at, ZoneInfo(plan_of(schedule).rule.zone))
+        case _:
+            words.add("; over")
+    return words
+
+
+def home(schedule: Schedule) -> Address | None:
+    """The chat that it was made in."""
+    return parse_address(schedule.chat) if schedule.chat else None
+
+
+def data(schedule: Schedule, *, now: float, instant: Callable[[float], str]) -> dict[str, object]:
+    """One for scripts. ``instant`` writes an instant."""
+    message = json.loads(schedule.message)
+    return {
+        "id": schedule.id,
+        "when": line_of(schedule),
+        "next": [instant(each.at) for each in coming(schedule, now=now)],
+        "targets": list(schedule.targets),
+        "text": message.get("text", ""),
+        "enabled": schedule.state == "on",
+    }

@@ -1,0 +1,77 @@
+"""A schedule as it is kept, and as it is worked with."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
+
+from bot.quiet import Quiet, parse_quiet
+from bot.recurrence import Occurrence, Rule, last_at, latest, next_occurrence
+from bot.schedule_line import Options
+from bot.store.schedules import Schedule
+from bot.when import parse_when
+from bridges.model import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a schedule says, read."""
+
+    rule: Rule
+    made_at: float
+    options: Options
+    message: Message
+
+    def next_after(self, after: float) -> Occurrence | None:
+        """Its first occurrence later than that; None: there is none to come."""
+        return next_occurrence(self.rule, made_at=self.made_at, after=after)
+
+    def latest(self, *, after: float, upto: float) -> tuple[int, Occurrence | None]:
+        """How many occurrences lie after the one and not after the other, and the last of them."""
+        return latest(self.rule, made_at=self.made_at, after=after, upto=upto)
+
+    @property
+    def ends_at(self) -> float | None:
+        """Its last occurrence; None: it has no end."""
+        return last_at(self.rule, made_at=self.made_at)
+
+    def warn_at(self, at: float | None, *, now: float) -> float | None:
+        """When its author is to hear of an occurrence beforehand; None: not at all, or it is too late for that."""
+        if at is None or self.options.warn is None:
+            return None
+        return at - self.options.warn if at - self.options.warn > now else None
+
+    def quiet(self, usual: Quiet | None) -> Quiet | None:
+        """Its quiet hours; ``usual``: those that the settings name."""
+        if self.options.urgent or self.options.quiet == "no":
+            return None
+        return parse_quiet(self.options.quiet) if self.options.quiet else usual
+
+
+def plan_of(schedule: Schedule) -> Plan:
+    """Read what is kept; raises ``ValueError`` if another version wrote what this one cannot read."""
+    return Plan(
+        _rule(schedule.rule, schedule.made_at),
+        schedule.made_at,
+        options_from_json(schedule.options),
+        Message.model_validate_json(schedule.message),
+    )
+
+
+@lru_cache(maxsize=1024)
+def _rule(text: str, made_at: float) -> Rule:
+    return parse_when(text, now=made_at, zone="UTC")
+
+
+def options_to_json(options: Options) -> str:
+    """What differs from the defaults."""
+    usual = asdict(Options())
+    return json.dumps({key: value for key, value in asdict(options).items() if value != usual[key]})
+
+
+@lru_cache(maxsize=1024)
+def options_from_json(text: str) -> Options:
+    """Read what :func:`options_to_json` wrote."""
+    known = {each.name for each in fields(Options)}
+    return Options(**{key: value for key, value in json.loads(text).items() if key in known})
