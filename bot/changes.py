@@ -488,7 +488,7 @@ class Changes:
             return
         words: Sequence[Message] = self._relay.parts_for(tx, place.address, told, template=template, now=now)
         for number, part in enumerate(parts, start=1):
-            if number > 1 and not part.text:
+            if number > 1 and not part.text and not _has_other_links(part, place, number=number):
                 continue  # files, a place or a card, which are as they were
             if number in absent - fresh:
                 continue  # it has its new words already, or is not to be there
@@ -728,12 +728,22 @@ def _template_of(rule: Rule | None) -> str:
 
 
 def _with_what_stands(message: Message, place: _Place) -> Message:
-    """New words with the files, the place and the card that stand with the old ones there: they need their room."""
+    """New words with the files, the place and the card that stand with the old ones there: they need their room. The
+    buttons that open addresses stay, too, and it makes no more sound than before.
+    """
     stands = [Message.model_validate_json(row.payload) for row in place.rows]
     files = tuple(each for part in stands for each in part.attachments if not is_text_file(each))
     location = next((part.location for part in stands if part.location is not None), None)
     contact = next((part.contact for part in stands if part.contact is not None), None)
-    return message.model_copy(update={"attachments": files, "location": location, "contact": contact})
+    links = message.links or next((part.links for part in stands if part.links), ())
+    more = {"links": links, "silent": message.silent or any(part.silent for part in stands)}
+    return message.model_copy(update={"attachments": files, "location": location, "contact": contact, **more})
+
+
+def _has_other_links(part: Message, place: _Place, *, number: int) -> bool:
+    """Whether a part that stands there has other buttons now: the last one has them, whichever that is."""
+    row = next((row for row in place.rows if row.part == number and row.intact), None)
+    return row is not None and Message.model_validate_json(row.payload).links != part.links
 
 
 def _plain(emoji: str) -> str:

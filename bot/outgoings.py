@@ -13,7 +13,7 @@ from itertools import repeat
 from bot.accounts import Account, SentInPart
 from bot.files import Files, NotFetched, Queued, reason_of
 from bot.lending import Lends
-from bot.shaping import attachment_note, size_text
+from bot.shaping import attachment_note, link_lines, size_text
 from bot.store import Store, Tx
 from bot.store.outbox import Delivery, NewDelivery
 from bot.text import measure, split
@@ -77,6 +77,8 @@ class Outgoings:
             message, files = await self._with_files(row, message)
             if asked and message.attachments != whole.attachments:
                 message, files = whole, ()
+        if message.links and not self._account.capabilities.link_buttons:
+            message = self._with_link_lines(row, message)
         return Outgoing(
             key=f"{self._installation()}-{row.id}",
             conversation=ConversationId(row.conversation),
@@ -122,6 +124,16 @@ class Outgoings:
         if more:
             self._unsaid[row.id] = more
         return message.model_copy(update={"attachments": tuple(kept), "text": text}), tuple(files)
+
+    def _with_link_lines(self, row: Delivery, message: Message) -> Message:
+        """The message with its buttons in its words: they are there already but where somebody sent it elsewhere."""
+        lines = [line for line in link_lines(message.links) if line not in message.text]
+        if not lines:
+            return message
+        text, more = self._fitted(message.text, lines, beside_files=bool(message.attachments))
+        if more:
+            self._unsaid[row.id] = [*self._unsaid.get(row.id, ()), *more]
+        return message.model_copy(update={"text": text})
 
     def _fitted(self, text: str, lines: Sequence[str], *, beside_files: bool) -> tuple[str, list[str]]:
         """A message's words with lines about its files below them; what has no room there, for messages of its own."""

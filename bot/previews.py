@@ -197,7 +197,10 @@ def _sms_words(look: _Look, *, phones: int) -> list[str]:
 
 def _along(message: Message) -> list[str]:
     notes = [attachment_note(each) for each in message.attachments]
-    return [f"With {', '.join(notes)}."] if notes else []
+    lines = [f"With {', '.join(notes)}."] if notes else []
+    if message.links:
+        lines += ["Its buttons:", *(f"[{each.label}] {each.url}" for each in message.links)]
+    return [*lines, "It makes no sound where that is possible."] if message.silent else lines
 
 
 def _seconds(relay: Relay, account: AccountName, *, places: int, parts: int) -> float:

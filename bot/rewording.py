@@ -101,7 +101,9 @@ def _parts(
     files = tuple(each for part in stands for each in part.attachments)
     location = next((part.location for part in stands if part.location is not None), None)
     contact = next((part.contact for part in stands if part.contact is not None), None)
-    whole = words.model_copy(update={"attachments": files, "location": location, "contact": contact})
+    links = words.links or next((part.links for part in stands if part.links), ())
+    more = {"links": links, "silent": any(part.silent for part in stands)}
+    whole = words.model_copy(update={"attachments": files, "location": location, "contact": contact, **more})
     line, account = stands[0].quote, relay.account(address.account)
     room = 0 if not line or account is None else measure(line, unit=account.capabilities.text_unit)
     first, *others = relay.parts_for(tx, address, whole, template=template, now=now, room=room, long=long)

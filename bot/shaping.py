@@ -18,7 +18,7 @@ import regex  # type: ignore[import-untyped]
 from bot.names import defuse, display_name, one_line
 from bot.text import TextUnit, closing, cut, fitted, measure, split, surely_fits
 from bridges.api import Capabilities
-from bridges.model import Attachment, Contact, Location, Message, Person, Poll, Span, SpanKind
+from bridges.model import Attachment, Contact, LinkButton, Location, Message, Person, Poll, Span, SpanKind
 from bridges.spans import plain, with_addresses
 
 DEFAULT_TEMPLATE = "{sender}: {text}"
@@ -30,6 +30,8 @@ _ROOM_FOR_EXTRAS = 32
 # A sender line takes at most this share of a message, so that the words always have the most of it.
 _PREFIX_SHARE = 4
 _LONGEST_PLACE = 200
+_ONLY_BUTTONS = "🔗"
+"""The words of a message that is there for its buttons only."""
 _CONTINUED = "… (continued in the file)"
 _EMOJI = regex.compile(r"(?=.*[\p{Extended_Pictographic}\p{Regional_Indicator}\u20E3])\X", regex.DOTALL)
 
@@ -110,6 +112,9 @@ def shape(
     mark such as ``(2/5)``; nothing else is added. Where a message holds less than 32 units there is no room for these
     and the words go alone. What can have no words beside it (a sticker, a place) comes after a line that says who
     shares it, unless the bare text is sent.
+
+    ``Message.links`` stay with the last part that can have buttons; an album cannot, so that the words follow it then.
+    Where there are no such buttons they are lines of the text, and stay with a part all the same: an edit keeps them.
     """
     if answers is not None:
         line = quote_line(answers)
@@ -119,7 +124,8 @@ def shape(
             return replace(shaped, parts=(quoting(shaped.parts[0], original=answers), *shaped.parts[1:]))
     text, spans = message.text, message.spans
     more = bool(message.attachments or message.location or message.contact or message.poll)
-    if template is None and not spans and not more and surely_fits(text, capabilities):
+    says_links = bool(message.links) and not capabilities.link_buttons
+    if template is None and not spans and not more and not says_links and surely_fits(text, capabilities):
         return Shaped((message,))
     notes: list[str] = []
     if spans and capabilities.markup == "none":
@@ -128,10 +134,14 @@ def shape(
         text += closing(text)
     prefix, suffix = _frame(template, message.sender, name)
     first: Message | None = None
+    lead: list[Message] = []
     others: list[Message] = []
     below: list[str] = []
     if more:
         others, below = _along(message, capabilities=capabilities, links=links or {}, notes=notes)
+        if message.links and others and not says_links and all(len(each.attachments) > 1 for each in others):
+            lead, others = others, []
+            text = text or _ONLY_BUTTONS
         if others and _takes_words(others[0], capabilities):
             first = others.pop(0)
         elif others and not text and not below:
@@ -139,6 +149,8 @@ def shape(
                 first = others.pop(0)
             else:
                 text = _announced(others[0])
+    if says_links:
+        below += link_lines(message.links)
     limit, unit = capabilities.text_limit, capabilities.text_unit
     limits = (capabilities.caption_limit or limit if first is not None and first.attachments else limit, limit)
     after = "".join(f"\n{line}" for line in below) + suffix
@@ -166,11 +178,37 @@ def shape(
     words = _worded(without, text=text, spans=spans, prefix=prefix, limits=limits, unit=unit)
     later = {"reply_to": None}
     parts = [words[0] if first is None else _with(words[0], first)]
-    if others:
-        bare = without.model_copy(update={"text": "", "spans": (), "buttons": (), **later})
-        parts += [_with(bare, other) for other in others]
+    bare = without.model_copy(update={"text": "", "spans": (), "buttons": (), **later}) if lead or others else without
+    parts += [_with(bare, other) for other in others]
     parts += [part.model_copy(update=later) for part in words[1:]]
-    return Shaped(tuple(parts), tuple(notes))
+    if lead:
+        answers_first = _with(bare, lead[0]).model_copy(update={"reply_to": message.reply_to})
+        parts[0] = parts[0].model_copy(update=later)
+        parts = [answers_first, *(_with(bare, each) for each in lead[1:]), *parts]
+    return Shaped(_linked(parts, capabilities), tuple(notes))
+
+
+def link_lines(links: Sequence[LinkButton]) -> list[str]:
+    """Buttons where there are none: a line for each, its label and its address."""
+    return [f"{each.label}: {each.url}" for each in links]
+
+
+def _linked(parts: Sequence[Message], capabilities: Capabilities) -> tuple[Message, ...]:
+    """The parts of a message with its links below one of them only: the last that can have them."""
+    if not parts[0].links:
+        return tuple(parts)
+    able = [number for number, part in enumerate(parts) if _takes_links(part, capabilities)]
+    chosen = able[-1] if able else len(parts) - 1
+    return tuple(
+        part if number == chosen else part.model_copy(update={"links": ()}) for number, part in enumerate(parts)
+    )
+
+
+def _takes_links(part: Message, capabilities: Capabilities) -> bool:
+    """Whether buttons can stand below it, and an edit can change them: of an album, a place or a card it cannot."""
+    if part.location is not None or part.contact is not None or len(part.attachments) > 1:
+        return False
+    return not part.attachments or part.attachments[0].kind not in capabilities.captionless
 
 
 def _without_more(message: Message) -> Message:

@@ -120,6 +120,10 @@ class Button(Model):
     """In the same row as the one before."""
 
 
+LABEL_MOST = 64
+"""Code points of a button's label that people may write: more than one reads on a phone."""
+
+
 class LinkButton(Model):
     """A button below a message that opens an address; where there are no buttons it is a line of the text."""
 

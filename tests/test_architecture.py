@@ -23,6 +23,8 @@ PURE = (
     "late",
     "retry",
     "recurrence",
+    "placeholders",
+    "link_buttons",
     "zone_names",
     "limits",
     "addresses",
