@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import os
+import sys
 from collections.abc import Generator, Iterator
 
 import pytest
 
 from bot.logs import QUIET, Output
+
+# Journeys start hundreds of processes: where bytecode is not to be kept, each would compile the whole bot for itself.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+# Collecting makes half a million objects that stay: the collector of garbage need not look at them, then or later.
+gc.disable()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """From here on the collector looks at what the tests themselves make."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)
