@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal, cast
+from zoneinfo import ZoneInfo
 
+from bot.addresses import TELEGRAM
 from bot.broadcaster import PACE_PER_S, is_away
-from bot.broadcasts import kept
+from bot.broadcasts import home_of, kept
 from bot.previews import duration_words
 from bot.relay import Relay
 from bot.store import Tx
 from bot.store.broadcasts import Broadcast, Standing
+from bot.store.outbox import State
 from bot.text import cut
+from bot.zones import local, zone_of
 
 PAUSE, RESUME, STOP, WIPE, RETRY, DELETE = "pause", "resume", "stop", "wipe", "retry", "delete"
 CAUSES_MOST = 8
 CAUSE_MOST = 200
 PLACES_SHOWN = 5
 TEXT_MOST = 3900
+_WORST: tuple[State, ...] = ("sending", "queued", "held", "dead", "expired", "cancelled", "discarded", "sent")
+_URGENCY: Mapping[str, int] = {state: place for place, state in enumerate(_WORST)}
 _HALTING = ((STOP, "Stop"), (WIPE, "Stop and delete"))
 
 
@@ -33,7 +41,11 @@ class Tally:
     discarded: int = 0
     held: list[str] = field(default_factory=list)
     left: Counter[str] = field(default_factory=Counter)
-    """Places where it is still to go, by account."""
+    """Places where it is still to go, by account, without those that wait for their time."""
+    later: Counter[str] = field(default_factory=Counter)
+    """Places that wait for their time: their quiet hours, or what spreads them."""
+    later_at: float = math.inf
+    """When the first of these comes."""
     moving: int = 0
     """Of these, those that it is on its way to."""
     halves: int = 0
@@ -49,12 +61,25 @@ class Tally:
     @property
     def to_do(self) -> int:
         """Places where it is still to go."""
-        return self.left.total()
+        return self.left.total() + self.later.total()
 
     @property
     def settled(self) -> int:
         """Places where it is decided."""
         return self.total - self.to_do
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of an announcement at one of its targets."""
+
+    address: str
+    state: State | Literal["deleted"]
+    """``queued`` and ``sending``: it is not over yet. ``deleted``: it was sent, and taken back since."""
+    error: str
+    """Why it is no better; empty: nothing is wrong."""
+    at: float
+    """When that became of it; for what waits: when it is due. Seconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +105,11 @@ def tally(standings: Sequence[Standing]) -> Tally:
     for (account, conversation), rows in places.items():
         states, address = {row.state for row in rows}, f"{account}:{conversation}"
         found.total += 1
-        if states & {"queued", "sending"}:
+        waits = [row.later for row in rows if row.later is not None]
+        if waits and "sending" not in states:
+            found.later[account] += 1
+            found.later_at = min(found.later_at, *waits)
+        elif states & {"queued", "sending"}:
             found.left[account] += 1
             found.moving += any(row.state == "sending" or not (row.parked or row.error) for row in rows)
         elif "held" in states:
@@ -104,16 +133,30 @@ def tally(standings: Sequence[Standing]) -> Tally:
     return found
 
 
-def report(tx: Tx, relay: Relay, broadcast: Broadcast, found: Tally, *, per_s: float | None = None) -> Report:
-    """How an announcement stands. ``per_s``: how many places are settled in a second, as far as that is known."""
-    waiting = _waiting(tx, relay, broadcast, found)
+def report(
+    tx: Tx,
+    relay: Relay,
+    broadcast: Broadcast,
+    found: Tally,
+    *,
+    per_s: float | None = None,
+    now: float = math.inf,
+    zone: str = "UTC",
+) -> Report:
+    """How an announcement stands. ``per_s``: how many places are settled in a second, as far as that is known. ``now``:
+    what counts as sent by then. ``zone``: that of its times where its chat has none.
+    """
+    waiting = _waiting(tx, relay, found, now=now)
     stuck = sum(number for account, number in found.left.items() if account in waiting)
     deleting = found.deleted["queued"] + found.deleted["sending"] + found.deleted["told queued"]
     over = not found.to_do and not deleting
-    lines = [_head(broadcast, found, all_wait=bool(stuck) and stuck == found.to_do), _numbers(found)]
-    if broadcast.state == "running" and found.to_do > stuck:
-        lines[-1] += f", about {duration_words((found.to_do - stuck) / (per_s or PACE_PER_S))} to go"
+    moving = found.left.total() - stuck
+    lines = [_head(broadcast, found, all_wait=bool(stuck) and not moving), _numbers(found)]
+    if broadcast.state == "running" and moving:
+        lines[-1] += f", about {duration_words(moving / (per_s or PACE_PER_S))} to go"
     lines[-1] += "."
+    if found.later:
+        lines.append(_later(tx, broadcast, found, zone=zone))
     if broadcast.state != "stopped":
         for account, why in waiting.items():
             lines.append(
@@ -145,10 +188,14 @@ def _head(broadcast: Broadcast, found: Tally, *, all_wait: bool) -> str:
             how = f"stopping, {found.to_do} under way" if found.to_do else "stopped"
         case _ if not found.to_do:
             how = "done"
+        case _ if not found.left:
+            how = "waiting"
         case _ if all_wait:
             how = "done as far as it can be just now"
         case _:
             how = "sending"
+    if broadcast.label:
+        return f"📣 {broadcast.label}: announcement {broadcast.id} to {to}, {how}"
     return f"📣 Announcement {broadcast.id} to {to}: {how}"
 
 
@@ -161,7 +208,47 @@ def _numbers(found: Tally) -> str:
     return ", ".join(parts)
 
 
-def _waiting(tx: Tx, relay: Relay, broadcast: Broadcast, found: Tally) -> Mapping[str, str]:
+def _later(tx: Tx, broadcast: Broadcast, found: Tally, *, zone: str) -> str:
+    """What waits for its time, and until when."""
+    number = found.later.total()
+    at = local(found.later_at, zone_of(tx, home_of(broadcast), zone) if broadcast.chat else ZoneInfo(zone))
+    who = "1 waits for its" if number == 1 else f"{number} wait for their"
+    return f"{who} quiet hours to end or for the time that spreads them out, the first at {at}."
+
+
+def lacks_account(tx: Tx, relay: Relay, broadcast: Broadcast, *, now: float) -> bool:
+    """Whether something of it waits for an account that takes nothing just now; Telegram aside, where nothing could be
+    said about that.
+    """
+    waiting = _waiting(tx, relay, tally(tx.broadcasts.standings(broadcast.id)), now=now)
+    return any(account != TELEGRAM or tx.accounts.get(account).paused for account in waiting)
+
+
+def receipts(tx: Tx, broadcast: Broadcast) -> list[Receipt]:
+    """What became of an announcement at each of its targets, in their order: of several messages the worst."""
+    places: dict[str, list[tuple[str, str, float]]] = {}
+    deleted: dict[str, list[tuple[str, str, float]]] = {}
+    for account, conversation, op, state, error, at in tx.broadcasts.receipts(broadcast.id):
+        of_op = places if op == "send" else deleted
+        of_op.setdefault(f"{account}:{conversation}", []).append((state, error, at))
+    told = kept(broadcast)
+    found = []
+    for address, rows in places.items():
+        state, error, at = min(rows, key=lambda row: (_URGENCY[row[0]], -row[2]))
+        if state == "sent" and address in deleted:
+            undone = [why for deletion, why, _ in deleted[address] if deletion != "sent"]
+            if undone:
+                error = f"not deleted: {undone[0]}" if undone[0] else "not deleted yet"
+            else:
+                state, error, at = "deleted", "", max(when for _, _, when in deleted[address])
+        elif state == "sent" and told.wiped:
+            why = told.stays.get(address.partition(":")[0], "")
+            error = f"not deleted: {why}" if why else "not deleted"
+        found.append(Receipt(address, cast(State, state), error, at))
+    return found
+
+
+def _waiting(tx: Tx, relay: Relay, found: Tally, *, now: float) -> Mapping[str, str]:
     """Accounts that take nothing just now, and why."""
     why = {}
     for account in found.left:
@@ -171,7 +258,7 @@ def _waiting(tx: Tx, relay: Relay, broadcast: Broadcast, found: Tally) -> Mappin
             why[account] = "it is not configured any more"
         elif state.paused:
             why[account] = f"it is paused ({cut(state.reason, CAUSE_MOST)})" if state.reason else "it is paused"
-        elif number >= found.left[account] or is_away(tx, broadcast, account):
+        elif number >= found.left[account] or is_away(tx, account, now=now):
             why[account] = f"it does not take messages just now ({cut(reason, CAUSE_MOST)})"
     return why
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -13,7 +14,7 @@ from bot import behind
 from bot.faultpoints import point
 from bot.limits import TokenBucket
 from bot.store import Store, Tx
-from bot.store.broadcasts import Broadcast, Released
+from bot.store.broadcasts import Released
 from bot.worker import Worker
 
 AT_ONCE = 2
@@ -31,6 +32,10 @@ WAITING_MOST = 20
 PROBE_S = 15.0
 """An account that is away is given one more in this time, to find out whether it is back."""
 LOOK_S = 2.0
+LATER_LOOK_S = 10.0
+"""A clock that is set forwards is noticed within this time."""
+DUE_AT_ONCE = 500
+"""So many whose time has come begin to wait for their turn in one transaction."""
 STRANGERS_S = 60.0
 """So often it is looked for what waits too long for an account that is not configured any more."""
 ROWS_MOST = 256
@@ -94,35 +99,54 @@ class Broadcaster:
 
     async def turn(self) -> float | None:
         """Let go what may go now; returns seconds until there may be more (None: when woken)."""
-        running = await self._store.read(lambda tx: any(each.state == "running" for each in tx.broadcasts.open()))
-        if not running or self._worker.stopping:
-            return None
-        wait_s, self._pacing = await self._store.write(self._release)
-        point("broadcast.released")
+        ready, wait_s = await self._store.read(self._look)
+        if ready and not self._worker.stopping:
+            wait_s, self._pacing = await self._store.write(self._release)
+            point("broadcast.released")
         return wait_s
+
+    def _look(self, tx: Tx) -> tuple[bool, float | None]:
+        """Whether there is anything to decide on now, and else in how many seconds (None: when woken)."""
+        if not tx.broadcasts.any_running():
+            return False, None
+        if any(tx.broadcasts.in_turn(name, limit=1) for name in self._accounts):
+            return True, None
+        if any(tx.broadcasts.waiting_at(name)[0] for name in tx.broadcasts.strangers(self._accounts)):
+            return True, None
+        wait_s = self._later_s(tx)
+        return wait_s is not None and wait_s <= 0, wait_s
+
+    def _later_s(self, tx: Tx) -> float | None:
+        """Seconds until the first of those that wait for their time is looked at; None: there is none. Never long: the
+        clock may be set meanwhile.
+        """
+        at = tx.broadcasts.next_later()
+        return None if at is None else min(at - self._clock(), LATER_LOOK_S)
 
     def _release(self, tx: Tx) -> tuple[float | None, _Pacing]:
         """Let some go; returns seconds until the next, and the pace as it is then: what is done here may be done again,
         or undone.
         """
         now, ticks, pacing = self._clock(), self._monotonic(), copy.deepcopy(self._pacing)
-        running = [each for each in tx.broadcasts.open() if each.state == "running"]
+        waits = self._give_up_strangers(tx, now=now)
+        if tx.broadcasts.come_due(now=now, limit=DUE_AT_ONCE) == DUE_AT_ONCE:
+            waits.append(0.0)
+        elif (later_s := self._later_s(tx)) is not None:
+            waits.append(max(later_s, 0.0))
         released = {name: tx.broadcasts.released(name) for name in self._accounts}
         room = IN_ALL - sum(len(_under_way(rows)) for rows in released.values())
-        waits: list[float] = []
+        queues: dict[str, deque[list[int]]] = {}
         free: dict[str, int] = {}
-        for broadcast in running:
-            waits += self._give_up_strangers(tx, broadcast, now=now)
         for name, rows in released.items():
-            parked = [each for each in running if tx.broadcasts.parked(each.id, name, limit=1)]
-            if not parked:
+            queue = queues[name] = self._places(tx, name)
+            if not queue:
                 continue
             free[name] = AT_ONCE - len(_under_way(rows))
             probed_ago = pacing.probed_ago(name, ticks=ticks)
-            if free[name] > 0 and not self._may(tx, name, parked[0], rows, probed_ago=probed_ago, now=now):
+            if free[name] > 0 and not self._may(tx, name, rows, probed_ago=probed_ago, now=now):
                 free[name] = 0
-                self._let_expire(tx, name, parked, now=now)
-            elif is_away(tx, parked[0], name):
+                self._let_expire(tx, name, now=now)
+            elif is_away(tx, name, now=now):
                 free[name] = 1
                 pacing.probed[name] = ticks
             if free[name] <= 0:
@@ -131,52 +155,44 @@ class Broadcaster:
             # In turn, so that none of them has all the pace.
             name = min(ready, key=lambda name: pacing.latest.get(name, 0))
             wait_s = max(pacing.of_account[name].ready_in(ticks), pacing.in_all.ready_in(ticks))
-            ids = next(filter(None, (self._next_place(tx, each, name) for each in running)), None)
-            if wait_s > 0 or ids is None:
-                waits += [wait_s] if ids is not None else []
+            if wait_s > 0 or not queues[name]:
+                waits += [wait_s] if queues[name] else []
                 free[name] = 0
                 continue
             pacing.of_account[name].take(ticks)
             pacing.in_all.take(ticks)
-            tx.outbox.unpark(ids, now=now)
+            tx.outbox.unpark(queues[name].popleft(), now=now)
             pacing.turn += 1
             pacing.latest[name] = pacing.turn
             free[name], room = free[name] - 1, room - 1
             waits.append(LOOK_S)
         return min(waits, default=LOOK_S if free else None), pacing
 
-    def _give_up_strangers(self, tx: Tx, broadcast: Broadcast, *, now: float) -> list[float]:
+    def _give_up_strangers(self, tx: Tx, *, now: float) -> list[float]:
         """What is too old by now and goes to an account that is not configured any more, which nothing else would give
         up; returns in how long to look again, if anything waits for such an account.
         """
-        rows = tx.broadcasts.waiting_elsewhere(broadcast.id, self._accounts)
-        for row in rows:
-            if row.expires_at <= now:
+        waits = []
+        for account in tx.broadcasts.strangers(self._accounts):
+            number, first = tx.broadcasts.waiting_at(account)
+            waits += [STRANGERS_S] if number else []
+            for row in tx.broadcasts.too_old(account, now=now, limit=ROWS_MOST) if first <= now else ():
                 hours = (now - row.created_at) / 3600
                 reason = f"given up after {hours:.1f} h: the account {row.account} is not configured any more"
                 if tx.outbox.give_up_one(row.id, reason=reason, now=now):
                     behind.fold(tx, row, now=now)
-        return [STRANGERS_S] if rows else []
+        return waits
 
-    def _next_place(self, tx: Tx, broadcast: Broadcast, account: str) -> list[int]:
-        """All parts of the message for the next place."""
-        rows = tx.broadcasts.parked(broadcast.id, account, limit=ROWS_MOST)
-        return next(([id for id, _ in place] for _, place in groupby(rows, key=lambda row: row[1])), [])
+    def _places(self, tx: Tx, account: str) -> deque[list[int]]:
+        """All parts of the messages for the next places, oldest first."""
+        rows = tx.broadcasts.in_turn(account, limit=AT_ONCE * ROWS_MOST)
+        return deque([id for id, _, _ in place] for _, place in groupby(rows, key=lambda row: row[1:]))
 
-    def _may(
-        self,
-        tx: Tx,
-        account: str,
-        broadcast: Broadcast,
-        released: Collection[Released],
-        *,
-        probed_ago: float,
-        now: float,
-    ) -> bool:
+    def _may(self, tx: Tx, account: str, released: Collection[Released], *, probed_ago: float, now: float) -> bool:
         """Whether an account takes messages, as far as is known."""
         if tx.accounts.get(account).paused:
             return False
-        if not is_away(tx, broadcast, account):
+        if not is_away(tx, account, now=now):
             return True
         failed = _failed(released)
         tried_ago = now - max((row.started_at for row in failed), default=0.0)
@@ -184,20 +200,21 @@ class Broadcaster:
             tried_ago = math.inf  # the clock was set back since
         return len(failed) < WAITING_MOST and min(tried_ago, probed_ago) >= PROBE_S
 
-    def _let_expire(self, tx: Tx, account: str, parked: Collection[Broadcast], *, now: float) -> None:
+    def _let_expire(self, tx: Tx, account: str, *, now: float) -> None:
         """What is too old by now is let go all the same: it is given up, and not sent."""
         if tx.accounts.get(account).paused:
             return  # nothing is claimed there
-        for broadcast in parked:
-            ids = [id for id, _ in tx.broadcasts.parked(broadcast.id, account, limit=ROWS_MOST)]
-            rows = filter(None, map(tx.outbox.get, ids))
-            tx.outbox.unpark([row.id for row in rows if row.expires_at <= now], now=now)
+        rows = tx.several.rows(id for id, _, _ in tx.broadcasts.in_turn(account, limit=ROWS_MOST))
+        tx.outbox.unpark([row.id for row in rows if row.expires_at <= now], now=now)
 
 
-def is_away(tx: Tx, broadcast: Broadcast, account: str) -> bool:
-    """Whether an account takes nothing just now, as far as an announcement shows that."""
-    sent = tx.broadcasts.last_sent(broadcast.id, account)
-    return sum(row.started_at > sent for row in _failed(tx.broadcasts.released(account))) >= LOST_FROM
+def is_away(tx: Tx, account: str, *, now: float) -> bool:
+    """Whether an account takes nothing just now, as far as announcements show that."""
+    failed = _failed(tx.broadcasts.released(account))
+    if len(failed) < LOST_FROM:
+        return False
+    sent = tx.broadcasts.last_sent(account, now=now)
+    return sum(row.started_at > sent for row in failed) >= LOST_FROM
 
 
 def _under_way(rows: Collection[Released]) -> set[str]:

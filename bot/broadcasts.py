@@ -7,7 +7,7 @@ a kill, loses none and sends none twice, and whoever presses Stop finds almost a
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 from bot.addresses import TELEGRAM, Address, parse_address
@@ -15,9 +15,17 @@ from bot.changes import digest_of
 from bot.decisions import DecisionError
 from bot.relay import Relay
 from bot.store import Tx
-from bot.store.broadcasts import Broadcast
-from bot.store.outbox import PRIORITY_BROADCAST, Delivery
+from bot.store.broadcasts import MUTE, QUIET, SHOWN, Broadcast
+from bot.store.outbox import PRIORITY_BROADCAST, Delivery, NewDelivery
 from bridges.model import AccountName, ConversationId, Message
+
+QUIET_MOST = 20
+"""To so many targets a schedule says nothing as long as it goes well."""
+DIRECT_MOST = 8
+"""What a schedule sends to so many targets goes into their lanes at once: Stop finds no more of them under way than of
+an announcement that is let go."""
+SCHEDULES = AccountName("schedules")
+"""Instead of an account: where the messages of schedules are written that are of no chat."""
 
 
 class BroadcastError(DecisionError):
@@ -32,21 +40,31 @@ def start(
     message: Message,
     person: int | None,
     person_name: str,
-    chat: Address,
+    chat: Address | None,
     origin: int | None,
     progress: str = "",
+    schedule: int | None = None,
+    label: str = "",
+    each: Callable[[Address], Message] | None = None,
+    due: Callable[[Address], float] | None = None,
     now: float,
 ) -> int:
     """Send a message to all of these, each once; returns the announcement's number.
 
-    ``chat``: where its progress is shown, by the message ``progress`` ("chat/number") or by a new one. ``origin``: the
-    message (ours) that asked for it, which has these words from now on; None: nobody's.
+    ``chat``: where its progress is shown, by the message ``progress`` ("chat/number") or by a new one; None: nowhere.
+    ``origin``: the message (ours) that asked for it, which has these words from now on; None: nobody's.
+
+    ``schedule``: the one that sends it, which shows its progress only to many targets, or if something goes wrong; and
+    what few targets get goes at once. ``label``: what a report calls it then, the schedule's title and behind the last
+    comma the occurrence. ``each``: the words for one target, where they differ. ``due``: the time before which a target
+    gets nothing, in seconds since the epoch; how long it is tried counts from then.
     """
-    bare = message.model_copy(update={"sender": None, "reply_to": None, "quote": "", "buttons": ()})
+    bare = _bare(message)
+    home = chat or Address(SCHEDULES, ConversationId(str(schedule or 0)))
     if origin is None:
         origin = tx.messages.add(
-            account=chat.account,
-            conversation=chat.conversation,
+            account=home.account,
+            conversation=home.conversation,
             remote_id=None,
             sender_id="" if person is None else str(person),
             sender_name=person_name,
@@ -57,36 +75,66 @@ def start(
     else:
         tx.messages.rewrite(origin, text=bare.text, digest=digest_of(bare))
     tx.messages.sent_by_hand(origin, "command")
+    places = list(dict.fromkeys(targets))
     number = tx.broadcasts.add(
         person="" if person is None else str(person),
         person_name=person_name,
-        chat=str(chat),
+        chat="" if chat is None else str(chat),
         message=origin,
         text=bare.text,
         progress=progress,
+        schedule=schedule,
+        label=label,
+        quiet=MUTE if chat is None else QUIET if schedule is not None and len(places) <= QUIET_MOST else SHOWN,
         now=now,
     )
-    made: dict[AccountName, list[int]] = {}
+    later = {} if due is None else {address: at for address in places if (at := due(address)) > now}
+    why = f"announcement {number} by {person_name or 'nobody'}"
+    if schedule is not None:
+        title = label.rpartition(", ")[0] or f"schedule {schedule}"
+        why = f"{title[:1].lower()}{title[1:]}, {why}"
+    direct = schedule is not None and len(places) <= DIRECT_MOST and not later
+    parts: dict[AccountName, list[NewDelivery]] = {}
+    made: dict[tuple[AccountName, float | None], list[int]] = {}
     alike: list[tuple[int, str]] = []
-    for address in dict.fromkeys(targets):
-        if address.account in made:
+    for address in places:
+        not_before = later.get(address)
+        if each is None and (address.account, not_before) in made:
             # Bare words are the same at every place of an account.
-            alike += [(id, address.conversation) for id in made[address.account]]
+            alike += [(id, address.conversation) for id in made[address.account, not_before]]
             continue
-        parts = relay.parts_for(tx, address, bare, template=None, now=now)
-        made[address.account] = []
-        for part, content in enumerate(parts, start=1):
-            why = f"announcement {number} by {person_name or 'nobody'}"
-            new = relay.delivery(address, content, now=now, message_id=origin, why=why)
-            made[address.account].append(
-                tx.outbox.add(
-                    replace(
-                        new, priority=PRIORITY_BROADCAST, part=part, parts=len(parts), broadcast=number, parked=True
-                    )
+        if each is not None or address.account not in parts:
+            shaped = relay.parts_for(
+                tx, address, bare if each is None else _bare(each(address)), template=None, now=now
+            )
+            parts[address.account] = [
+                replace(
+                    relay.delivery(address, content, now=now, message_id=origin, why=why),
+                    priority=PRIORITY_BROADCAST,
+                    part=part,
+                    parts=len(shaped),
+                    broadcast=number,
+                    parked=not direct,
+                    direct=direct,
+                )
+                for part, content in enumerate(shaped, start=1)
+            ]
+        late_s = 0.0 if not_before is None else not_before - now
+        made[address.account, not_before] = [
+            tx.outbox.add(
+                replace(
+                    new, conversation=address.conversation, not_before=not_before, expires_at=new.expires_at + late_s
                 )
             )
+            for new in parts[address.account]
+        ]
     tx.several.repeat(alike)
     return number
+
+
+def _bare(message: Message) -> Message:
+    """What goes out: the words and what belongs to them, and nothing of who wrote them or where."""
+    return message.model_copy(update={"sender": None, "reply_to": None, "quote": "", "buttons": ()})
 
 
 def pause(tx: Tx, broadcast: Broadcast, *, now: float) -> None:
@@ -122,6 +170,20 @@ def stop_and_delete(tx: Tx, relay: Relay, broadcast: Broadcast, *, now: float) -
         raise BroadcastError(f"announcement {broadcast.id} was taken back already")
     if broadcast.state in ("running", "paused"):
         stop(tx, broadcast, now=now)
+    return _wipe(tx, relay, broadcast, now=now)
+
+
+def take_back(tx: Tx, relay: Relay, broadcast: Broadcast, *, now: float) -> int:
+    """As :func:`stop_and_delete`, without a word: for what a schedule lets end, or replaces. Where it is not possible
+    its receipts tell, and its report if there is one. What was taken back stays so.
+    """
+    if kept(broadcast).wiped:
+        return 0
+    tx.broadcasts.mute(broadcast.id)
+    return stop_and_delete(tx, relay, broadcast, now=now)
+
+
+def _wipe(tx: Tx, relay: Relay, broadcast: Broadcast, *, now: float) -> int:
     origin = tx.messages.get(broadcast.message)
     assert origin is not None  # a foreign key
     under_way, cannot = relay.changes.take_back(tx, origin, now=now)
@@ -129,14 +191,17 @@ def stop_and_delete(tx: Tx, relay: Relay, broadcast: Broadcast, *, now: float) -
     under_way += _delete_at_home(tx, relay, broadcast, home, now=now)
     tx.broadcasts.adopt(broadcast.id, broadcast.message)
     whys: dict[str, int] = {}
+    stays: dict[str, str] = {}
     for sentence in cannot:
         place, _, why = sentence.partition(": ")
         provider = place.partition(":")[0]
         if "may have arrived" in why:
             why = "it may have arrived, or not: /held decides"
+        else:
+            stays.setdefault(provider, why)
         whys[f"{provider}: {why}"] = whys.get(f"{provider}: {why}", 0) + 1
     note = [f"Not deleted at {number} × {why}." for why, number in whys.items()]
-    keep(tx, broadcast.id, note="\n".join(note), wiped=True)
+    keep(tx, broadcast.id, note="\n".join(note), wiped=True, stays=stays)
     tx.broadcasts.become(broadcast.id, "stopped" if broadcast.state != "done" else "done")
     return len(set(under_way))
 
@@ -196,6 +261,8 @@ class Kept:
     """Its button was used: where it is needed again, it is a new one."""
     wiped: bool = False
     """What was sent is taken back."""
+    stays: Mapping[str, str] = field(default_factory=dict)
+    """Accounts at which it cannot be, and why."""
     tried: Mapping[str, str] = field(default_factory=dict)
     """Deliveries that somebody tried again by themselves, and the address where that was asked for."""
 
@@ -217,17 +284,26 @@ def keep(
     retried: bool | None = None,
     wiped: bool | None = None,
     tried: Mapping[str, str] | None = None,
+    stays: Mapping[str, str] | None = None,
 ) -> None:
     """Keep this with its message; what is None stays."""
     broadcast = tx.broadcasts.get(id)
     assert broadcast is not None
-    new = {"text": text, "buttons": buttons, "note": note, "retried": retried, "wiped": wiped, "tried": tried}
+    new = {
+        "text": text,
+        "buttons": buttons,
+        "note": note,
+        "retried": retried,
+        "wiped": wiped,
+        "tried": tried,
+        "stays": stays,
+    }
     told = asdict(kept(broadcast)) | {key: value for key, value in new.items() if value is not None}
     tx.broadcasts.show(id, json.dumps(told, ensure_ascii=False))
 
 
 def home_of(broadcast: Broadcast) -> Address:
-    """The chat or topic where its progress is shown."""
+    """The chat or topic where its progress is shown: only for one that has a chat."""
     address = parse_address(broadcast.chat)
     assert address.account == TELEGRAM
     return address

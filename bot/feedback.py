@@ -128,7 +128,7 @@ class Feedback:
             return
         if outcome.state == "held":
             slots = (f"announced:{row.broadcast}:held:{slot}" for slot in range(HELD_CARDS_MOST))
-            if any(tx.notices.first(slot, now=now) for slot in slots):
+            if broadcast.chat and any(tx.notices.first(slot, now=now) for slot in slots):
                 home = broadcasts.home_of(broadcast)
                 buttons = card_buttons(tx, row.id, chat=home.conversation, now=now)
                 text = (

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from bot.store.outbox import REDIRECTED, Delivery, Outbox
+from bot.store.outbox import LATER, PARKED, REDIRECTED, Delivery, Outbox
 from bot.store.topics import move_addresses
 
+SHOWN, QUIET, MUTE = 0, 1, 2
+"""Whether a message shows how an announcement stands: always; only if something is wrong with it; never."""
 BroadcastState: TypeAlias = Literal["running", "paused", "stopped", "done"]
 
 
@@ -34,6 +37,23 @@ class Broadcast:
     created_at: float
     ended_at: float | None
     """Since when there is nothing left to do for it, nor to show."""
+    schedule: int | None = None
+    """The schedule that made it."""
+    label: str = ""
+    """What its report calls it, where a schedule made it: the schedule and the occurrence."""
+    quiet: int = 0
+    """``SHOWN``, ``QUIET`` or ``MUTE``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hushed:
+    """One that shows nothing as long as it goes well."""
+
+    id: int
+    goes_on: bool
+    """Something of it is not decided yet."""
+    waits: bool
+    """It runs, and something of it waits that need not wait for its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +69,8 @@ class Standing:
     number: int
     tries: int = 0
     """Requests that left for them."""
+    later: float | None = None
+    """Where they wait for their time: the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +83,15 @@ class Released:
     started_at: float
 
 
-_COLUMNS = "id, person, person_name, chat, message, text, state, progress, shown, created_at, ended_at"
+_COLUMNS = (
+    "id, person, person_name, chat, message, text, state, progress, shown, created_at, ended_at, schedule, label, quiet"
+)
+
+
+_RUNNING_AT = (
+    "outbox AS o JOIN broadcasts AS b ON b.id = o.broadcast"
+    " WHERE o.state = 'queued' AND o.account = ? AND b.state = 'running'"
+)
 
 
 class Broadcasts:
@@ -73,13 +103,25 @@ class Broadcasts:
         self._woken = woken
 
     def add(
-        self, *, person: str, person_name: str, chat: str, message: int, text: str, progress: str, now: float
+        self,
+        *,
+        person: str,
+        person_name: str,
+        chat: str,
+        message: int,
+        text: str,
+        progress: str,
+        now: float,
+        schedule: int | None = None,
+        label: str = "",
+        quiet: int = SHOWN,
     ) -> int:
         """Keep a new one, which runs; returns its number."""
         cursor = self._db.execute(
-            "INSERT INTO broadcasts (person, person_name, chat, message, text, state, progress, created_at)"
-            " VALUES (?, ?, ?, ?, ?, 'running', ?, ?)",
-            (person, person_name, chat, message, text, progress, now),
+            "INSERT INTO broadcasts"
+            " (person, person_name, chat, message, text, state, progress, created_at, schedule, label, quiet)"
+            " VALUES (?, ?, ?, ?, ?, 'running', ?, ?, ?, ?, ?)",
+            (person, person_name, chat, message, text, progress, now, schedule, label, quiet),
         )
         assert cursor.lastrowid is not None
         self._woken.add("broadcasts")
@@ -102,8 +144,68 @@ class Broadcasts:
 
     def open(self) -> Sequence[Broadcast]:
         """Those that are not over, or whose end is not shown yet, oldest first."""
-        rows = self._db.execute(f"SELECT {_COLUMNS} FROM broadcasts WHERE ended_at IS NULL ORDER BY id")
+        rows = self._db.execute(f"SELECT {_COLUMNS} FROM broadcasts WHERE ended_at IS NULL")
+        return sorted((Broadcast(*row) for row in rows), key=lambda each: each.id)
+
+    def shown(self) -> Sequence[Broadcast]:
+        """Of those that are open the ones that a message shows, oldest first."""
+        rows = self._db.execute(
+            f"SELECT {_COLUMNS} FROM broadcasts WHERE ended_at IS NULL AND quiet = ? ORDER BY id", (SHOWN,)
+        )
         return [Broadcast(*row) for row in rows]
+
+    def hushed(self) -> Sequence[Hushed]:
+        """Of those that are open the ones that no message shows, and whether that has to stay so."""
+        undone = (
+            "EXISTS (SELECT 1 FROM outbox INDEXED BY outbox_undone WHERE broadcast = b.id"
+            " AND state IN ('queued', 'sending')"
+        )
+        rows = self._db.execute(
+            f"SELECT id, {undone}), state = 'running' AND {undone} AND parked < ?)"
+            " FROM broadcasts AS b WHERE ended_at IS NULL AND quiet > ?",
+            (LATER, SHOWN),
+        )
+        return [Hushed(id, bool(goes_on), bool(waits)) for id, goes_on, waits in rows]
+
+    def speak(self, ids: Iterable[int]) -> None:
+        """From now on a message shows these, if they are not mute."""
+        self._db.execute(
+            "UPDATE broadcasts SET quiet = ? WHERE quiet = ? AND id IN (SELECT value FROM json_each(?))",
+            (SHOWN, QUIET, json.dumps(list(ids))),
+        )
+        self._woken.add("broadcasts")
+
+    def mute(self, id: int) -> None:
+        """No message shows it from now on, unless there is one."""
+        self._db.execute("UPDATE broadcasts SET quiet = ? WHERE id = ? AND quiet = ?", (MUTE, id, QUIET))
+
+    def end_hushed(self, ids: Iterable[int], *, now: float) -> None:
+        """Of these that no message shows, those with nothing left to do are over; if something is wrong with one, that
+        is shown before.
+        """
+        over = (
+            "SELECT b.id FROM json_each(?) JOIN broadcasts AS b ON b.id = value"
+            " WHERE b.ended_at IS NULL AND b.quiet > ? AND NOT EXISTS (SELECT 1 FROM outbox INDEXED BY outbox_undone"
+            " WHERE broadcast = b.id AND state IN ('queued', 'sending'))"
+        )
+        wrong = (
+            " AND EXISTS (SELECT 1 FROM outbox WHERE broadcast = b.id"
+            " AND (state IN ('dead', 'held', 'expired') OR (state = 'cancelled' AND op = 'send')))"
+        )
+        given = (json.dumps(list(ids)), SHOWN)
+        found = [id for (id,) in self._db.execute(f"{over} AND b.quiet = ?{wrong}", (*given, QUIET))]
+        if found:
+            self.speak(found)
+        self._db.execute(
+            "UPDATE broadcasts SET ended_at = ?, state = IIF(state IN ('running', 'paused'), 'done', state)"
+            f" WHERE id IN ({over})",
+            (now, *given),
+        )
+
+    def any_running(self) -> bool:
+        """Whether there is one that is neither paused nor stopped nor over."""
+        row = self._db.execute("SELECT 1 FROM broadcasts WHERE ended_at IS NULL AND state = 'running'").fetchone()
+        return row is not None
 
     def become(self, id: int, state: BroadcastState) -> None:
         """It is paused, stopped, runs again or is done."""
@@ -131,8 +233,8 @@ class Broadcasts:
     def prune(self, *, before: float, limit: int = 500) -> int:
         """Forget the words of those that were over before then."""
         return self._db.execute(
-            "UPDATE broadcasts SET text = '', shown = '' WHERE id IN"
-            " (SELECT id FROM broadcasts WHERE ended_at < ? AND (text != '' OR shown != '') LIMIT ?)",
+            "UPDATE broadcasts SET text = '', shown = '', label = '' WHERE id IN"
+            " (SELECT id FROM broadcasts WHERE ended_at < ? AND (text != '' OR shown != '' OR label != '') LIMIT ?)",
             (before, limit),
         ).rowcount
 
@@ -151,12 +253,28 @@ class Broadcasts:
         """How its deliveries stand, in the order of its places."""
         replaced = self._replaced(id)
         rows = self._db.execute(
-            "SELECT account, conversation, op, state, parked, COALESCE(error, ''), COUNT(*), SUM(starts) FROM outbox"
+            "SELECT account, conversation, op, state, parked, COALESCE(error, ''), COUNT(*), SUM(starts), MIN(due_at)"
+            " FROM outbox"
             f" WHERE broadcast = ? AND id NOT IN ({', '.join('?' * len(replaced))})"
             " GROUP BY account, conversation, op, state, parked, error ORDER BY MIN(id)",
             (id, *replaced),
         )
-        return [Standing(a, c, op, state, bool(parked), error, n, t) for a, c, op, state, parked, error, n, t in rows]
+        return [
+            Standing(a, c, op, state, bool(parked), error, n, tries, due_at if parked == LATER else None)
+            for a, c, op, state, parked, error, n, tries, due_at in rows
+        ]
+
+    def receipts(self, id: int) -> Sequence[tuple[str, str, str, str, str, float]]:
+        """What became of its sends and deletions, in the order of its places: account, conversation, op, state, error,
+        and when it did or, if it still waits, when it is due.
+        """
+        replaced = self._replaced(id)
+        return self._db.execute(
+            "SELECT account, conversation, op, state, COALESCE(error, ''), COALESCE(settled_at, due_at) FROM outbox"
+            f" WHERE broadcast = ? AND op IN ('send', 'delete') AND id NOT IN ({', '.join('?' * len(replaced))})"
+            " ORDER BY id",
+            (id, *replaced),
+        ).fetchall()
 
     def _replaced(self, id: int) -> Sequence[int]:
         """Its deliveries that somebody sent to another address: what went there counts instead."""
@@ -177,46 +295,74 @@ class Broadcasts:
         )
         return [str(conversation) for (conversation,) in rows]
 
-    def parked(self, id: int, account: str, *, limit: int) -> Sequence[tuple[int, str]]:
-        """The first of its deliveries to an account that were not let go: number and conversation."""
+    def in_turn(self, account: str, *, limit: int) -> Sequence[tuple[int, int, str]]:
+        """The oldest deliveries to an account that were not let go, of all announcements that run: number, announcement
+        and conversation.
+        """
         rows = self._db.execute(
-            "SELECT id, conversation FROM outbox WHERE broadcast = ? AND account = ? AND parked = 1"
-            " ORDER BY id LIMIT ?",
-            (id, account, limit),
+            "SELECT id, broadcast, conversation FROM outbox INDEXED BY outbox_turn"
+            " WHERE account = ? AND parked = 1 AND broadcast NOT IN (SELECT id FROM broadcasts"
+            " WHERE ended_at IS NULL AND state IN ('paused', 'stopped', 'done')) ORDER BY id LIMIT ?",
+            (account, limit),
         )
-        return [(int(number), str(conversation)) for number, conversation in rows]
+        return [(int(id), int(broadcast), str(conversation)) for id, broadcast, conversation in rows]
 
-    def waiting_elsewhere(self, id: int, accounts: Sequence[str]) -> Sequence[Delivery]:
-        """What waits for other accounts than these."""
-        strange = self._db.execute(
-            "SELECT DISTINCT account FROM outbox WHERE broadcast = ? AND state = 'queued'"
-            f" AND account NOT IN ({', '.join('?' * len(accounts))})",
-            (id, *accounts),
+    def come_due(self, *, now: float, limit: int) -> int:
+        """What waited for its time waits for its turn from now on, if the time has come; returns how many."""
+        return self._db.execute(
+            "UPDATE outbox SET parked = ? WHERE id IN"
+            " (SELECT id FROM outbox WHERE parked = 2 AND due_at <= ? ORDER BY due_at LIMIT ?)",
+            (PARKED, now, limit),
+        ).rowcount
+
+    def next_later(self) -> float | None:
+        """When the first comes whose time something waits for."""
+        (at,) = self._db.execute("SELECT MIN(due_at) FROM outbox WHERE parked = 2").fetchone()
+        return None if at is None else float(at)
+
+    def strangers(self, accounts: Collection[str]) -> Sequence[str]:
+        """Other accounts than these for which anything waits."""
+        rows = self._db.execute(
+            # From name to name, however much waits for each.
+            "WITH RECURSIVE names (name) AS (SELECT MIN(account) FROM outbox WHERE state = 'queued' UNION ALL"
+            " SELECT (SELECT MIN(account) FROM outbox WHERE state = 'queued' AND account > name) FROM names"
+            " WHERE name IS NOT NULL) SELECT name FROM names WHERE name IS NOT NULL"
+        )
+        return [name for (name,) in rows if name not in accounts]
+
+    def waiting_at(self, account: str) -> tuple[int, float]:
+        """How many deliveries of announcements that run wait for an account, and when the first is too old."""
+        number, first = self._db.execute(
+            f"SELECT COUNT(*), COALESCE(MIN(o.expires_at), 0.0) FROM {_RUNNING_AT}", (account,)
+        ).fetchone()
+        return int(number), float(first)
+
+    def too_old(self, account: str, *, now: float, limit: int) -> Sequence[Delivery]:
+        """Those of them that are too old."""
+        rows = self._db.execute(
+            f"SELECT o.id FROM {_RUNNING_AT} AND o.expires_at <= ? ORDER BY o.id LIMIT ?", (account, now, limit)
         ).fetchall()
-        rows: list[Delivery] = []
-        for (account,) in strange:
-            found = self._db.execute(
-                "SELECT id FROM outbox WHERE broadcast = ? AND account = ? AND state = 'queued' ORDER BY id",
-                (id, account),
-            ).fetchall()
-            rows += [row for (number,) in found if (row := self._outbox.get(number)) is not None]
-        return rows
+        return [row for (number,) in rows if (row := self._outbox.get(number)) is not None]
 
     def released(self, account: str) -> Sequence[Released]:
-        """What was let go of all announcements to an account and is not settled."""
+        """What was let go of all announcements to an account and is not settled, those aside that were never parked."""
         rows = self._db.execute(
             "SELECT conversation, state = 'queued' AND COALESCE(error, '') != '', COALESCE(started_at, 0.0)"
             # By name: left to itself SQLite reads all that waits for the account.
             " FROM outbox INDEXED BY outbox_released WHERE account = ? AND broadcast IS NOT NULL"
-            " AND parked = 0 AND state IN ('queued', 'sending') AND op = 'send'",
+            " AND parked = 0 AND direct = 0 AND state IN ('queued', 'sending') AND op = 'send'",
             (account,),
         )
         return [Released(conversation, bool(failed), started) for conversation, failed, started in rows]
 
-    def last_sent(self, id: int, account: str) -> float:
-        """When the latest of its deliveries to an account was sent; 0 if none was."""
+    def last_sent(self, account: str, *, now: float) -> float:
+        """When the latest delivery of an announcement to an account was sent; 0 if none was. What was sent before the
+        clock was set back does not count.
+        """
         (at,) = self._db.execute(
-            "SELECT MAX(settled_at) FROM outbox WHERE broadcast = ? AND account = ? AND state = 'sent'", (id, account)
+            "SELECT MAX(settled_at) FROM outbox INDEXED BY outbox_announced"
+            " WHERE account = ? AND broadcast IS NOT NULL AND state = 'sent' AND settled_at <= ?",
+            (account, now),
         ).fetchone()
         return 0.0 if at is None else float(at)
 
@@ -237,7 +383,7 @@ class Broadcasts:
         """What was not let go yet has from now on as much time as it had."""
         self._db.execute(
             "UPDATE outbox SET expires_at = MAX(expires_at, ? + IIF(lasts, lasts, expires_at - created_at))"
-            " WHERE broadcast = ? AND parked = 1",
+            " WHERE broadcast = ? AND parked > 0",
             (now, id),
         )
 

@@ -301,7 +301,8 @@ _SCHEDULES = (
         state TEXT NOT NULL CHECK (state IN ('on', 'paused', 'waits', 'removed')),
         made_at REAL NOT NULL, next_at REAL, ends_at REAL, warn_at REAL,
         options TEXT NOT NULL, message TEXT NOT NULL, chat TEXT NOT NULL, reach TEXT NOT NULL,
-        person TEXT NOT NULL, person_name TEXT NOT NULL, approved_by TEXT NOT NULL DEFAULT '',
+        person TEXT NOT NULL, person_name TEXT NOT NULL,
+        needs INTEGER NOT NULL DEFAULT 0, approved_by TEXT NOT NULL DEFAULT '',
         fired INTEGER NOT NULL DEFAULT 0, previous INTEGER, created_at REAL NOT NULL, updated_at REAL NOT NULL
     ) STRICT""",
     """CREATE INDEX schedules_due ON schedules (next_at, id) WHERE state = 'on' AND next_at IS NOT NULL""",
@@ -329,8 +330,8 @@ _SCHEDULES = (
     # An announcement that a schedule made says so.
     """ALTER TABLE broadcasts ADD COLUMN schedule INTEGER""",
     """ALTER TABLE broadcasts ADD COLUMN label TEXT NOT NULL DEFAULT ''""",
-    # One more thing that a delivery may do: pin its message. The condition of a column cannot be changed: another column
-    # takes its place.
+    # One more thing that a delivery may do: pin its message. The condition of a column cannot be changed: another
+    # column takes its place.
     """ALTER TABLE outbox ADD COLUMN does TEXT NOT NULL DEFAULT 'send'
         CHECK (does IN ('send', 'note', 'edit', 'delete', 'react', 'open', 'pin'))""",
     """UPDATE outbox SET does = op WHERE op != 'send'""",
@@ -338,6 +339,23 @@ _SCHEDULES = (
     """ALTER TABLE outbox RENAME COLUMN does TO op""",
     # Once it is sent, its message is to be pinned.
     """ALTER TABLE outbox ADD COLUMN pin INTEGER NOT NULL DEFAULT 0""",
+    # Whether a message shows how an announcement stands: 0 always, 1 only if something is wrong with it, 2 never.
+    """ALTER TABLE broadcasts ADD COLUMN quiet INTEGER NOT NULL DEFAULT 0""",
+    """DROP INDEX broadcasts_open""",
+    """CREATE INDEX broadcasts_open ON broadcasts (quiet, id) WHERE ended_at IS NULL""",
+    """CREATE INDEX broadcasts_standing ON broadcasts (state, id) WHERE ended_at IS NULL""",
+    # Parked ones wait for their turn (1), whatever announcement they are of, or for their time (2).
+    """DROP INDEX outbox_parked""",
+    """CREATE INDEX outbox_turn ON outbox (account, id, broadcast, conversation) WHERE parked = 1""",
+    """CREATE INDEX outbox_later ON outbox (due_at) WHERE parked = 2""",
+    # Of an announcement so small that it was never parked: the pace of the others does not count it.
+    """ALTER TABLE outbox ADD COLUMN direct INTEGER NOT NULL DEFAULT 0""",
+    """DROP INDEX outbox_released""",
+    """CREATE INDEX outbox_released ON outbox (account) WHERE broadcast IS NOT NULL AND parked = 0 AND direct = 0
+        AND state IN ('queued', 'sending')""",
+    """CREATE INDEX outbox_undone ON outbox (broadcast, parked) WHERE broadcast IS NOT NULL
+        AND state IN ('queued', 'sending')""",
+    """CREATE INDEX outbox_announced ON outbox (account, settled_at) WHERE broadcast IS NOT NULL AND state = 'sent'""",
 )
 
 

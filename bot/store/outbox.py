@@ -27,6 +27,8 @@ OTHER_WORDS, TAKEN_BACK = 1, 2
 REDIRECTED = ", redirected from delivery "
 """How ``Delivery.why`` goes on where a person sent elsewhere what was to go by it."""
 PRIORITY_REPLY, PRIORITY_RELAY, PRIORITY_BROADCAST = PRIORITIES = 0, 1, 2
+PARKED, LATER = 1, 2
+"""What ``Delivery.parked`` is beside 0: it waits for its turn; it waits for its time, which is its ``due_at``."""
 REPORT_S = 86400.0
 """How long the report of an announcement that is over follows what becomes of its deliveries."""
 _FINAL = "state IN ('sent', 'expired', 'discarded', 'cancelled')"
@@ -66,6 +68,10 @@ class NewDelivery:
     """The announcement that it is one of."""
     parked: bool = False
     """It stands in no lane until :meth:`Outbox.unpark` puts it there."""
+    not_before: float | None = None
+    """For a parked one: it waits for this time, and only then for its turn."""
+    direct: bool = False
+    """It is one of an announcement that is never parked: the pace of others does not count it."""
     insisted: bool = False
     """A person wants it sent: that its announcement was stopped or paused before is not about it."""
     pin: bool = False
@@ -111,6 +117,7 @@ class Delivery:
     taken back since (``TAKEN_BACK``)."""
     broadcast: int | None
     parked: int
+    """0, ``PARKED`` or ``LATER``."""
     insisted: int
     doubt: int
     """An attempt of it may have arrived, although it waits for its next one."""
@@ -139,13 +146,16 @@ class Delivery:
 
 
 def like(row: Delivery, payload: str, *, now: float) -> NewDelivery:
-    """Another delivery as this one was made, with this content and as much time from now on as it had."""
+    """Another delivery as this one was made, with this content and as much time from now on as it had; one that waits
+    for its time waits for the same.
+    """
+    later = row.due_at if row.parked == LATER else None
     return NewDelivery(
         account=row.account,
         conversation=row.conversation,
         payload=payload,
         created_at=now,
-        expires_at=now + row.lasts_s,
+        expires_at=(now if later is None else later) + row.lasts_s,
         on_ambiguous=row.on_ambiguous,
         priority=row.priority,
         message=row.message,
@@ -158,6 +168,7 @@ def like(row: Delivery, payload: str, *, now: float) -> NewDelivery:
         late=row.late,
         broadcast=row.broadcast,
         parked=bool(row.parked),
+        not_before=later,
         insisted=bool(row.insisted),
         pin=bool(row.pin),
     )
@@ -225,17 +236,19 @@ class Outbox:
         if new.priority not in PRIORITIES:
             # It would never be claimed.
             raise ValueError(f"priority {new.priority} of a delivery to {new.account} is none of {PRIORITIES}")
+        later = new.not_before if new.parked else None
+        due_at = new.created_at if later is None else later
         cursor = self._db.execute(
             "INSERT INTO outbox (account, conversation, message, reply_to, part, parts, priority, payload, crc,"
             " on_ambiguous, state, marked, why, created_at, due_at, expires_at, op, subject, words, late, solo,"
-            " broadcast, parked, insisted, lasts, pin)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " broadcast, parked, insisted, lasts, pin, direct)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 new.account, new.conversation, new.message, new.reply_to, new.part, new.parts, new.priority,
                 new.payload, zlib.crc32(new.payload.encode()), new.on_ambiguous, int(new.marked), new.why,
-                new.created_at, new.created_at, new.expires_at, new.op, new.subject, new.words, new.late,
-                int(new.op not in ("send", "note")), new.broadcast, int(new.parked), int(new.insisted),
-                new.expires_at - new.created_at, int(new.pin),
+                new.created_at, due_at, new.expires_at, new.op, new.subject, new.words, new.late,
+                int(new.op not in ("send", "note")), new.broadcast, LATER if later is not None else int(new.parked),
+                int(new.insisted), new.expires_at - due_at, int(new.pin), int(new.direct),
             ),
         )  # fmt: skip
         assert cursor.lastrowid is not None
@@ -256,7 +269,7 @@ class Outbox:
             row = self.get(id)
             if row is None or not row.parked:
                 continue
-            self._db.execute("UPDATE outbox SET parked = 0, due_at = ? WHERE id = ?", (now, id))
+            self._db.execute("UPDATE outbox SET parked = 0, direct = 0, due_at = ? WHERE id = ?", (now, id))
             self._stand_in_lane(row, now=now)
 
     def park(self, id: int, *, now: float) -> bool:
@@ -536,7 +549,7 @@ class Outbox:
                 " owed = owed | (state = 'held' AND starts > 0),"
                 # What may have arrived stays known, for whoever tells of the change.
                 " words = CASE WHEN state = 'held' AND starts > 0 THEN COALESCE(words, payload) END"
-                " WHERE id = ? AND (state IN ('dead', 'held', 'expired') OR parked = 1)",
+                " WHERE id = ? AND (state IN ('dead', 'held', 'expired') OR parked > 0)",
                 (payload, zlib.crc32(payload.encode()), parts, id),
             ).rowcount
             > 0
@@ -683,7 +696,8 @@ class Outbox:
         )
         self._db.execute(
             "UPDATE outbox SET due_at = min(due_at, ?) WHERE account = ? AND conversation = ?"
-            " AND state IN ('queued', 'sending')",
+            # What waits for its time waits for it there, too.
+            " AND state IN ('queued', 'sending') AND parked < 2",
             (now, account, new),
         )
         if old in owners and new not in owners:

@@ -72,6 +72,8 @@ class Several:
         """Make deliveries like some that were just made, for other conversations of their accounts: pairs of the one
         that is alike and the conversation, in the order that they are to have.
         """
+        if not pairs:
+            return
         before = self.last()
         names = [str(row[1]) for row in self._db.execute("PRAGMA table_info(outbox)")]
         alike = ", ".join(name for name in names if name not in _OWN)

@@ -7,6 +7,7 @@ again, and where the message is gone a new one takes its place.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter, Tele
 
 from bot import broadcasts
 from bot.addresses import Address, split_telegram, telegram_address
-from bot.broadcast_report import DELETE, RETRY, Report, report, tally
+from bot.broadcast_report import DELETE, RETRY, Report, Tally, lacks_account, report, tally
 from bot.cards import deal
 from bot.faultpoints import point
 from bot.relay import Relay
@@ -36,6 +37,13 @@ ATTEMPTS_MOST = 8
 PAUSE_S = 2.0
 ASKING, RUNNING, OVER = "announce", "announcing", "announced"
 """Kinds of cards: the preview; with the buttons of one that goes on, with those of one that is over."""
+AT_ONCE = 16
+"""So many are written in one transaction."""
+HUSHED_EVERY_S = 1.0
+"""Those that no message shows are looked at no more often."""
+ENDED_AT_ONCE = 500
+WAITS_S = 60.0
+"""After so long it is shown that one waits for an account."""
 NOWHERE = "-"
 """Instead of a message's id: none could be written."""
 _GONE = ("message to edit not found", "message can't be edited", "message_id_invalid", "message not found")
@@ -94,10 +102,12 @@ class Announcing:
         store: Store,
         bot: Bot,
         relay: Relay,
+        zone: str = "UTC",
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
+        self._zone = zone
         self._bot = bot
         self._relay = relay
         self._clock = clock
@@ -108,6 +118,10 @@ class Announcing:
         """When those from before may be edited: nobody knows when they were edited last."""
         self._moved_on = False
         """Something became of an announcement since the last look."""
+        self._hushed_at = self._hushed_free_at = -math.inf
+        """Those that no message shows are looked at then; before the second not even if something becomes of one."""
+        self._waits_since: dict[int, float] = {}
+        """Of these the ones of which something waits: since when that is known."""
         self._worker = Worker(self.turn, name="announcing", pause_s=PAUSE_S)
         store.on_wake(self._woken)
 
@@ -133,21 +147,57 @@ class Announcing:
     async def turn(self) -> float | None:
         """Edit what may be edited now; returns seconds until the next (None: when woken)."""
         now, moved_on, self._moved_on = self._monotonic(), self._moved_on, False
-        open_ = await self._store.read(lambda tx: tx.broadcasts.open())
+        hushed_s = await self._look_at_hushed(now=now, moved_on=moved_on)
+        open_ = await self._store.read(lambda tx: tx.broadcasts.shown())
         if not open_:
             self._watches.clear()
-            return None
+            return hushed_s
         for each in open_ if moved_on else ():
             self._watch(each, now=now).look_at = now
         ready = [each.id for each in open_ if self._watch(each, now=now).due_at <= now]
         # Most looks find nothing to show: these write nothing.
         ready = await self._store.read(lambda tx: [id for id in ready if self._differs(tx, id, now=now)])
-        if ready:
+        if ready := ready[:AT_ONCE]:
             due = await self._store.write(lambda tx: self._due(tx, ready, now=now))
             for message in due:
                 await self._show(message)
         now = self._monotonic()
-        return max(0.01, min(self._watch(each, now=now).due_at for each in open_) - now)
+        wait_s = max(0.01, min(self._watch(each, now=now).due_at for each in open_) - now)
+        return wait_s if hushed_s is None else min(wait_s, hushed_s)
+
+    async def _look_at_hushed(self, *, now: float, moved_on: bool) -> float | None:
+        """Those that no message shows as long as they go well: some are over, and with some something is wrong. Returns
+        seconds until the next look (None: when woken).
+        """
+        if moved_on:
+            self._hushed_at = min(self._hushed_at, self._hushed_free_at)
+        if now >= self._hushed_at:
+            found = await self._store.read(lambda tx: tx.broadcasts.hushed())
+            self._waits_since = {each.id: self._waits_since.get(each.id, now) for each in found if each.waits}
+            over = [each.id for each in found if not each.goes_on]
+            if over:
+                at_once = over[:ENDED_AT_ONCE]
+                await self._store.write(lambda tx: tx.broadcasts.end_hushed(at_once, now=self._clock()))
+            await self._speak_of_waiting(now=now)
+            self._hushed_free_at = now + HUSHED_EVERY_S
+            next_at = now if len(over) > ENDED_AT_ONCE else min(self._waits_since.values(), default=math.inf) + WAITS_S
+            self._hushed_at = max(next_at, self._hushed_free_at)
+        return None if self._hushed_at == math.inf else self._hushed_at - now
+
+    async def _speak_of_waiting(self, *, now: float) -> None:
+        """What has waited for long for an account that takes nothing is shown from now on."""
+        long = [id for id, since in self._waits_since.items() if now - since >= WAITS_S][:AT_ONCE]
+        if not long:
+            return
+
+        def stuck(tx: Tx) -> list[int]:
+            rows = filter(None, map(tx.broadcasts.get, long))
+            return [each.id for each in rows if lacks_account(tx, self._relay, each, now=self._clock())]
+
+        if found := await self._store.read(stuck):
+            await self._store.write(lambda tx: tx.broadcasts.speak(found))
+        for id in long:
+            self._waits_since[id] = now  # asked again after as long
 
     def _watch(self, broadcast: Broadcast, *, now: float) -> _Watch:
         watch = self._watches.get(broadcast.id)
@@ -162,18 +212,21 @@ class Announcing:
         if broadcast is None or broadcast.ended_at is not None:
             return True
         found = tally(tx.broadcasts.standings(id))
-        per_s = watch.pace(found.settled, now=now, runs=broadcast.state == "running")
-        told, kept = report(tx, self._relay, broadcast, found, per_s=per_s), broadcasts.kept(broadcast)
+        told, kept = self._report(tx, broadcast, found, now=now), broadcasts.kept(broadcast)
         if told.over or told.text != kept.text or not broadcast.progress or kept.retried:
             return True
         if [label for _, label in told.choices] != [label for label, _ in kept.buttons]:
             return True
-        self._rest(watch, broadcast, now=now)
+        self._rest(watch, broadcast, found, now=now)
         return False
 
-    def _rest(self, watch: _Watch, broadcast: Broadcast, *, now: float) -> None:
+    def _report(self, tx: Tx, broadcast: Broadcast, found: Tally, *, now: float) -> Report:
+        per_s = self._watches[broadcast.id].pace(found.settled, now=now, runs=_runs(broadcast, found))
+        return report(tx, self._relay, broadcast, found, per_s=per_s, now=self._clock(), zone=self._zone)
+
+    def _rest(self, watch: _Watch, broadcast: Broadcast, found: Tally, *, now: float) -> None:
         watch.next_at = now + EDIT_EVERY_S
-        watch.look_at = now + (EDIT_EVERY_S if broadcast.state == "running" else LOOK_S)
+        watch.look_at = now + (EDIT_EVERY_S if _runs(broadcast, found) else LOOK_S)
 
     def _due(self, tx: Tx, ids: Sequence[int], *, now: float) -> list[_Due]:
         due = []
@@ -187,15 +240,14 @@ class Announcing:
             if not found.to_do and broadcast.state in ("running", "paused"):
                 tx.broadcasts.become(id, "done")
                 broadcast = replace(broadcast, state="done")
-            per_s = watch.pace(found.settled, now=now, runs=broadcast.state == "running")
-            told = report(tx, self._relay, broadcast, found, per_s=per_s)
+            told = self._report(tx, broadcast, found, now=now)
             buttons = self._buttons(tx, broadcast, told, broadcasts.kept(broadcast), now=self._clock())
             # Other buttons are shown, too, where the words are the same.
             kept = broadcasts.kept(tx.broadcasts.get(id) or broadcast)
             if told.text != kept.text or not broadcast.progress:
                 due.append(_Due(broadcast, told, buttons))
                 continue
-            self._rest(watch, broadcast, now=now)
+            self._rest(watch, broadcast, found, now=now)
             if told.over:
                 tx.broadcasts.end(id, now=self._clock())
         return due
@@ -282,6 +334,11 @@ class Announcing:
             link_preview_options=NO_PREVIEW,
         )
         return message_id(sent.chat_id, sent.message_id)
+
+
+def _runs(broadcast: Broadcast, found: Tally) -> bool:
+    """Whether it goes on by itself just now, and does not only wait for its time."""
+    return broadcast.state == "running" and bool(found.left)
 
 
 def _says(error: TelegramError, any_of: Sequence[str]) -> bool:

@@ -211,4 +211,4 @@ async def test_what_failed_is_tried_again_only_when_it_is_let_go(store: Store) -
         await end(store, lease, 1.0, "dead" if lease.conversation == "x" else "sent")
     assert await store.write(lambda tx: tx.broadcasts.retry(1, now=2.0)) == 1
     assert await claim(store, 3.0) == {}
-    assert await store.read(lambda tx: tx.broadcasts.parked(1, "a", limit=PLENTY)) == [(first, "x")]
+    assert await store.read(lambda tx: tx.broadcasts.in_turn("a", limit=PLENTY)) == [(first, 1, "x")]
