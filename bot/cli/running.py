@@ -20,19 +20,21 @@ from bot.cli.common import Problem, settings_of
 def run(context: click.Context, log_level: str) -> None:
     """Run the bot until it is told to stop (SIGTERM, Ctrl-C)."""
     settings = settings_of(context)
+    gc.disable()  # as in bot/__main__.py
     from bot import faultpoints
     from bot.app import App, CannotListen, addresses_of
     from bot.logs import configure
     from bot.settings import secrets
     from bot.store import StoreError
 
+    gc.freeze()  # what is loaded now stays: the collector need not look at it again
+    gc.enable()
     configure(level=log_level, secrets=secrets(settings), stream=sys.stderr, json=None)
     if spec := os.environ.get(faultpoints.VARIABLE):
         try:
             faultpoints.arm(spec, urls=addresses_of(settings))
         except faultpoints.CannotArm as error:
             raise Problem(str(error)) from error
-    gc.freeze()  # what is loaded now stays: the collector need not look at it again
     try:
         run_loop(App(settings).run())
     except (StoreError, OSError) as error:
@@ -60,8 +62,10 @@ def run_loop(work: Coroutine[Any, Any, None]) -> None:
 @click.option("--folder", type=click.Path(file_okay=False, path_type=Path), help="Where it keeps its data")
 def playground(port: int, reset: bool, folder: Path | None) -> None:
     """The whole product against sandboxes on this machine, with a page to play every side."""
+    gc.disable()
     from bot.playground.main import PortTaken, run_playground
 
+    gc.enable()
     place = folder or Path(os.environ.get("PATCHBAY_PLAYGROUND", "data/playground"))
     try:
         run_loop(run_playground(port=port, folder=place, reset=reset))
