@@ -42,7 +42,7 @@ _STATUS: Final[dict[State, str]] = {
 STATE_WORDS: Final[dict[State, str]] = {
     "planned": "planned",
     "paused": "paused",
-    "waits": "needs approval",
+    "waits": "to be approved",
     "sent": "sent",
     "skipped": "skipped",
     "missed": "missed",

@@ -260,8 +260,9 @@ class Fonts:
     def __init__(self, regular: Sequence[Path] = (), *, bold: Path | None = None) -> None:
         self.shapes = bool(features.check("raqm"))
         """Whether letters are joined and directions turned; without that, such scripts count as not there."""
-        self._paths: list[Path | None] = [path for path in regular if _is_font(path)]
-        self._paths.append(None)
+        self.paths = [path for path in regular if _is_font(path)]
+        """Those that are used, but for the built-in one, which comes last."""
+        self._paths: list[Path | None] = [*self.paths, None]
         self._bold = bold if bold is not None and _is_font(bold) else self._paths[0]
         self._loaded: dict[tuple[Path | None, int, bool], ImageFont.FreeTypeFont] = {}
         self._has: dict[tuple[int, str], bool] = {}
