@@ -220,7 +220,8 @@ _DAY = 86_400
 _SECOND = timedelta(seconds=1)
 _LAST_DAY = date(9999, 12, 29).toordinal()
 """The last day whose every instant can be written as a date in every zone."""
-_LAST_INSTANT = (_LAST_DAY + 1 - _EPOCH_DAY) * _DAY - 1
+_END = (_LAST_DAY + 2 - _EPOCH_DAY) * _DAY
+"""Later than that day in every zone."""
 _LONGEST = (0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 """How many days a month (1–12) has at most."""
 
@@ -244,7 +245,7 @@ def _end_of_gap(local: datetime, zone: ZoneInfo, low: timedelta, high: timedelta
 
 def _whole(instant: float) -> int:
     """The last whole second not later than an instant, within the calendar."""
-    return math.floor(min(max(instant, -float(_EPOCH_DAY * _DAY)), _LAST_INSTANT))
+    return math.floor(min(max(instant, -float(_EPOCH_DAY * _DAY)), _END))
 
 
 def _steps(rule: Rule, pattern: Interval, zone: ZoneInfo, made_at: float) -> range:
@@ -254,9 +255,9 @@ def _steps(rule: Rule, pattern: Interval, zone: ZoneInfo, made_at: float) -> ran
     if rule.starting is not None:
         origin = int(_beginning(rule.starting, zone))
         first = origin + max(0, (floor - origin) // step + 1) * step
-    end = _LAST_INSTANT + 1
+    end = _END
     if rule.until is not None and rule.until.toordinal() < _LAST_DAY:
-        end = min(end, int(_beginning(rule.until + timedelta(days=1), zone)))
+        end = int(_beginning(rule.until + timedelta(days=1), zone))
     steps = range(first, end, step)
     return steps if rule.times is None else steps[: rule.times]
 
