@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, TypeAlias
 
-from icalendar import Calendar, Event
+from icalendar import Calendar, Event, Timezone, TimezoneStandard
 
 from bot.names import one_line
 from bot.text import cut
@@ -113,8 +113,11 @@ def feed(entries: Iterable[Entry], *, now: float, title: str, instance: str) -> 
     calendar.add("x-published-ttl", "PT1H")
     day = datetime.fromtimestamp(now, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     home = _NO_UID.sub("-", instance).strip("-.") or "patchbay"
-    for id, entry in _chosen(entries, now=now).items():
+    chosen = _chosen(entries, now=now)
+    for id, entry in chosen.items():
         calendar.add_component(_event(entry, id=f"{id}@{home}", stamp=day))
+    if not chosen:
+        calendar.add_component(_utc())  # a calendar has to have something in it (RFC 5545, 3.6)
     made: bytes = calendar.to_ical()
     return made
 
@@ -142,6 +145,17 @@ def _event(entry: Entry, *, id: str, stamp: datetime) -> Event:
     event.add("summary", label(entry) + suffix)
     event.add("description", _description(entry))
     return event
+
+
+def _utc() -> Timezone:
+    standard = TimezoneStandard()
+    standard.add("dtstart", datetime(1970, 1, 1))
+    standard.add("tzoffsetfrom", timedelta(0))
+    standard.add("tzoffsetto", timedelta(0))
+    zone = Timezone()
+    zone.add("tzid", "UTC")
+    zone.add_component(standard)
+    return zone
 
 
 def _description(entry: Entry) -> str:

@@ -67,6 +67,13 @@ def test_the_calendar_says_its_name_and_how_often_to_look() -> None:
     assert "METHOD" not in str(lines)
 
 
+def test_a_calendar_without_events_is_one_all_the_same() -> None:
+    lines = check_lines(made())
+    assert not events(made())
+    assert lines[lines.index("BEGIN:VTIMEZONE") + 1] == "TZID:UTC"
+    assert "BEGIN:VTIMEZONE" not in check_lines(made(entry()))
+
+
 def test_instants_are_written_in_utc() -> None:
     assert "DTSTART:20261120T160000Z" in check_lines(made(entry(at=NOW + 3_600.7, zone="Asia/Kathmandu")))
 
