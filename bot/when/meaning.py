@@ -1,0 +1,342 @@
+"""WHEN as a whole: what is said, its tails and its zone, and the rule that this is at a moment (pure)."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+from bot.recurrence import Daily, Interval, Occurrence, Once, Pattern, Rule, Weekly, Yearly, occurrences
+from bot.route_errors import quote_word
+from bot.when.days import LAST_YEAR, Coming, Dated, Day, Doubtful, Shift, read_day
+from bot.when.errors import EVERY_EXAMPLE, EXAMPLE, Ambiguous, Question, WhenError
+from bot.when.patterns import After, Moment, Said, read_said, read_time_ahead
+from bot.when.showing import ahead, show_rule, show_time
+from bot.when.words import MONTH_NAMES, WEEKDAY_NAMES, Words, not_understood, split_words
+from bot.zone_names import local, nearest_zones, zone_named
+
+LONGEST = 300
+"""Characters of WHEN."""
+MOST_CHOICES = 8
+_DEEPEST = 3
+"""How many questions one choice may answer together."""
+_MOST_PARSES = 60
+_ZONE_LIKE = re.compile(r"[a-z][a-z0-9_+/ -]{1,39}")
+_OFFSET = re.compile(r"(?:utc|gmt)?[+-][0-9:]+")
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Tails:
+    starting: Day | None = None
+    until: Day | None = None
+    times: int | None = None
+
+
+def parse_when(text: str, *, now: float, zone: str) -> Rule:
+    """Read ``WHEN [tails] [ZONE]`` as a rule that has something to come.
+
+    ``now``: seconds since the epoch. ``zone``: the name of the zone where the text has none. Raises ``WhenError``, and
+    its ``Ambiguous`` where the text may mean several things: each of those can be read.
+    """
+    if len(text) > LONGEST:
+        raise WhenError(f"WHEN is too long, at most {LONGEST} characters are read, as in {EXAMPLE}")
+    words = split_words(text)
+    if not words:
+        raise WhenError(f"WHEN is missing; write when, as in {EXAMPLE}, or {EVERY_EXAMPLE}")
+    try:
+        return _read(words, now=now, zone=zone)
+    except Question as question:
+        raise _settled(question, now=now, zone=zone) from None
+
+
+def _settled(question: Question, *, now: float, zone: str) -> WhenError:
+    """A question with those of its choices that can be kept, or the reason why none can."""
+    found, refused = _answers(question, now=now, zone=zone, depth=1, budget=[_MOST_PARSES])
+    if not found:
+        return refused or WhenError(question.text)
+    return Ambiguous(question.text, found)
+
+
+def _answers(
+    question: Question, *, now: float, zone: str, depth: int, budget: list[int]
+) -> tuple[list[tuple[str, str]], WhenError | None]:
+    groups: list[list[tuple[str, str]]] = []
+    refused: WhenError | None = None
+    for label, line in question.choices:
+        budget[0] -= 1
+        if budget[0] < 0:
+            break
+        try:
+            groups.append([(label, show_rule(_read(split_words(line), now=now, zone=zone)))])
+        except WhenError as error:
+            refused = refused or error
+        except Question as deeper:
+            if depth == _DEEPEST:
+                continue
+            inner, why = _answers(deeper, now=now, zone=zone, depth=depth + 1, budget=budget)
+            groups.append([(f"{label}, {more}", whole) for more, whole in inner])
+            refused = refused or why
+    each = max(1, MOST_CHOICES // max(1, len(groups)))
+    if sum(map(len, groups)) > MOST_CHOICES:
+        groups = [group[:each] for group in groups]
+    return [pair for group in groups for pair in group], refused
+
+
+def _read(text: tuple[str, ...], *, now: float, zone: str) -> Rule:
+    words = Words(text)
+    said = read_said(words)
+    tails = _read_tails(words)
+    return _rule(said, tails, words, zone=_read_zone(words, zone), now=now)
+
+
+# --- tails and zone --------------------------------------------------------------------------------------
+
+
+def _read_tails(words: Words) -> _Tails:
+    starting: Day | None = None
+    until: Day | None = None
+    times: int | None = None
+    while True:
+        words.take(",")
+        if words.take("starting", "from"):
+            starting = _once_only(starting, _tail_day(words, "starting", "starting 1 dec"), "starting")
+        elif words.take("until", "till"):
+            until = _once_only(until, _tail_day(words, "until", "until 24 dec"), "until")
+        elif (count := _tail_times(words)) is not None:
+            times = _once_only(times, count, "times")
+        else:
+            return _Tails(starting, until, times)
+
+
+def _once_only(old: _T | None, new: _T, what: str) -> _T:
+    if old is not None:
+        raise WhenError(f"{what} is given twice, once is enough, as in every day at 9:00 until 24 dec")
+    return new
+
+
+def _tail_day(words: Words, lead: str, example: str) -> Day:
+    day = read_day(words)
+    if day is None:
+        shown = quote_word(words.peek()) if words.peek() else "nothing"
+        raise WhenError(f"{lead} has {shown} for its date, as in every day at 9:00 {example}")
+    if words.peek() != "at" and not read_time_ahead_of_tail(words):
+        return day
+    raise WhenError(f"{lead} takes a date without a time of day, that day included, as in every day at 9:00 {example}")
+
+
+def read_time_ahead_of_tail(words: Words) -> bool:
+    """Whether a time comes next, and not the number of ``5 times``."""
+    if words.peek(1) in ("times", "time"):
+        return False
+    try:
+        return read_time_ahead(words)
+    except (Question, WhenError):
+        return True
+
+
+def _tail_times(words: Words) -> int | None:
+    before = words.at
+    words.take("for")
+    count = words.number()
+    if count is None or not words.take("times", "time"):
+        words.at = before
+        return None
+    if count == 0:
+        raise WhenError("0 times is never; write how many there are to be, as in every day at 9:00 5 times")
+    return count
+
+
+def _read_zone(words: Words, default: str) -> ZoneInfo:
+    """ZONE up to the end, with or without ``in``; the default if nothing is left."""
+    if not words.peek():
+        return ZoneInfo(default)
+    begin = words.at
+    words.take("in")
+    rest = " ".join(words.words[words.at :])
+    if (found := zone_named(rest)) is not None:
+        return found
+    raise _no_zone(words, rest, begin)
+
+
+def _no_zone(words: Words, rest: str, begin: int) -> Exception:
+    if not rest:
+        return WhenError("the time zone is missing after in, as in at 18:00 in Europe/Paris")
+    if _OFFSET.fullmatch(rest):
+        return WhenError(f"{quote_word(rest)} is no time zone; write the name of a place, as in at 18:00 Europe/Paris")
+    for known in ("every", "each", "at", "on", "and", "starting", "until", "cron", "daily"):
+        if rest == known or rest.startswith(f"{known} "):
+            return WhenError(
+                f"{quote_word(rest)} is too much there: one rule has one time, and its order is rule, starting, until,"
+                f" N times, zone, as in {EVERY_EXAMPLE} until 24 dec Europe/Paris"
+            )
+    question = not_understood(words)
+    if isinstance(question, Question) or not _ZONE_LIKE.fullmatch(rest):
+        return question
+    near = nearest_zones(rest)
+    if not near:
+        return WhenError(
+            f"{quote_word(rest)} is neither part of WHEN nor a time zone, as in {EXAMPLE}, or at 18:00 Europe/Paris"
+        )
+    return words.ask(
+        f"There is no time zone {quote_word(rest)}, is {' or '.join(near)} meant? As in at 18:00 Europe/Paris",
+        [(name, name) for name in near],
+        begin=begin,
+        end=len(words.words),
+    )
+
+
+# --- the rule --------------------------------------------------------------------------------------------
+
+
+def _rule(said: Said, tails: _Tails, words: Words, *, zone: ZoneInfo, now: float) -> Rule:
+    if isinstance(said, After | Moment):
+        if tails != _Tails():
+            raise WhenError(
+                "starting, until and times are for what recurs, and this comes once; as in every day at 9:00 5 times"
+            )
+        return _after(said, zone, now) if isinstance(said, After) else _moment(said, words, zone, now)
+    today = _today(zone, now)
+    starting = None if tails.starting is None else _date(tails.starting, today, words)
+    until = (
+        None if tails.until is None else _date(tails.until, starting if starting and starting > today else today, words)
+    )
+    rule = Rule(said, zone.key, starting=starting, until=until, times=tails.times)
+    if until is not None and until < today:
+        raise WhenError(
+            f"until {until} is past, today is {today}; as in every day at 9:00 until {today + timedelta(weeks=4)}"
+        )
+    _check_it_fires(rule, now)
+    return rule
+
+
+def _check_it_fires(rule: Rule, now: float) -> None:
+    first = next(occurrences(rule, made_at=now), None)
+    if first is not None and first.at < _LATEST:
+        return
+    if rule.until is not None:
+        endless = next(occurrences(Rule(rule.pattern, rule.zone, starting=rule.starting), made_at=now), None)
+        if endless is not None:
+            shown = local(endless.at, ZoneInfo(rule.zone))
+            raise WhenError(
+                f"until {rule.until} ends before the first time, which would be {shown}; write a later date"
+            )
+    if first is not None or isinstance(rule.pattern, Interval):
+        raise WhenError(f"that is too far ahead; the calendar goes to {LAST_YEAR}, as in {EVERY_EXAMPLE}")
+    raise WhenError(
+        "that never fires: no month or year has such a day, as in every month on the last day at 12:00,"
+        " or cron 0 9 1 * *"
+    )
+
+
+def _after(said: After, zone: ZoneInfo, now: float) -> Rule:
+    at = math.floor(now) + said.seconds
+    if at >= _LATEST:
+        raise WhenError(f"that is too far ahead; the calendar goes to {LAST_YEAR}, for example in 2h30m")
+    there = datetime.fromtimestamp(at, UTC).astimezone(zone)
+    # A local time that exists twice means its first pass, so the second has to be said in another zone.
+    if there.fold:
+        there = there.astimezone(ZoneInfo("UTC"))
+    assert isinstance(there.tzinfo, ZoneInfo)
+    return Rule(Once(there.replace(tzinfo=None, fold=0)), there.tzinfo.key)
+
+
+def _moment(said: Moment, words: Words, zone: ZoneInfo, now: float) -> Rule:
+    today = _today(zone, now)
+    match said.day:
+        case None:
+            return _next(Daily(said.at), zone, now)
+        case Coming(weekday=weekday):
+            return _next(Weekly(said.at, (weekday,)), zone, now)
+        case Doubtful() as doubtful:
+            first = _next(Weekly(said.at, (doubtful.weekday,)), zone, now)
+            assert isinstance(first.pattern, Once)
+            raise _which_week(doubtful, first.pattern.at.date(), words)
+        case Dated(year=None, month=month, day=day, weekday=weekday):
+            rule = _next(Yearly(said.at, month, day), zone, now)
+            assert isinstance(rule.pattern, Once)
+            _check_weekday(rule.pattern.at.date(), weekday)
+            return rule
+        case Shift() | Dated() as known:
+            return _on(_date(known, today, words), said, zone, now)
+
+
+def _next(pattern: Pattern, zone: ZoneInfo, now: float) -> Rule:
+    """The first time of a pattern, as a rule of its own."""
+    first = next(occurrences(Rule(pattern, zone.key), made_at=now), None)
+    if first is None or first.at >= _LATEST:
+        raise WhenError(f"that is too far ahead; the calendar goes to {LAST_YEAR}, as in {EXAMPLE}")
+    return Rule(Once(_meant(first, zone)), zone.key)
+
+
+def _on(day: date, said: Moment, zone: ZoneInfo, now: float) -> Rule:
+    rule = Rule(Once(datetime.combine(day, said.at)), zone.key)
+    if next(occurrences(rule, made_at=now), None) is None:
+        past = next(occurrences(rule, made_at=_EARLIEST), None)
+        shown = f"{day} {show_time(said.at)} {zone.key}"
+        when = "is past" if past is None else f"was {ahead(min(-1.0, past.at - now))}"
+        raise WhenError(f"that is past: {shown} {when}; write a time to come, as in {EXAMPLE}")
+    return rule
+
+
+def _meant(occurrence: Occurrence, zone: ZoneInfo) -> datetime:
+    if occurrence.meant is not None:
+        return occurrence.meant
+    return datetime.fromtimestamp(occurrence.at, UTC).astimezone(zone).replace(tzinfo=None, fold=0)
+
+
+def _today(zone: ZoneInfo, now: float) -> date:
+    return datetime.fromtimestamp(math.floor(now), UTC).astimezone(zone).date()
+
+
+def _date(day: Day, today: date, words: Words) -> date:
+    """The date of a day; without a year the next one, today included."""
+    if isinstance(day, Shift):
+        return today + timedelta(days=day.days)
+    if isinstance(day, Dated):
+        # Eight years on there has been a 29 February, also around 2100.
+        years = range(today.year, today.year + 9) if day.year is None else (day.year,)
+        dates = [each for each in (_dated(year, day.month, day.day) for year in years) if each is not None]
+        found = dates[0] if day.year is not None else min(each for each in dates if each >= today)
+        _check_weekday(found, day.weekday)
+        return found
+    coming = today + timedelta(days=(day.weekday - today.weekday()) % 7)
+    if isinstance(day, Doubtful):
+        raise _which_week(day, coming, words)
+    return coming
+
+
+def _dated(year: int, month: int, day: int) -> date | None:
+    try:
+        return date(year, month, day)
+    except ValueError:
+        return None  # 29 February
+
+
+def _check_weekday(day: date, weekday: int | None) -> None:
+    if weekday is not None and day.weekday() != weekday:
+        raise WhenError(
+            f"{day} is a {WEEKDAY_NAMES[day.weekday()]} and no {WEEKDAY_NAMES[weekday]}; write one of both,"
+            f" as in {day} 18:00"
+        )
+
+
+def _which_week(doubtful: Doubtful, first: date, words: Words) -> Question:
+    weekday = WEEKDAY_NAMES[doubtful.weekday]
+    days = [first, first + timedelta(weeks=1)]
+    choices = [(f"{weekday} {day.day} {MONTH_NAMES[day.month - 1]}", str(day)) for day in days]
+    written = " ".join(words.words[doubtful.begin : doubtful.end])
+    return words.ask(
+        f"Is {written} {days[0]} or {days[1]}? Without next it is the coming one, as in {weekday.lower()} 18:00",
+        choices,
+        begin=doubtful.begin,
+        end=doubtful.end,
+    )
+
+
+_LATEST = datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC).timestamp()
+_EARLIEST = datetime(2, 1, 1, tzinfo=UTC).timestamp()
