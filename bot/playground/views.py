@@ -149,6 +149,7 @@ def message_view(message: Message) -> Json:
         "thread": message.thread_id if message.is_topic else None,
         "date": message.date,
         "edited": bool(message.edit_date),
+        "pinned": message.id in message.chat.pinned,
         "from": _sender(message),
         "author": message.author,
         "text": message.text,

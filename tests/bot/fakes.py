@@ -160,6 +160,14 @@ def fake_account(bridge: FakeBridge, name: str = "club") -> ProviderAccount:
     return ProviderAccount(name, bridge)
 
 
+class PinningAccount(ProviderAccount):
+    """One that can pin, as Telegram can: its bridge is told."""
+
+    async def pin(self, conversation: ConversationId, ids: Sequence[MessageId]) -> None:
+        """See :class:`bot.changing.Pins`."""
+        await self.run(self.bridge.pin(conversation, ids))  # type: ignore[attr-defined]
+
+
 class Telegram:
     """Telegram as far as telling the owners needs it."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,7 +29,7 @@ from bridges.model import (
     Receipt,
     Received,
 )
-from tests.bot.fakes import Clock, FakeBridge, fake_account, opened
+from tests.bot.fakes import Clock, FakeBridge, PinningAccount, fake_account, opened
 from tests.journeys.world import until
 
 OWNER = 7
@@ -72,6 +72,16 @@ class Numbering(FakeBridge):
         """Keep that."""
         return self._flow(lambda: self.done.append(f"react {id}: {emoji}"))
 
+    def pin(self, conversation: ConversationId, ids: Sequence[MessageId]) -> Flow[None]:
+        """Keep that, unless pins are refused."""
+
+        def pinned() -> None:
+            if error := self.refuses.get("pin"):
+                raise error
+            self.done.append(f"pin {ids[0]} in {conversation}")
+
+        return self._flow(pinned)
+
     @property
     def texts(self) -> list[str]:
         """What arrived."""
@@ -85,13 +95,17 @@ class Line:
         self.store, self.clock = store, Clock(NOW)
         self.club, self.desk = Numbering(**club), Numbering()
         self.telegram = Numbering(
-            text_limit=4096, text_unit="utf16", edits=True, deletes=True, reactions=True, replies=True
+            text_limit=4096,
+            text_unit="utf16",
+            edits=True,
+            deletes=True,
+            reactions=True,
+            replies=True,
+            link_buttons=True,
         )
         self.telegram.prefix = "t"
-        accounts = {
-            name: fake_account(bridge, name)
-            for name, bridge in (("club", self.club), ("desk", self.desk), ("telegram", self.telegram))
-        }
+        accounts = {name: fake_account(bridge, name) for name, bridge in (("club", self.club), ("desk", self.desk))}
+        accounts["telegram"] = PinningAccount("telegram", self.telegram)
         self.relay = Relay(accounts=accounts, policy=Policy(86400.0, "hold", "resend", owners=(OWNER,)))
         self.feedback = Feedback(self.relay)
         self.engine = DeliveryEngine(

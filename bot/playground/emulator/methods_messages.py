@@ -354,13 +354,22 @@ async def send_chat_action(call: Call) -> Result:
     return True
 
 
+def _may_pin(call: Call, chat: Chat) -> None:
+    # In a channel it counts as editing (td/telegram/DialogManager.cpp, can_pin_messages).
+    right = "can_edit_messages" if chat.type == "channel" else "can_pin_messages"
+    needs_right(call, chat, right, "manage pinned messages in the chat")
+
+
 @method("pinChatMessage")
 async def pin_chat_message(call: Call) -> Result:
     chat = find_chat(call, call.text("chat_id"), write=True)
     message = find_message(call, chat, call.message_id(), "message to pin")
-    needs_right(call, chat, "can_pin_messages", "manage pinned messages in the chat")
+    _may_pin(call, chat)
+    if message.is_service:
+        raise bad("a service message can't be pinned")
     if message.id not in chat.pinned:
         chat.pinned.append(message.id)
+        call.world.change(message, tell_bots=False)
         call.world.service(
             chat, call.bot.user, {"pinned_message": message}, thread_id=message.thread_id if message.is_topic else None
         )
@@ -371,17 +380,21 @@ async def pin_chat_message(call: Call) -> Result:
 @method("unpinChatMessage")
 async def unpin_chat_message(call: Call) -> Result:
     chat = find_chat(call, call.text("chat_id"), write=True)
-    needs_right(call, chat, "can_pin_messages", "manage pinned messages in the chat")
+    _may_pin(call, chat)
     message_id = call.message_id() or (chat.pinned[-1] if chat.pinned else 0)
     if message_id not in chat.pinned:
         raise bad("message to unpin not found")
     chat.pinned.remove(message_id)
+    if message_id in chat.messages:
+        call.world.change(chat.messages[message_id], tell_bots=False)
     return True
 
 
 @method("unpinAllChatMessages")
 async def unpin_all_chat_messages(call: Call) -> Result:
     chat = find_chat(call, call.text("chat_id"), write=True)
-    needs_right(call, chat, "can_pin_messages", "manage pinned messages in the chat")
-    chat.pinned.clear()
+    _may_pin(call, chat)
+    gone, chat.pinned = chat.pinned, []
+    for message_id in gone:
+        call.world.change(chat.messages[message_id], tell_bots=False)
     return True

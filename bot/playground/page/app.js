@@ -381,6 +381,7 @@ function bubble(message) {
         const word = MARKS[emoji] ? el("small", {}, ` ${MARKS[emoji]}`) : null;
         return el("span", { class: "reaction" }, count > 1 ? `${emoji} ${count}` : emoji, word);
       }),
+      message.pinned && !message.gone ? el("span", {}, "📌 pinned") : null,
       el("time", {}, `${message.gone ? "deleted " : message.edited ? "edited " : ""}${clock(message.date)}`),
     ),
     message.gone ? null : acts(key, work),
