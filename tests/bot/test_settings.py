@@ -136,7 +136,7 @@ def test_the_shortest_file_gets_every_default(tmp_path: Path) -> None:
     assert settings.store == StoreSettings(path=tmp_path / "data" / "patchbay.sqlite3", keep=30 * 86400)
     assert settings.web == WebSettings(host="127.0.0.1", port=8080, public_url=None, metrics_token=None)
     assert settings.delivery == DeliverySettings(max_age=12 * 3600, on_ambiguous="hold")
-    assert settings.schedules == ScheduleSettings(approval_over=0)
+    assert settings.schedules == ScheduleSettings(approval_over=0, approvals=1, quiet_hours="")
     assert settings.accounts == {}
 
 
@@ -166,6 +166,8 @@ def test_every_setting_of_the_file_arrives(tmp_path: Path) -> None:
         on_ambiguous = "resend"
         [schedules]
         approval_over = 20
+        approvals = 2
+        quiet_hours = " 22:00 - 7:00 "
         """,
     )
     telegram, web = settings.telegram, settings.web
@@ -178,7 +180,7 @@ def test_every_setting_of_the_file_arrives(tmp_path: Path) -> None:
     assert (web.host, web.port, web.public_url) == ("0.0.0.0", 0, "https://bridge.example.org/chat")
     assert web.metrics_token is not None and web.metrics_token.get_secret_value() == "metrics"
     assert settings.delivery == DeliverySettings(max_age=9000, on_ambiguous="resend")
-    assert settings.schedules.approval_over == 20
+    assert settings.schedules == ScheduleSettings(approval_over=20, approvals=2, quiet_hours="22:00-07:00")
 
 
 def test_an_account_gets_the_settings_class_of_its_provider(tmp_path: Path) -> None:
@@ -334,6 +336,18 @@ MISTAKES = {
     "max_age with a fraction": ("delivery", "max_age = 1.5", "delivery.max_age: must be a duration such as"),
     "max_age of nothing": ("delivery", 'max_age = "0s"', 'delivery.max_age: must be more than 0 (given: "0s")'),
     "approval below zero": ("schedules", "approval_over = -1", "schedules.approval_over: must be 0 or more"),
+    "approvals of nobody": ("schedules", "approvals = 0", "schedules.approvals: must be 1 or more (given: 0)"),
+    "approvals of three": ("schedules", "approvals = 3", "schedules.approvals: must be 2 or less (given: 3)"),
+    "quiet hours by halves": (
+        "schedules",
+        'quiet_hours = "22-7"',
+        'schedules.quiet_hours: quiet hours are written from-to, such as 22:00-07:00 (given: "22-7")',
+    ),
+    "quiet all day": (
+        "schedules",
+        'quiet_hours = "22:00-22:00"',
+        "schedules.quiet_hours: quiet hours end at another time than they begin, such as 22:00-07:00",
+    ),
     "unknown key, near": ("telegram", "ownrs = [1]", 'telegram.ownrs: is an unknown key; did you mean "owners"?'),
     "unknown key, dashes": (
         "web",
