@@ -20,6 +20,20 @@ sys.dont_write_bytecode = False
 gc.disable()
 
 
+LONG = ("journeys", "torture")
+"""Folders whose files take long: they come first, so that no worker has one left when the other has nothing to do."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Workers take files as they were collected: journeys next to one another share what is begun once for all."""
+    config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first, else in the order of collection."""
+    items.sort(key=lambda item: LONG.index(folder) if (folder := item.path.parent.name) in LONG else len(LONG))
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
     """From here on the collector looks at what the tests themselves make."""
