@@ -23,6 +23,7 @@ from bot.delivery import DeliveryEngine, Meters
 from bot.faultpoints import point
 from bot.feedback import Feedback
 from bot.files import Files, Folder
+from bot.firing import Firing, SchedulePolicy
 from bot.indexing import Indexing
 from bot.intake import Intake
 from bot.lending import Lender
@@ -30,8 +31,10 @@ from bot.long import OWNER as TEXTS
 from bot.long import TextFiles
 from bot.metrics import Metrics
 from bot.polling import pollings
+from bot.quiet import parse_quiet
 from bot.relay import Policy, Relay
 from bot.retention import Retention
+from bot.schedules import Schedules
 from bot.settings import Settings, hook_url
 from bot.store import Store, StoreError, StoreUnavailable, Tx
 from bot.store.sqlite import SqliteStore
@@ -115,6 +118,17 @@ def policy_of(settings: Settings) -> Policy:
     )
 
 
+def schedule_policy(settings: Settings) -> SchedulePolicy:
+    """What the settings say about schedules."""
+    rules = settings.schedules
+    return SchedulePolicy(
+        default_zone=settings.telegram.default_timezone,
+        approval_over=rules.approval_over,
+        approvals=rules.approvals,
+        quiet=parse_quiet(rules.quiet_hours) if rules.quiet_hours else None,
+    )
+
+
 def lender_of(settings: Settings, *, store: Store, files: Files) -> Lender:
     """What makes links to files, as the settings say."""
     web = settings.web
@@ -149,6 +163,7 @@ class App:
         await self.store.write(self._try_paused_again)
         await self.engine.start()
         self.broadcaster.start()
+        self.schedules.start()
         await self.intake.start()
         self.marker.start()
         self.announcing.start()
@@ -220,6 +235,7 @@ class App:
         )
         lender = lender_of(settings, store=store, files=self.files)
         self.relay = Relay(accounts=self.accounts, policy=policy_of(settings), lender=lender)
+        self.firing = Firing(relay=self.relay, policy=schedule_policy(settings))
         feedback = Feedback(self.relay)
         self.metrics = Metrics(store=store, accounts=self.accounts)
         self.engine = DeliveryEngine(
@@ -239,7 +255,12 @@ class App:
         )
         self.marker = Marker(store=store, bot=self.telegram.bot, clock=clock)
         self.broadcaster = Broadcaster(store=store, accounts=self.accounts, clock=clock)
-        self.announcing = Announcing(store=store, bot=self.telegram.bot, relay=self.relay, clock=clock)
+        self.schedules = Schedules(
+            store=store, firing=self.firing, clock=clock, fired=self.metrics.schedule_fired
+        )
+        self.announcing = Announcing(
+            store=store, bot=self.telegram.bot, relay=self.relay, zone=settings.telegram.default_timezone, clock=clock
+        )
         self.indexing = Indexing(store=store)
         self.retention = Retention(store=store, keep_s=float(settings.store.keep), clock=clock)
         self.renewals = Renewals(
@@ -340,6 +361,7 @@ class App:
             self.engine.turning
             and self.broadcaster.turning
             and self.announcing.turning
+            and self.schedules.turning
             and self.intake.turning
             and self.telegram.turning
         ):
@@ -362,6 +384,7 @@ class App:
             await polling.stop()
         await self.renewals.stop()
         await self.intake.stop()
+        await self.schedules.stop()
         await self.broadcaster.stop()
         await self.engine.stop(grace_s=STOP_GRACE_S)
         await self.announcing.stop()

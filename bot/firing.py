@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from bot import broadcasts
 from bot.addresses import TELEGRAM, Address, AddressError, is_within, parse_address
-from bot.placeholders import fill, needs_chat, values
+from bot.placeholders import CHAT, fill, needs_chat, values
 from bot.plans import Plan, plan_of
 from bot.quiet import Quiet, free_at
 from bot.relay import Relay
@@ -73,6 +73,14 @@ class Firing:
             else:
                 tx.schedules.redecide(again.id, "failed", now=now, note=told)
             return False
+        if self._is_too_large(tx, schedule, len(addresses)):
+            most = self.policy.approval_over
+            tx.schedules.must_wait(schedule.id, needs=self.policy.approvals, now=now)
+            tx.schedules.decide(
+                schedule.id, at, "missed", now=now, missed=missed, told=False,
+                note=f"It goes to {len(addresses)} targets by now; more than {most} need an admin's approval.",
+            )  # fmt: skip
+            return False
         number = schedule.fired + 1
         if plan.options.replace and schedule.previous is not None:
             self._replace(tx, schedule.previous, now=now)
@@ -89,6 +97,20 @@ class Firing:
             )
         tx.schedules.sent(schedule.id, broadcast=broadcast)
         return True
+
+    def _is_too_large(self, tx: Tx, schedule: Schedule, count: int) -> bool:
+        """Whether it has grown beyond what whoever made it may send without an approval."""
+        if not self.policy.approval_over or count <= self.policy.approval_over or schedule.approvers:
+            return False
+        return not self.is_admins(tx, schedule)
+
+    def is_admins(self, tx: Tx, schedule: Schedule) -> bool:
+        """Whether an admin made it, or somebody at the command line."""
+        if not schedule.person:
+            return True
+        chat = parse_address(schedule.chat).conversation.partition("/")[0] if schedule.chat else ""
+        roles = set(tx.roles.of(schedule.person, chat=chat))
+        return bool(roles & {"admin", "owner"}) or int(schedule.person) in self.relay.policy.owners
 
     def targets(self, tx: Tx, schedule: Schedule) -> tuple[list[Address], list[str]]:
         """Where it goes as things are now, each place once, and sentences about targets that are none any more."""
@@ -127,33 +149,30 @@ class Firing:
         number: int,
         now: float,
     ) -> int:
-        message = plan.message.model_copy(update={"silent": plan.options.silent})
         known = values(at=at, zone=plan.rule.zone, end=schedule.ends_at, number=number)
-        each = None
-        if needs_chat(message):
+        message = fill(plan.message.model_copy(update={"silent": plan.options.silent}), known)
 
-            def each(address: Address) -> Message:
-                return fill(message, {**known, "chat": chat_name(tx, address)})
+        def for_one(address: Address) -> Message:
+            return fill(message, {**known, CHAT: chat_name(tx, address)})
 
         broadcast = broadcasts.start(
             tx,
             self.relay,
             targets=addresses,
-            message=fill(message, {**known, "chat": "{chat}"} if each else known),
+            message=message,
             person=int(schedule.person) if schedule.person else None,
             person_name=schedule.person_name,
             chat=parse_address(schedule.chat) if schedule.chat else None,
             origin=None,
             schedule=schedule.id,
             label=f"{schedule.title}, {local(at, ZoneInfo(plan.rule.zone))}",
-            each=each,
+            each=for_one if needs_chat(plan.message) else None,
             due=self._due(tx, plan, now=now),
             now=now,
         )
-        if plan.options.pin:
-            made = tx.broadcasts.get(broadcast)
-            origin = None if made is None else tx.messages.get(made.message)
-            assert origin is not None
+        made = tx.broadcasts.get(broadcast) if plan.options.pin else None
+        origin = None if made is None else tx.messages.get(made.message)
+        if origin is not None:
             self.relay.changes.pin(tx, origin, now=now)
         return broadcast
 

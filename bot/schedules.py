@@ -1,8 +1,9 @@
 """Schedules fire: each occurrence once, in the transaction that makes its deliveries.
 
 The rows are the truth. APScheduler is the alarm clock for the next hours and nothing else: what it has in memory is
-made anew from the rows whenever they change. A heart beats beside it, by the clock that nobody sets, and notices when the
-wall clock jumped or the machine slept: what was due meanwhile is *missed*, and each schedule says what becomes of that.
+made anew from the rows whenever they change. A heart beats beside it, by the clock that nobody sets, and notices when
+the wall clock jumped or the machine slept: what was due meanwhile is *missed*, and each schedule says what becomes of
+that.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from bot import broadcasts
 from bot.faultpoints import point
 from bot.firing import Firing
 from bot.plans import Plan, plan_of
-from bot.schedule_notes import tell_untold, warn
+from bot.schedule_notes import ask_approval, tell_untold, warn
 from bot.store import Store, Tx
 from bot.store.schedules import Schedule
 from bot.worker import Worker
@@ -234,6 +235,9 @@ class Schedules:
         coming = plan.next_after(max(now, schedule.next_at))
         at = None if coming is None else coming.at
         tx.schedules.aim_at(schedule.id, next_at=at, warn_at=plan.warn_at(at, now=now))
+        after = tx.schedules.get(schedule.id)
+        if after is not None and after.state == "waits":
+            ask_approval(tx, self._firing, after, needed=after.needs, now=now)
         return late
 
     def _missed(self, tx: Tx, schedule: Schedule, plan: Plan, at: float, *, note: str, missed: int, now: float) -> None:

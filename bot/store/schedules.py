@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -111,6 +112,7 @@ _COLUMNS = (
     "id, name, rule, state, made_at, next_at, ends_at, warn_at, options, message, chat, reach, person, person_name,"
     " needs, approved_by, fired, previous, created_at, updated_at"
 )
+_NEXT_AT = _COLUMNS.split(", ").index("next_at")
 _OCCURRENCE = "id, schedule, at, state, decided_at, broadcast, number, note, missed, told, delete_at"
 
 _INSTANTS = " UNION ".join(
@@ -195,6 +197,22 @@ class Schedules:
         ).fetchall()
         return [self._whole(row) for row in rows]
 
+    def until(self, at: float) -> Iterator[Schedule]:
+        """Those with something to come not later than that, paused and waiting ones too, earliest first; read as they
+        are asked for.
+        """
+        # Each state by its own index, and only then in order: nobody asks for all of them.
+        found = (
+            self._db.execute(
+                f"SELECT {_COLUMNS} FROM schedules WHERE state = '{state}' AND next_at IS NOT NULL AND next_at <= ?"
+                " ORDER BY next_at, id",
+                (at,),
+            )
+            for state in ("on", "paused", "waits")
+        )
+        for row in heapq.merge(*found, key=lambda row: (row[_NEXT_AT], row[0])):
+            yield self._whole(row)
+
     def count(self) -> int:
         """How many there are that are not removed."""
         (number,) = self._db.execute("SELECT COUNT(*) FROM schedules WHERE state != 'removed'").fetchone()
@@ -214,6 +232,11 @@ class Schedules:
     def approve(self, id: int, persons: Sequence[str]) -> None:
         """These have approved of it."""
         self._db.execute("UPDATE schedules SET approved_by = ? WHERE id = ?", (",".join(persons), id))
+
+    def must_wait(self, id: int, *, needs: int, now: float) -> None:
+        """It waits for so many approvals from now on."""
+        self._db.execute("UPDATE schedules SET needs = ?, approved_by = '' WHERE id = ?", (needs, id))
+        self.become(id, "waits", now=now)
 
     def aim_at(self, id: int, *, next_at: float | None, warn_at: float | None) -> None:
         """What it means next, and when its author is to hear of that."""
@@ -324,14 +347,16 @@ class Schedules:
         return [_occurrence(row) for row in rows]
 
     def decided(self, *, since: float, limit: int) -> Sequence[OccurrenceRow]:
-        """Those whose instant lies after that, in order, of schedules that are not removed."""
+        """Those that were decided since then, in order of their instants, of schedules that are not removed; of more
+        than ``limit`` the latest.
+        """
         rows = self._db.execute(
             f"SELECT {', '.join('o.' + name for name in _OCCURRENCE.split(', '))} FROM occurrences o"
             " JOIN schedules s ON s.id = o.schedule AND s.state != 'removed'"
-            " WHERE o.decided_at >= ? ORDER BY o.at LIMIT ?",
+            " WHERE o.decided_at >= ? ORDER BY o.decided_at DESC, o.id DESC LIMIT ?",
             (since, limit),
         ).fetchall()
-        return [_occurrence(row) for row in rows]
+        return sorted((_occurrence(row) for row in rows), key=lambda row: (row.at, row.id))
 
     def untold(self, *, limit: int) -> Sequence[OccurrenceRow]:
         """Those of which the author has to hear, oldest first."""

@@ -1,0 +1,554 @@
+"""Schedules fire: each occurrence once, whatever the clock and the process do, and nothing is missed silently."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from bot import planning
+from bot.addresses import parse_address
+from bot.firing import Firing, SchedulePolicy
+from bot.planning import ScheduleError
+from bot.quiet import parse_quiet
+from bot.schedule_line import Options
+from bot.schedule_notes import APPROVING, DECIDING, WARNING
+from bot.schedules import LATE_S, Schedules
+from bot.store import Tx
+from bot.store.outbox import Delivery
+from bot.store.schedules import OccurrenceRow, Schedule
+from bot.when import parse_when
+from bridges.model import Message
+from tests.bot.fakes import opened
+from tests.bot.line import ROOM, Line
+
+HOME = "telegram:4200"
+DAY = 86400.0
+
+
+def utc(text: str) -> float:
+    """An instant, seconds since the epoch."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+
+
+FRIDAY = utc("2026-11-20 15:00")
+
+
+class At(Line):
+    """A line with an engine of schedules on it, whose clock is turned by hand."""
+
+    def __init__(self, store: object) -> None:
+        super().__init__(store)  # type: ignore[arg-type]
+        self.clock.at = FRIDAY
+        self.policy = SchedulePolicy()
+        self.lateness: list[float] = []
+        self.restart()
+
+    def restart(self) -> None:
+        """A process of its own begins."""
+        self.firing = Firing(self.relay, self.policy, chance=lambda: 0.5)
+        self.schedules = Schedules(store=self.store, firing=self.firing, clock=self.clock, fired=self.lateness.append)
+        self.schedules.begin()
+
+    async def add(
+        self, when: str, targets: str = ROOM, text: str = "Stand-up!", *, person: str = "11", **options: object
+    ) -> Schedule:
+        """A schedule as somebody made it now."""
+
+        def unit(tx: Tx) -> Schedule:
+            rule = parse_when(when, now=self.clock(), zone="UTC")
+            made = planning.draft(
+                tx,
+                self.firing,
+                rule=rule,
+                options=replace(Options(), **options),
+                targets=targets,
+                message=Message(text=text),
+                here=None,
+                now=self.clock(),
+            )
+            return planning.add(
+                tx,
+                self.firing,
+                made,
+                person=person,
+                person_name="Ann",
+                chat=parse_address(HOME),
+                reach=None,
+                is_admin=False,
+                now=self.clock(),
+            )
+
+        return await self.store.write(unit)
+
+    async def comes(self, instant: float, *, asleep: bool = False) -> None:
+        """It is that late now, and the engine has its turn; the heart beat all the while unless it was ``asleep``."""
+        if not asleep:
+            self.schedules._beaten_at = instant
+        self.clock.at = instant
+        self.schedules.beat()
+        await self.schedules.turn()
+
+    async def delivered(self) -> None:
+        """Let everything go that may go now."""
+        await self.engine.start()
+        try:
+            await self.rests()
+        finally:
+            await self.engine.stop(grace_s=1.0)
+
+    async def deliveries(self) -> list[Delivery]:
+        """All that goes to the targets."""
+        return [row for row in await self.rows() if row.broadcast is not None]
+
+    async def sent(self) -> list[str]:
+        """The texts that go to the targets, oldest first."""
+        return [Message.model_validate_json(row.payload).text for row in await self.deliveries() if row.op == "send"]
+
+    async def told(self) -> list[str]:
+        """What was said where schedules are made, oldest first."""
+        rows = await self.store.read(lambda tx: tx.outbox.list())
+        ours = [row for row in rows if row.broadcast is None and str(row.address) == HOME]
+        return [Message.model_validate_json(row.payload).text for row in ours]
+
+    async def history(self, schedule: Schedule) -> list[OccurrenceRow]:
+        """What became of its occurrences, latest first."""
+        return list(await self.store.read(lambda tx: tx.schedules.history(schedule.id, limit=50)))
+
+    async def now(self, schedule: Schedule) -> Schedule:
+        """As it is kept now."""
+        found = await self.store.read(lambda tx: tx.schedules.get(schedule.id))
+        assert found is not None
+        return found
+
+    async def cards(self, kind: str) -> list[tuple[int, str]]:
+        """The cards of a kind that were shown: subject and payload."""
+
+        def query(tx: Tx) -> list[tuple[int, str]]:
+            rows = tx.db.execute("SELECT subject, payload FROM cards WHERE kind = ? ORDER BY created_at", (kind,))
+            return [(int(subject), str(payload)) for subject, payload in rows]
+
+        return await self.store.read(query)
+
+
+@pytest.fixture
+async def at(tmp_path: Path) -> AsyncIterator[At]:
+    """An engine on an empty database."""
+    async with opened(tmp_path) as store:
+        yield At(store)
+
+
+# --- on time, once
+
+
+async def test_an_occurrence_is_sent_once_at_its_time_and_not_before(at: At) -> None:
+    schedule = await at.add("at 18:00")
+    await at.comes(utc("2026-11-20 17:59:59.9"))
+    assert await at.sent() == []
+    await at.comes(utc("2026-11-20 18:00:00.01"))
+    await at.comes(utc("2026-11-20 18:00:01"))
+    await at.comes(utc("2026-11-21 18:00"))
+    assert await at.sent() == ["Stand-up!"]
+    (row,) = await at.history(schedule)
+    assert (row.state, row.at, row.number) == ("sent", utc("2026-11-20 18:00"), 1)
+    assert (await at.now(schedule)).next_at is None
+    assert at.lateness == [pytest.approx(0.01, abs=0.005)]
+    assert await at.told() == []
+
+
+async def test_a_recurring_one_goes_on(at: At) -> None:
+    schedule = await at.add("every day at 18:00", text="Number {n} on {weekday}")
+    for day in (20, 21, 22):
+        await at.comes(utc(f"2026-11-{day} 18:00"))
+    assert await at.sent() == ["Number 1 on Friday", "Number 2 on Saturday", "Number 3 on Sunday"]
+    assert (await at.now(schedule)).next_at == utc("2026-11-23 18:00")
+
+
+async def test_an_instant_that_was_decided_is_not_decided_again(at: At) -> None:
+    schedule = await at.add("every day at 18:00")
+    await at.comes(utc("2026-11-20 18:00"))
+    # As if the row had been put back by hand, or by an old backup of half the database.
+    await at.store.write(lambda tx: tx.schedules.aim_at(schedule.id, next_at=utc("2026-11-20 18:00"), warn_at=None))
+    await at.comes(utc("2026-11-20 18:00:02"))
+    assert await at.sent() == ["Stand-up!"]
+    assert (await at.now(schedule)).next_at == utc("2026-11-21 18:00")
+
+
+async def test_a_time_that_does_not_exist_fires_after_the_gap_and_says_so(at: At) -> None:
+    at.clock.at = utc("2026-03-28 12:00")
+    at.restart()
+    schedule = await at.add("every day at 02:30 Europe/Berlin")
+    await at.comes(utc("2026-03-29 01:00"))
+    await at.comes(utc("2026-03-29 01:30"))
+    assert await at.sent() == ["Stand-up!"]
+    (line,) = await at.told()
+    assert "02:30 does not exist on that day" in line and "Sun 2026-03-29 03:00 Europe/Berlin" in line
+    assert (await at.now(schedule)).next_at == utc("2026-03-30 00:30")
+
+
+async def test_many_are_sent_in_several_transactions_and_each_once(at: At) -> None:
+    for number in range(120):
+        await at.add("at 18:00", text=f"no {number}")
+    await at.comes(utc("2026-11-20 18:00"))
+    assert sorted(await at.sent()) == sorted(f"no {number}" for number in range(120))
+    assert len(at.lateness) == 120
+
+
+async def test_being_slow_is_not_being_away(at: At) -> None:
+    await at.add("at 18:00", missed="skip")
+    # The heart beat all the time: it was only that so much was to do.
+    await at.comes(utc("2026-11-20 18:00:40"))
+    assert await at.sent() == ["Stand-up!"]
+
+
+# --- missed
+
+
+@pytest.mark.parametrize(
+    ("missed", "late_s", "goes", "says"),
+    [
+        ("skip", LATE_S - 1, True, ""),
+        ("skip", LATE_S + 1, False, "was missed, and is not sent"),
+        (3600.0, 3599.0, True, "was sent.\nIt was due while Patchbay was not running"),
+        (3600.0, 3601.0, False, "was missed, and is not sent"),
+        ("ask", LATE_S - 1, True, ""),
+        ("ask", 10.0, False, "Send it now?"),
+    ],
+)
+async def test_what_was_due_while_nobody_was_there(
+    at: At, missed: object, late_s: float, goes: bool, says: str
+) -> None:
+    schedule = await at.add("at 18:00", missed=missed)
+    at.clock.at = utc("2026-11-20 18:00") + late_s
+    at.restart()
+    await at.schedules.turn()
+    assert await at.sent() == (["Stand-up!"] if goes else [])
+    told = await at.told()
+    assert len(told) == bool(says) and says in "".join(told)
+    (row,) = await at.history(schedule)
+    assert row.state == ("sent" if goes else "asked" if missed == "ask" else "missed")
+    await at.schedules.turn()
+    assert len(await at.told()) == bool(says), "said once"
+
+
+async def test_of_several_missed_the_latest_counts_and_there_is_no_burst(at: At) -> None:
+    schedule = await at.add("every 10m", missed=3600.0)
+    at.clock.at = FRIDAY + 3 * 3600 + 60
+    at.restart()
+    await at.schedules.turn()
+    assert await at.sent() == ["Stand-up!"]
+    (line,) = await at.told()
+    assert "17 before it were missed" in line
+    assert (await at.now(schedule)).next_at == FRIDAY + 3 * 3600 + 600
+    (row,) = await at.history(schedule)
+    assert (row.at, row.missed) == (FRIDAY + 3 * 3600, 17)
+
+
+async def test_the_latest_of_several_is_judged_by_its_own_age(at: At) -> None:
+    await at.add("every 10s", missed="skip")
+    at.clock.at = FRIDAY + 102.0
+    at.restart()
+    await at.schedules.turn()
+    assert await at.sent() == ["Stand-up!"], "the last of them is two seconds old"
+    (line,) = await at.told()
+    assert "9 before it were missed" in line
+
+
+async def test_one_chat_gets_one_message_for_all_that_was_missed_there(at: At) -> None:
+    for number in range(3):
+        await at.add("at 18:00", name=f"n{number}", missed="skip")
+    at.clock.at = utc("2026-11-20 19:00")
+    at.restart()
+    await at.schedules.turn()
+    (line,) = await at.told()
+    assert all(f"(n{number})" in line for number in range(3))
+
+
+async def test_what_is_asked_has_a_card_and_can_be_sent_then(at: At) -> None:
+    schedule = await at.add("at 18:00", missed="ask")
+    at.clock.at = utc("2026-11-20 19:00")
+    at.restart()
+    await at.schedules.turn()
+    ((subject, _),) = await at.cards(DECIDING)
+    row = await at.store.read(lambda tx: tx.schedules.occurrence(subject))
+    assert row is not None and row.state == "asked"
+    await at.store.write(lambda tx: at.firing.fire(tx, schedule, row.at, now=at.clock(), again=row))
+    assert await at.sent() == ["Stand-up!"]
+    (row,) = await at.history(schedule)
+    assert (row.state, row.number) == ("sent", 1)
+
+
+# --- the clock
+
+
+@pytest.mark.parametrize("jump_s", [3600.0, DAY, 6 * 3600.0])
+async def test_a_clock_that_jumps_forward_doubles_nothing_and_misses_nothing_silently(at: At, jump_s: float) -> None:
+    schedule = await at.add("every day at 18:00", missed="skip")
+    await at.comes(utc("2026-11-20 17:59"))
+    await at.comes(utc("2026-11-20 17:59") + jump_s, asleep=True)
+    assert await at.sent() == []
+    (line,) = await at.told()
+    assert "Fri 2026-11-20 18:00 UTC" in line and "missed" in line
+    (row,) = await at.history(schedule)
+    assert row.state == "missed"
+
+
+async def test_a_clock_that_is_set_back_fires_nothing_again(at: At) -> None:
+    schedule = await at.add("every day at 18:00")
+    await at.comes(utc("2026-11-20 18:00"))
+    for back_s in (5.0, 3600.0, DAY):
+        await at.comes(utc("2026-11-20 18:00") - back_s, asleep=True)
+        await at.comes(utc("2026-11-20 18:00:01"))
+    assert await at.sent() == ["Stand-up!"]
+    assert (await at.now(schedule)).next_at == utc("2026-11-21 18:00")
+    await at.comes(utc("2026-11-21 18:00"))
+    assert await at.sent() == ["Stand-up!"] * 2
+
+
+async def test_after_a_jump_there_and_back_what_comes_is_not_taken_for_missed(at: At) -> None:
+    await at.add("at 2026-11-23 18:00", missed="skip")
+    await at.comes(utc("2026-11-20 17:59"))
+    await at.comes(utc("2026-11-22 17:59"), asleep=True)
+    await at.comes(utc("2026-11-20 18:10"), asleep=True)
+    await at.comes(utc("2026-11-23 18:00:00.2"))
+    assert await at.sent() == ["Stand-up!"]
+    assert await at.told() == []
+
+
+async def test_a_jump_that_comes_between_beat_and_transaction_is_seen_first(at: At) -> None:
+    schedule = await at.add("at 18:00", missed="skip")
+    await at.comes(utc("2026-11-20 17:00"))
+    at.clock.at = utc("2026-11-20 20:00")
+    await at.schedules.turn()
+    assert await at.sent() == []
+    assert [row.state for row in await at.history(schedule)] == ["missed"]
+
+
+# --- where it goes, and what cannot be
+
+
+async def test_what_is_in_an_audience_is_asked_when_it_fires(at: At) -> None:
+    await at.store.write(lambda tx: tx.audiences.add("all", [ROOM], person="1", now=1.0))
+    await at.add("every day at 18:00", "@all, club:a")
+    await at.comes(utc("2026-11-20 18:00"))
+    await at.store.write(lambda tx: tx.audiences.add("all", ["desk:b"], person="1", now=1.0))
+    await at.comes(utc("2026-11-21 18:00"))
+    places = [str(row.address) for row in await at.deliveries()]
+    assert places[:2] == [ROOM, "club:a"] and sorted(places[2:]) == ["club:a", "desk:b", ROOM]
+
+
+async def test_a_target_that_is_gone_is_left_out_and_named(at: At) -> None:
+    await at.store.write(lambda tx: tx.names.set("ops", "club:ops"))
+    await at.add("at 18:00", f"{ROOM}, ops")
+    await at.store.write(lambda tx: tx.names.remove("ops"))
+    await at.comes(utc("2026-11-20 18:00"))
+    assert [str(row.address) for row in await at.deliveries()] == [ROOM]
+    (line,) = await at.told()
+    assert "Left out" in line and "ops" in line
+
+
+async def test_an_audience_that_is_empty_when_it_fires_loses_nothing(at: At) -> None:
+    await at.store.write(lambda tx: tx.audiences.add("all", [ROOM], person="1", now=1.0))
+    schedule = await at.add("every day at 18:00", "@all")
+    await at.store.write(lambda tx: tx.audiences.remove("all", [ROOM]))
+    await at.comes(utc("2026-11-20 18:00"))
+    (line,) = await at.told()
+    assert "could not be sent" in line and "@all is empty" in line
+    (row,) = await at.history(schedule)
+    assert row.state == "failed"
+    await at.store.write(lambda tx: tx.audiences.add("all", [ROOM], person="1", now=1.0))
+    assert [subject for subject, _ in await at.cards(DECIDING)] == [row.id]
+    await at.store.write(lambda tx: at.firing.fire(tx, schedule, row.at, now=at.clock(), again=row))
+    assert await at.sent() == ["Stand-up!"]
+    assert (await at.now(schedule)).next_at == utc("2026-11-21 18:00")
+
+
+async def test_a_role_for_one_chat_reaches_no_other_one_later_either(at: At) -> None:
+    await at.store.write(lambda tx: tx.audiences.add("all", [ROOM], person="1", now=1.0))
+    schedule = await at.add("at 18:00", "@all")
+    await at.store.write(lambda tx: tx.db.execute("UPDATE schedules SET reach = ?", (ROOM,)))
+    await at.store.write(lambda tx: tx.audiences.add("all", ["telegram:-6", "club:a"], person="1", now=1.0))
+    await at.comes(utc("2026-11-20 18:00"))
+    assert sorted(str(row.address) for row in await at.deliveries()) == ["club:a", ROOM]
+    assert "1 of other chats" in "".join(await at.told())
+    assert (await at.history(schedule))[0].state == "sent"
+
+
+async def test_one_that_cannot_be_read_stops_no_other_one(at: At) -> None:
+    broken, _ = await at.add("at 18:00"), await at.add("at 18:00", text="fine")
+    await at.store.write(lambda tx: tx.db.execute("UPDATE schedules SET rule = 'nonsense' WHERE id = ?", (broken.id,)))
+    await at.comes(utc("2026-11-20 18:00"))
+    assert await at.sent() == ["fine"]
+    assert (await at.now(broken)).state == "paused"
+    assert [row.state for row in await at.history(broken)] == ["failed"]
+
+
+# --- options
+
+
+async def test_the_previous_one_is_taken_back_when_the_next_goes_out(at: At) -> None:
+    await at.add("every day at 18:00", replace=True, text="{date}")
+    await at.comes(utc("2026-11-20 18:00"))
+    await at.delivered()
+    await at.comes(utc("2026-11-21 18:00"))
+    await at.delivered()
+    assert at.telegram.texts[-2:] == ["Fri 2026-11-20", "Sat 2026-11-21"]
+    assert at.telegram.done == ["delete t1"]
+
+
+async def test_what_has_had_its_time_is_taken_back(at: At) -> None:
+    await at.add("at 18:00", expire=3600)
+    await at.comes(utc("2026-11-20 18:00"))
+    await at.delivered()
+    await at.comes(utc("2026-11-20 18:59:59"))
+    assert at.telegram.done == []
+    await at.comes(utc("2026-11-20 19:00"))
+    await at.delivered()
+    await at.comes(utc("2026-11-20 20:00"))
+    await at.delivered()
+    assert at.telegram.done == ["delete t1"]
+
+
+async def test_quiet_hours_hold_back_by_each_targets_zone_and_not_what_is_urgent(at: At) -> None:
+    at.policy = SchedulePolicy(quiet=parse_quiet("22:00-07:00"))
+    at.restart()
+    await at.store.write(lambda tx: tx.chats.set("-5", "timezone", "Asia/Tokyo"))
+    await at.add("at 18:00", f"{ROOM}, club:a")
+    await at.add("at 18:00", ROOM, urgent=True)
+    await at.comes(utc("2026-11-20 18:00"))
+    rows = await at.deliveries()
+    assert {(str(row.address), row.parked) for row in rows} == {(ROOM, True), (ROOM, False), ("club:a", False)}
+    waits = next(row for row in rows if str(row.address) == ROOM and row.parked)
+    assert waits.due_at == utc("2026-11-20 22:00"), "seven in the morning in Tokyo"
+
+
+async def test_jitter_is_chance_at_the_send_and_moves_no_occurrence(at: At) -> None:
+    schedule = await at.add("every day at 18:00", jitter=600)
+    await at.comes(utc("2026-11-20 18:00"))
+    (row,) = await at.deliveries()
+    assert row.due_at == utc("2026-11-20 18:05")
+    assert (await at.now(schedule)).next_at == utc("2026-11-21 18:00")
+
+
+async def test_the_author_is_warned_and_can_skip(at: At) -> None:
+    schedule = await at.add("every day at 18:00", warn=900, text="Soon {n}")
+    await at.comes(utc("2026-11-20 17:44"))
+    assert await at.told() == []
+    await at.comes(utc("2026-11-20 17:45"))
+    (line,) = await at.told()
+    assert "goes to 1 target at Fri 2026-11-20 18:00 UTC" in line and "Soon {n}" in line
+    assert [subject for subject, _ in await at.cards(WARNING)] == [schedule.id]
+    await at.store.write(lambda tx: planning.skip(tx, schedule, now=at.clock(), at=utc("2026-11-20 18:00")))
+    await at.comes(utc("2026-11-20 18:00"))
+    assert await at.sent() == []
+    await at.comes(utc("2026-11-21 17:45"))
+    assert len(await at.told()) == 2
+
+
+# --- a life
+
+
+async def test_what_a_pause_held_is_not_sent(at: At) -> None:
+    schedule = await at.add("every day at 18:00")
+    await at.store.write(lambda tx: planning.pause(tx, schedule, now=at.clock()))
+    await at.comes(utc("2026-11-20 18:00"))
+    await at.comes(utc("2026-11-22 12:00"))
+    paused = await at.now(schedule)
+    assert await at.store.write(lambda tx: planning.resume(tx, paused, now=at.clock())) == 2
+    await at.comes(utc("2026-11-22 12:00:01"))
+    assert await at.sent() == [] and await at.told() == []
+    await at.comes(utc("2026-11-22 18:00"))
+    assert await at.sent() == ["Stand-up!"]
+
+
+async def test_skip_moves_the_next_by_one_and_now_leaves_it(at: At) -> None:
+    schedule = await at.add("every day at 18:00")
+    assert await at.store.write(lambda tx: planning.skip(tx, schedule, now=at.clock())) == utc("2026-11-20 18:00")
+    schedule = await at.now(schedule)
+    assert schedule.next_at == utc("2026-11-21 18:00")
+    assert await at.store.write(lambda tx: planning.send_now(tx, at.firing, schedule, now=at.clock()))
+    assert await at.store.write(lambda tx: planning.send_now(tx, at.firing, schedule, now=at.clock()))
+    assert await at.sent() == ["Stand-up!"] * 2
+    assert (await at.now(schedule)).next_at == utc("2026-11-21 18:00")
+    await at.comes(utc("2026-11-20 18:00"))
+    assert len(await at.sent()) == 2, "the one that is skipped"
+    assert sorted(row.state for row in await at.history(schedule)) == ["sent", "sent", "skipped"]
+
+
+async def test_a_skip_outlasts_a_pause(at: At) -> None:
+    schedule = await at.add("every day at 18:00")
+    await at.store.write(lambda tx: planning.skip(tx, schedule, now=at.clock()))
+    schedule = await at.now(schedule)
+    await at.store.write(lambda tx: planning.pause(tx, schedule, now=at.clock()))
+    schedule = await at.now(schedule)
+    await at.store.write(lambda tx: planning.resume(tx, schedule, now=at.clock()))
+    assert (await at.now(schedule)).next_at == utc("2026-11-21 18:00")
+
+
+async def test_what_is_over_cannot_be_skipped(at: At) -> None:
+    schedule = await at.add("at 18:00")
+    await at.comes(utc("2026-11-20 18:00"))
+    over = await at.now(schedule)
+    with pytest.raises(ScheduleError, match="nothing to come"):
+        await at.store.write(lambda tx: planning.skip(tx, over, now=at.clock()))
+
+
+async def test_a_removed_one_fires_no_more_and_can_be_had_back(at: At) -> None:
+    schedule = await at.add("every day at 18:00", name="stand-up")
+    await at.store.write(lambda tx: planning.remove(tx, schedule, now=at.clock()))
+    await at.comes(utc("2026-11-20 18:00"))
+    assert await at.sent() == []
+    removed = await at.now(schedule)
+    await at.add("every day at 18:00", name="Stand-up")
+    with pytest.raises(ScheduleError, match="another schedule with the name"):
+        await at.store.write(lambda tx: planning.restore(tx, removed, now=at.clock()))
+
+
+# --- approval
+
+
+async def test_without_its_approval_it_does_not_fire_and_its_author_hears(at: At) -> None:
+    schedule = await at.add("every day at 18:00", approve=1)
+    assert schedule.state == "waits"
+    await at.comes(utc("2026-11-20 18:00"))
+    assert await at.sent() == []
+    assert "Nobody has approved it" in "".join(await at.told())
+    schedule = await at.now(schedule)
+    with pytest.raises(ScheduleError, match="somebody else"):
+        await at.store.write(lambda tx: planning.approve(tx, schedule, person="11", now=at.clock()))
+    assert await at.store.write(lambda tx: planning.approve(tx, schedule, person="12", now=at.clock())) == 0
+    await at.comes(utc("2026-11-21 18:00"))
+    assert await at.sent() == ["Stand-up!"]
+
+
+async def test_two_persons_are_two_persons(at: At) -> None:
+    at.policy = SchedulePolicy(approval_over=1, approvals=2)
+    at.restart()
+    schedule = await at.add("every day at 18:00", f"{ROOM}, club:a")
+    assert await at.store.write(lambda tx: planning.approve(tx, schedule, person="12", now=at.clock())) == 1
+    once = await at.now(schedule)
+    with pytest.raises(ScheduleError, match="already"):
+        await at.store.write(lambda tx: planning.approve(tx, once, person="12", now=at.clock()))
+    assert once.state == "waits"
+    assert await at.store.write(lambda tx: planning.approve(tx, once, person="13", now=at.clock())) == 0
+    assert (await at.now(schedule)).state == "on"
+
+
+async def test_an_audience_that_has_grown_needs_the_approval_that_its_size_needs(at: At) -> None:
+    at.policy = SchedulePolicy(approval_over=1)
+    at.restart()
+    await at.store.write(lambda tx: tx.audiences.add("all", [ROOM], person="1", now=1.0))
+    schedule = await at.add("every day at 18:00", "@all")
+    assert schedule.state == "on"
+    await at.store.write(lambda tx: tx.audiences.add("all", ["club:a"], person="1", now=1.0))
+    await at.comes(utc("2026-11-20 18:00"))
+    assert await at.sent() == []
+    assert (await at.now(schedule)).state == "waits"
+    assert [subject for subject, _ in await at.cards(APPROVING)] == [schedule.id]
+    waiting = await at.now(schedule)
+    await at.store.write(lambda tx: planning.approve(tx, waiting, person="12", now=at.clock()))
+    await at.comes(utc("2026-11-21 18:00"))
+    assert len(await at.sent()) == 2
