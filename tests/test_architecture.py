@@ -27,6 +27,7 @@ PURE = (
     "placeholders",
     "link_buttons",
     "zone_names",
+    "schedule_line",
     "when",
     "when.cron",
     "when.days",

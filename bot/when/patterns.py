@@ -157,6 +157,16 @@ def _read_moment(words: Words) -> Moment:
 
 
 def _no_moment(words: Words) -> Exception:
+    begin = words.at
+    days = _month_days(words) if words.peek() in ("the", "last") or _REAL_ORDINAL.fullmatch(words.peek()) else ()
+    if days:
+        shown = " ".join(words.words[begin : words.at]).removeprefix("the ")
+        return words.ask(
+            f"Is that {shown} of every month? A day that comes once has its month, as in 24 dec 18:00",
+            [(f"every month on the {shown}", f"every month on the {shown}")],
+            begin=0,
+        )
+    words.at = begin
     if words.peek() == "tonight":
         choices = [(time, f"today {time}") for time in ("19:00", "20:00", "21:00", "22:00")]
         return words.ask("At which time tonight? As in today 20:00", choices, begin=words.at, end=words.at + 1)
@@ -305,9 +315,9 @@ def _yearly(words: Words, every: int, given: time | None) -> Yearly:
 
 def _refuse_wrong_day(words: Words, what: str, example: str) -> None:
     """Raise if something is there that should be a day and is none."""
-    if words.peek() == "on" and words.peek(1):
-        word = " ".join(words.words[words.at + 1 : words.at + 3])
-        raise WhenError(f"{quote_word(word)} is not {what}, as in {example}")
+    if words.peek() == "on" and (word := words.peek(1)):
+        shown = f"the {words.peek(2)}".rstrip() if word == "the" else word
+        raise WhenError(f"{quote_word(shown)} is not {what}, as in {example}")
 
 
 def _month_days(words: Words) -> tuple[MonthDay, ...]:
@@ -439,15 +449,14 @@ def _read_interval(words: Words, begin: int, given: time | None) -> Pattern:
 
 
 def _days_or_elapsed(words: Words, begin: int, seconds: int, given: time | None) -> Pattern:
-    """``every 2d``: days with a time, or weeks with a day and a time; without a time it is asked back."""
+    """``every 2d``: days with a time, or weeks with a day and a time; days without a time are asked back."""
     days = seconds // UNITS["day"]
-    in_weeks = words.words[words.at - 1].rstrip("s").endswith(("w", "week"))
-    if given is not None or words.peek() in ("at", "on") or read_time_ahead(words):
-        if in_weeks:
-            return _weekly(words, _counted(days // 7), given)
+    if words.words[words.at - 1].lstrip("0123456789").startswith("w"):
+        return _weekly(words, _counted(days // 7), given)
+    if given is not None or words.peek() == "at" or read_time_ahead(words):
         return Daily(_time_of(words, given), _counted(days))
     every = "day" if days == 1 else f"{days} days"
-    choices = [(f"{every} at {usual}", f"{every} at {usual}") for usual in USUAL_TIMES]
+    choices = [(f"every {every} at {usual}", f"{every} at {usual}") for usual in USUAL_TIMES]
     hours = f"{seconds // UNITS['hour']}h"
     raise words.ask(
         f"At which time, or every {hours} of elapsed time? As in every {every} at 9:00",
