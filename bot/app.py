@@ -10,6 +10,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from pydantic import SecretStr
 
 from bot.accounts import Account, ProviderAccount
 from bot.addresses import TELEGRAM
+from bot.agenda import calendar_of
 from bot.broadcaster import Broadcaster
 from bot.delivery import DeliveryEngine, Meters
 from bot.faultpoints import point
@@ -279,6 +281,7 @@ class App:
             readiness=self.readiness,
             metrics_token=None if token is None else token.get_secret_value(),
             clock=clock,
+            calendar=partial(calendar_of, store, clock=clock),
         )
         store.on_wake(self._woken)
 

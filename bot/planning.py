@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from zoneinfo import ZoneInfo
@@ -225,13 +225,18 @@ def find(tx: Tx, word: str, *, seen: Callable[[Schedule], bool] = lambda schedul
     return found
 
 
-def coming(schedule: Schedule, *, now: float, most: int = SHOWN, until: float | None = None) -> list[Occurrence]:
-    """What is to come of it, as if it were not paused."""
+def upcoming(schedule: Schedule, *, now: float) -> Iterator[Occurrence]:
+    """All that is to come of it, in order, as if it were not paused."""
     if schedule.state == "removed" or schedule.next_at is None:
-        return []
+        return iter(())
     plan = plan_of(schedule)
     after = schedule.next_at - 1.0 if schedule.state == "on" else max(now, schedule.next_at - 1.0)
-    found = islice(occurrences(plan.rule, made_at=plan.made_at, after=after), most)
+    return occurrences(plan.rule, made_at=plan.made_at, after=after)
+
+
+def coming(schedule: Schedule, *, now: float, most: int = SHOWN, until: float | None = None) -> list[Occurrence]:
+    """What is to come of it next, as if it were not paused."""
+    found = islice(upcoming(schedule, now=now), most)
     return [each for each in found if until is None or each.at <= until]
 
 
