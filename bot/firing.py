@@ -89,7 +89,7 @@ class Firing:
         if again is None:
             tx.schedules.decide(
                 schedule.id, at, "sent", now=now, broadcast=broadcast, number=number, note=told, missed=missed,
-                told=not told, delete_at=delete_at,
+                told=not (told or missed), delete_at=delete_at,
             )  # fmt: skip
         else:
             tx.schedules.redecide(

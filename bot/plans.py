@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from functools import lru_cache
+from zoneinfo import ZoneInfo
 
 from bot.quiet import Quiet, parse_quiet
 from bot.recurrence import Occurrence, Rule, last_at, latest, next_occurrence
@@ -46,7 +47,7 @@ class Plan:
         """Its quiet hours; ``usual``: those that the settings name."""
         if self.options.urgent or self.options.quiet == "no":
             return None
-        return parse_quiet(self.options.quiet) if self.options.quiet else usual
+        return self.options.quiet or usual
 
 
 def plan_of(schedule: Schedule) -> Plan:
@@ -59,6 +60,14 @@ def plan_of(schedule: Schedule) -> Plan:
     )
 
 
+def zone_of(schedule: Schedule) -> ZoneInfo:
+    """The zone of its rule; UTC for one that cannot be read."""
+    try:
+        return ZoneInfo(_rule(schedule.rule, schedule.made_at).zone)
+    except (ValueError, KeyError, OSError):
+        return ZoneInfo("UTC")
+
+
 @lru_cache(maxsize=1024)
 def _rule(text: str, made_at: float) -> Rule:
     return parse_when(text, now=made_at, zone="UTC")
@@ -66,12 +75,17 @@ def _rule(text: str, made_at: float) -> Rule:
 
 def options_to_json(options: Options) -> str:
     """What differs from the defaults."""
-    usual = asdict(Options())
-    return json.dumps({key: value for key, value in asdict(options).items() if value != usual[key]})
+    usual = Options()
+    chosen = {each.name: getattr(options, each.name) for each in fields(Options)}
+    differs = {key: value for key, value in chosen.items() if value != getattr(usual, key)}
+    return json.dumps(differs, default=str, ensure_ascii=False)
 
 
 @lru_cache(maxsize=1024)
 def options_from_json(text: str) -> Options:
     """Read what :func:`options_to_json` wrote."""
     known = {each.name for each in fields(Options)}
-    return Options(**{key: value for key, value in json.loads(text).items() if key in known})
+    found = {key: value for key, value in json.loads(text).items() if key in known}
+    if (quiet := found.get("quiet")) not in (None, "no"):
+        found["quiet"] = parse_quiet(quiet)
+    return Options(**found)

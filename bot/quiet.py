@@ -16,11 +16,11 @@ _WINDOW = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\s*[-–]\s*([01]?\d|2[0-3]):([
 class Quiet:
     """From one local time to another, which may be of the next day."""
 
-    start: time
+    begin: time
     end: time
 
     def __str__(self) -> str:
-        return f"{self.start:%H:%M}-{self.end:%H:%M}"
+        return f"{self.begin:%H:%M}-{self.end:%H:%M}"
 
 
 def parse_quiet(text: str) -> Quiet:
@@ -30,7 +30,7 @@ def parse_quiet(text: str) -> Quiet:
         raise ValueError("quiet hours are written from-to, such as 22:00-07:00")
     hour, minute, to_hour, to_minute = map(int, found.groups())
     quiet = Quiet(time(hour, minute), time(to_hour, to_minute))
-    if quiet.start == quiet.end:
+    if quiet.begin == quiet.end:
         raise ValueError("quiet hours end at another time than they begin, such as 22:00-07:00")
     return quiet
 
@@ -39,10 +39,10 @@ def free_at(quiet: Quiet, at: float, zone: ZoneInfo) -> float:
     """The first instant from ``at`` on that is not in quiet hours there; seconds since the epoch."""
     wall = datetime.fromtimestamp(at, UTC).astimezone(zone).replace(tzinfo=None)
     now = wall.time()
-    over_night = quiet.start > quiet.end
-    within = (now >= quiet.start or now < quiet.end) if over_night else quiet.start <= now < quiet.end
+    over_night = quiet.begin > quiet.end
+    within = (now >= quiet.begin or now < quiet.end) if over_night else quiet.begin <= now < quiet.end
     if not within:
         return at
-    day = wall.date() + timedelta(days=1 if over_night and now >= quiet.start else 0)
+    day = wall.date() + timedelta(days=1 if over_night and now >= quiet.begin else 0)
     # In an hour that is there twice the end may seem to lie before.
     return max(at, resolve(datetime.combine(day, quiet.end), zone).at)

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from datetime import time
 from typing import Any, Literal, TypeAlias
 
+from bot.quiet import Quiet
 from bot.recurrence import Rule
 from bot.route_errors import quote_word
-from bot.when import LONGEST, Ambiguous, WhenError, parse_duration, parse_when, show_duration, show_time
+from bot.when import LONGEST, Ambiguous, WhenError, parse_duration, parse_when, show_duration
 
 EXAMPLE = "tomorrow 9:00 | support:room-42, @all | We are open again."
 EXAMPLES = {
@@ -40,17 +41,6 @@ DEFAULT_MISSED = 3_600
 
 Missed: TypeAlias = Literal["skip", "ask"] | int
 """What becomes of an occurrence that was missed; a number: it is sent if it is not older, in seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Quiet:
-    """Quiet hours, by the clock of each target; an end before the beginning is on the next day."""
-
-    begin: time
-    end: time
-
-    def __str__(self) -> str:
-        return f"{show_time(self.begin)}-{show_time(self.end)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from bot.addresses import Address, parse_address
 from bot.cards import deal
 from bot.firing import Firing
 from bot.instants import Words
-from bot.plans import Plan, plan_of
+from bot.plans import Plan, plan_of, zone_of
 from bot.store import Tx
 from bot.store.schedules import OccurrenceRow, Schedule
 from bot.text import cut
@@ -51,7 +51,7 @@ def tell_untold(tx: Tx, firing: Firing, *, limit: int, now: float) -> int:
 
 
 def _tell(words: Words, schedule: Schedule, row: OccurrenceRow) -> Words:
-    zone = ZoneInfo(plan_of(schedule).rule.zone)
+    zone = zone_of(schedule)
     words.add(f"{schedule.title}: ")
     before = f"{row.missed} before it {'was' if row.missed == 1 else 'were'} missed." if row.missed else ""
     match row.state:
