@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
 NEAREST = 3
@@ -24,25 +24,24 @@ def zone_named(word: str) -> ZoneInfo | None:
     return None if name is None else ZoneInfo(name)
 
 
+@lru_cache(maxsize=256)
 def nearest_zones(word: str) -> tuple[str, ...]:
     """Names of zones that somebody may have meant, the likeliest first: at most three."""
     names, key = _names(), _key(word)
+    town = key.rpartition("/")[2]
     towns = [name for lowered, name in names.items() if lowered.rpartition("/")[2] == key]
+    # Comparing is slow, and the first letter is seldom wrong.
+    alike = [lowered for lowered in names if lowered[:1] == key[:1]]
+    by_town = {lowered.rpartition("/")[2]: lowered for lowered in names if lowered.rpartition("/")[2][:1] == town[:1]}
     close = towns or [
-        *(names[each] for each in difflib.get_close_matches(key, names, n=NEAREST, cutoff=0.6)),
-        *(names[each] for each in _like_a_town(key)),
+        *(names[each] for each in difflib.get_close_matches(key, alike, n=NEAREST, cutoff=0.6)),
+        *(names[by_town[each]] for each in difflib.get_close_matches(town, by_town, n=2, cutoff=0.75)),
     ]
     return tuple(dict.fromkeys(close))[:NEAREST]
 
 
 def _key(word: str) -> str:
     return "_".join(word.split()).lower()
-
-
-def _like_a_town(key: str) -> list[str]:
-    """Zones whose last part looks like what somebody wrote."""
-    by_town = {lowered.rpartition("/")[2]: lowered for lowered in _names()}
-    return [by_town[town] for town in difflib.get_close_matches(key.rpartition("/")[2], by_town, n=2, cutoff=0.75)]
 
 
 @cache

@@ -15,7 +15,7 @@ from bot.when.days import LAST_YEAR, Coming, Dated, Day, Doubtful, Shift, read_d
 from bot.when.errors import EVERY_EXAMPLE, EXAMPLE, Ambiguous, Question, WhenError
 from bot.when.patterns import After, Moment, Said, read_said, read_time_ahead
 from bot.when.showing import ahead, show_rule, show_time
-from bot.when.words import MONTH_NAMES, WEEKDAY_NAMES, Words, not_understood, split_words
+from bot.when.words import MONTH_NAMES, VOCABULARY, WEEKDAY_NAMES, Words, not_understood, split_words
 from bot.zone_names import local, nearest_zones, zone_named
 
 LONGEST = 300
@@ -24,7 +24,8 @@ MOST_CHOICES = 8
 _DEEPEST = 3
 """How many questions one choice may answer together."""
 _MOST_PARSES = 60
-_ZONE_LIKE = re.compile(r"[a-z][a-z0-9_+/ -]{1,39}")
+_ZONE_LIKE = re.compile(r"[a-z][a-z0-9_+/-]{1,39}(?: [a-z_]{1,20}){0,2}")
+_TOO_MUCH = frozenset({"every", "each", "at", "on", "and", "cron", "daily"})
 _OFFSET = re.compile(r"(?:utc|gmt)?[+-][0-9:]+")
 
 _T = TypeVar("_T")
@@ -168,14 +169,14 @@ def _no_zone(words: Words, rest: str, begin: int) -> Exception:
         return WhenError("the time zone is missing after in, as in at 18:00 in Europe/Paris")
     if _OFFSET.fullmatch(rest):
         return WhenError(f"{quote_word(rest)} is no time zone; write the name of a place, as in at 18:00 Europe/Paris")
-    for known in ("every", "each", "at", "on", "and", "starting", "until", "cron", "daily"):
-        if rest == known or rest.startswith(f"{known} "):
-            return WhenError(
-                f"{quote_word(rest)} is too much there: one rule has one time, and its order is rule, starting, until,"
-                f" N times, zone, as in {EVERY_EXAMPLE} until 24 dec Europe/Paris"
-            )
+    first = words.peek()
+    if first in _TOO_MUCH:
+        return WhenError(
+            f"{quote_word(rest)} is too much there: one rule has one time, and its order is rule, starting, until,"
+            f" N times, zone, as in {EVERY_EXAMPLE} until 24 dec Europe/Paris"
+        )
     question = not_understood(words)
-    if isinstance(question, Question) or not _ZONE_LIKE.fullmatch(rest):
+    if isinstance(question, Question) or first in VOCABULARY or not _ZONE_LIKE.fullmatch(rest):
         return question
     near = nearest_zones(rest)
     if not near:

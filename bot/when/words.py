@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import time
+from functools import lru_cache
 from typing import cast
 
 from bot.recurrence import Weekday
@@ -313,6 +314,8 @@ _KNOWN = (
     *("starting", "until", "times", "cron", "last", "first", "weekday", "weekdays", "other", "next"),
     *(word for word in (*WEEKDAY_OF, *MONTH_OF, *UNITS) if len(word) > 3),
 )
+VOCABULARY = frozenset({*_KNOWN, *WEEKDAY_OF, *PLURALS, *MONTH_OF, *UNITS, "the", "of", "and", "from", "till"})
+"""Words that mean something somewhere in WHEN."""
 
 
 def not_understood(words: Words) -> Exception:
@@ -320,7 +323,7 @@ def not_understood(words: Words) -> Exception:
     word = words.peek()
     if not word or word == ",":
         return WhenError(f"something is missing at the end of WHEN, as in {EXAMPLE}")
-    near = [known for known in _KNOWN if _almost(word, known)] if 4 <= len(word) <= 12 else []
+    near = _nearly(word)
     if near:
         end = words.at + 1
         choices = [(known, known) for known in near]
@@ -333,6 +336,13 @@ def not_understood(words: Words) -> Exception:
     return WhenError(
         f"{quote_word(word)} is not understood there; WHEN is written as in {EXAMPLE}, or every day at 9:00"
     )
+
+
+@lru_cache(maxsize=256)
+def _nearly(word: str) -> tuple[str, ...]:
+    if not 4 <= len(word) <= 12 or word in VOCABULARY:
+        return ()
+    return tuple(known for known in _KNOWN if _almost(word, known))
 
 
 def _almost(word: str, known: str) -> bool:
