@@ -16,7 +16,7 @@ from bot.placeholders import check
 from bot.plans import Plan, options_to_json, plan_of
 from bot.quiet import Quiet, free_at
 from bot.recurrence import Occurrence, Once, Rule, occurrences
-from bot.schedule_line import Options, show_options
+from bot.schedule_line import Line, Options, show_options
 from bot.store import Tx
 from bot.store.schedules import NewSchedule, Schedule
 from bot.targets import Targets, parse_targets
@@ -80,13 +80,47 @@ def draft(
             "there is nothing to send: write a text after the second |, or reply to the message to send"
         )
     found = parse_targets(tx, firing.relay, targets, here=here, seen=seen)
-    coming = tuple(islice(occurrences(rule, made_at=plan.made_at, after=now), SHOWN))
+    found_at = occurrences(rule, made_at=plan.made_at, after=now)
+    if but is not None:
+        # What was skipped stays so.
+        found_at = (each for each in found_at if not tx.schedules.is_decided(but, each.at))
+    coming = tuple(islice(found_at, SHOWN))
     if not coming:
         raise ScheduleError(f"{show_rule(rule)} is never to come")
     check(message.text, has_end=plan.ends_at is not None)
     if options.name and any(each.id != but for each in tx.schedules.named(options.name)):
         raise ScheduleError(f"there is a schedule with the name {options.name} already; choose another one")
     return Draft(plan, found, coming, tuple(_notes(tx, firing, plan, found, coming)))
+
+
+def redraft(
+    tx: Tx,
+    firing: Firing,
+    schedule: Schedule,
+    line: Line,
+    *,
+    message: Message | None,
+    here: Address | None,
+    now: float,
+    seen: Callable[[Address], bool] | None = None,
+) -> Draft:
+    """Look at what a schedule would be after an edit; raises as :func:`draft`. What the line leaves out stays, and so
+    do its occurrences unless there is another WHEN. ``message`` None: what it sends stays.
+    """
+    old = plan_of(schedule)
+    return draft(
+        tx,
+        firing,
+        rule=line.rule or old.rule,
+        options=line.changed(old.options),
+        targets=line.targets or ", ".join(schedule.targets),
+        message=old.message if message is None else message,
+        here=here,
+        now=now,
+        seen=seen,
+        made_at=None if line.rule is not None else old.made_at,
+        but=schedule.id,
+    )
 
 
 def _notes(tx: Tx, firing: Firing, plan: Plan, targets: Targets, coming: Sequence[Occurrence]) -> list[str]:
