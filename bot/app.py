@@ -253,13 +253,15 @@ class App:
         )
         self.intake = Intake(store=store, accounts=self.accounts, relay=self.relay, clock=clock)
         self.telegram.join(
-            relay=self.relay, intake=self.intake, feedback=feedback, installation=installation_of(settings)
+            relay=self.relay,
+            intake=self.intake,
+            feedback=feedback,
+            firing=self.firing,
+            installation=installation_of(settings),
         )
         self.marker = Marker(store=store, bot=self.telegram.bot, clock=clock)
         self.broadcaster = Broadcaster(store=store, accounts=self.accounts, clock=clock)
-        self.schedules = Schedules(
-            store=store, firing=self.firing, clock=clock, fired=self.metrics.schedule_fired
-        )
+        self.schedules = Schedules(store=store, firing=self.firing, clock=clock, fired=self.metrics.schedule_fired)
         self.announcing = Announcing(
             store=store, bot=self.telegram.bot, relay=self.relay, zone=settings.telegram.default_timezone, clock=clock
         )

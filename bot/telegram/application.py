@@ -21,6 +21,7 @@ from telegram.ext import Application, CallbackContext, CallbackQueryHandler, Ext
 from bot.addresses import Address, telegram_address
 from bot.faultpoints import point
 from bot.feedback import Feedback
+from bot.firing import Firing, SchedulePolicy
 from bot.http import HttpClient
 from bot.intake import Intake
 from bot.relay import Relay
@@ -119,10 +120,17 @@ class TelegramSide:
         self._unknown_kinds: set[str] = set()
 
     def join(
-        self, *, relay: Relay, intake: Intake, feedback: Feedback, installation: Installation | None = None
+        self,
+        *,
+        relay: Relay,
+        intake: Intake,
+        feedback: Feedback,
+        firing: Firing | None = None,
+        installation: Installation | None = None,
     ) -> None:
         """Connect with the rest of the bot."""
         self._relay = relay
+        self._firing = firing or Firing(relay=relay, policy=SchedulePolicy(self._zone))
         self._surroundings = Surroundings(
             self.bot, self._in_touch, ALLOWED_UPDATES, installation or Installation(), self._clock()
         )
@@ -218,7 +226,7 @@ class TelegramSide:
 
     def _services(self) -> Services:
         """What commands and cards may use; asked for when Telegram has said who we are."""
-        return Services(self._relay, self._feedback, self._zone, self.bot.username, self._surroundings)
+        return Services(self._relay, self._feedback, self._zone, self.bot.username, self._firing, self._surroundings)
 
     def _in_touch(self) -> InTouch:
         receiver = self._receiver

@@ -13,6 +13,7 @@ from bot.addresses import AddressError
 from bot.decisions import DecisionError, NoDelivery
 from bot.names import one_line
 from bot.operations import chat_lines
+from bot.planning import NoSchedule
 from bot.relay import Relay, sentence
 from bot.routing import RouteError
 from bot.store import Store, Tx
@@ -27,11 +28,8 @@ from bot.telegram.seen import Seen
 from bot.telegram.turns import RoleIn, audit, done, is_open
 from bridges.errors import BridgeError, Refused, Unavailable
 
-_WRONG = (UsageError, AddressError, RouteError, Refused, NoDelivery)
+_WRONG = (UsageError, AddressError, RouteError, Refused, NoDelivery, NoSchedule)
 """What is told to the person who wrote a command, with an example of a right one."""
-_LATER = " Schedules come with a later version; /announce sends at once."
-LATER = {"schedule": _LATER, "schedules": _LATER}
-"""What is planned and not there yet, by the command that people will try."""
 
 
 class Runner:
@@ -148,7 +146,7 @@ class Runner:
         command = registry.commands.get(call.name)
         if command is None:
             near = registry.nearest(call.name)
-            hint = f" Did you mean /{near.name}?" if near else LATER.get(call.name, "")
+            hint = f" Did you mean /{near.name}?" if near else ""
             return Reply(f"There is no command /{call.name}.{hint} /help lists those you may use."), "unknown"
         chosen = command.way_of(call.arguments)
         call = replace(call, way=chosen)

@@ -27,6 +27,7 @@ from bot.cli import cli
 from bot.cli.account import account
 from bot.cli.common import Problem, operator
 from bot.feedback import Feedback
+from bot.firing import Firing, SchedulePolicy
 from bot.operations import OperationError, ask, chat_lines, find_account, one_line, plain_lines
 from bot.relay import Policy, Relay
 from bot.store.sqlite import SqliteStore
@@ -273,6 +274,7 @@ class Asker:
         self.store = store
         policy = Policy(max_age_s=60, on_ambiguous="hold", telegram_on_ambiguous="resend")
         self.relay = Relay(accounts={each.name: each for each in accounts}, policy=policy)
+        self.firing = Firing(relay=self.relay, policy=SchedulePolicy())
 
     async def ask(self, line: str) -> str:
         """The answer to a command; a usage error's words likewise."""
@@ -286,7 +288,7 @@ class Asker:
             role=Role.ADMIN,
             everywhere=Role.ADMIN,
             message=Message(1, datetime.fromtimestamp(NOW, UTC), Chat(-5, "group")),
-            services=Services(self.relay, Feedback(self.relay), "UTC", "patchbay_bot"),
+            services=Services(self.relay, Feedback(self.relay), "UTC", "patchbay_bot", self.firing),
             now=NOW,
             keep=lambda tx: 1,
         )

@@ -12,6 +12,7 @@ from telegram import Message
 
 from bot.addresses import TELEGRAM, Address, is_within
 from bot.feedback import Feedback
+from bot.firing import Firing
 from bot.relay import Relay
 from bot.store import Tx
 from bot.telegram.access import Role
@@ -52,6 +53,8 @@ class Services:
     feedback: Feedback
     default_timezone: str
     bot_username: str
+    firing: Firing
+    """What makes deliveries of schedules."""
     surroundings: Surroundings | None = None
     """How the bot is set up and in touch; None where commands are played without Telegram."""
 

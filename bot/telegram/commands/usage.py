@@ -23,6 +23,8 @@ class Kind:
     """What one looks like, if that can be said without asking anybody."""
     rest: bool = False
     """It is everything up to the end."""
+    called: str = ""
+    """As a sentence about a bar goes on; empty: as :attr:`what`."""
 
 
 VOCABULARY: Mapping[str, Kind] = {
@@ -37,15 +39,23 @@ VOCABULARY: Mapping[str, Kind] = {
     "ROUTE": Kind("the name or number of a route", "r1"),
     "RULE": Kind("a rule: SOURCE -> TARGET [key=value …]", "support:* -> here", rest=True),
     "OPTIONS": Kind("key=value …, or a whole new rule", "stop=yes", rest=True),
-    "TARGETS": Kind("targets: addresses, names or @audience, with commas between", "support:room-42, @all"),
+    "SCHEDULE": Kind("the number or name of a schedule", "3"),
+    "TARGETS": Kind(
+        "targets: addresses, names or @audience, with commas between", "support:room-42, @all", called="the targets"
+    ),
     "USER": Kind("a person: a numeric id or @name", "@ann", r"@?[A-Za-z][A-Za-z0-9_]{2,31}|[1-9][0-9]{0,18}"),
+    "WHEN": Kind(
+        "WHEN: at 18:00, in 2h30m, every mon,thu at 9:30 or cron 0 9 * * mon-fri, a time zone and key=value …",
+        "tomorrow 9:00",
+        rest=True,
+    ),
     "ZONE": Kind("a time zone", "Europe/Paris", r"[A-Za-z][A-Za-z0-9_+/-]{1,63}"),
     "cause": Kind("what stands in the reason", "timed out", rest=True),
     "command": Kind("the name of a command", "send", r"/?[A-Za-z_]{1,32}"),
     "arguments": Kind("what the operation needs", "", rest=True),
     "name": Kind("a name", "ops", rest=True),
     "n": Kind("a number", "20", r"[0-9]{1,9}"),
-    "text": Kind("a text", "hello", rest=True),
+    "text": Kind("a text", "hello", rest=True, called="the text"),
     "word": Kind("a word", "room", rest=True),
 }
 """Every placeholder of a usage line."""
@@ -88,6 +98,11 @@ class Part:
         words = [VOCABULARY[choice].what if choice in VOCABULARY else choice for choice in self.choices]
         return " or ".join(words)
 
+    @property
+    def called(self) -> str:
+        """The same, shorter."""
+        return next((kind.called for kind in self.kinds if kind.called), self.what)
+
 
 class UsageMismatch(ValueError):
     """What somebody wrote does not fit the usage; says which argument and why."""
@@ -116,50 +131,69 @@ class Usage:
         Raises ``UsageMismatch``.
         """
         found: dict[str, str] = {}
-        rest, parts = text.strip(), self.parts
-        bar = any(part.word == "¦" for part in parts)
-        for part in parts:
-            if part.word == "¦":
-                continue
-            if bar and part is parts[0]:
-                # What stands before the bar may hold blanks.
-                before, sign, rest = rest.partition("|")
-                if not before.strip() or not sign:
-                    raise UsageMismatch(f"{part.what} are needed, then a | and the text")
-                found[part.word], rest = before.strip(), rest.strip()
-                continue
-            if part.rest:
-                if not rest and not part.optional:
-                    raise UsageMismatch(f"{part.what} is needed{_after(found)}")
-                if rest:
-                    found[part.word] = rest
-                rest = ""
-                continue
-            words: list[str] = []
-            while rest and not (words and not part.several):
-                word, after = first_word(rest)
-                if not part.takes(word):
-                    break
-                words.append(word)
-                rest = after
-            if words:
-                found[part.word] = " ".join(words)
-            elif not part.optional:
-                given = first_word(rest)[0] if rest else ""
-                raise UsageMismatch(
-                    f"{part.what} is needed{_after(found)}" if not given else f"{shown(given)} is not {part.what}"
-                )
-        if rest:
-            given = first_word(rest)[0]
-            # One word at the end that an optional part did not take was most likely meant for it.
-            left = next((part for part in parts if part.optional and part.word not in found), None)
-            if left is not None and left.kinds:
-                raise UsageMismatch(f"{shown(given)} is not {left.what}")
-            if left is not None:
-                raise UsageMismatch(f"{shown(given)} is too much: {left.what} can stand there, or nothing")
-            only = ", ".join(part.what for part in parts) or "nothing"
-            raise UsageMismatch(f"{shown(given)} is too much: after the command stands {only}")
+        fields, rest = self._fields(), text.strip()
+        for number, field in enumerate(fields):
+            if number == len(fields) - 1:
+                _read(field, rest, found)
+                break
+            before, sign, rest = rest.partition("|")
+            rest = rest.strip()
+            is_needed = not any(part.optional for part in field)
+            if is_needed and not (before.strip() and sign):
+                behind = "".join(f", then a | and {each[0].called}" for each in fields[number + 1 :])
+                raise UsageMismatch(f"{field[0].what} {'is' if field[0].rest else 'are'} needed{behind}")
+            # What stands before a bar may hold blanks.
+            if len(field) > 1:
+                _read(field, before.strip(), found)
+            elif before.strip():
+                found[field[0].word] = before.strip()
         return found
+
+    def _fields(self) -> Sequence[Sequence[Part]]:
+        """The places between the bars."""
+        fields: list[list[Part]] = [[]]
+        for part in self.parts:
+            if part.word == "¦":
+                fields.append([])
+            else:
+                fields[-1].append(part)
+        return fields
+
+
+def _read(parts: Sequence[Part], rest: str, found: dict[str, str]) -> None:
+    """Read places with blanks between them, into ``found``."""
+    for part in parts:
+        if part.rest:
+            if not rest and not part.optional:
+                raise UsageMismatch(f"{part.what} is needed{_after(found)}")
+            if rest:
+                found[part.word] = rest
+            rest = ""
+            continue
+        words: list[str] = []
+        while rest and not (words and not part.several):
+            word, after = first_word(rest)
+            if not part.takes(word):
+                break
+            words.append(word)
+            rest = after
+        if words:
+            found[part.word] = " ".join(words)
+        elif not part.optional:
+            given = first_word(rest)[0] if rest else ""
+            raise UsageMismatch(
+                f"{part.what} is needed{_after(found)}" if not given else f"{shown(given)} is not {part.what}"
+            )
+    if rest:
+        given = first_word(rest)[0]
+        # One word at the end that an optional part did not take was most likely meant for it.
+        left = next((part for part in parts if part.optional and part.word not in found), None)
+        if left is not None and left.kinds:
+            raise UsageMismatch(f"{shown(given)} is not {left.what}")
+        if left is not None:
+            raise UsageMismatch(f"{shown(given)} is too much: {left.what} can stand there, or nothing")
+        only = ", ".join(part.what for part in parts) or "nothing"
+        raise UsageMismatch(f"{shown(given)} is too much: after the command stands {only}")
 
 
 _PIECE = re.compile(r"\[[^\]]*\]|[^\s\[\]]+")

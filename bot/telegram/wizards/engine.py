@@ -7,9 +7,9 @@ there, so that nobody is stuck when a page was not shown.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bot.addresses import Address, AddressError, parse_address
 from bot.cards import deal
@@ -71,15 +71,18 @@ def add(wizard: Wizard) -> Wizard:
 # --- begin and leave
 
 
-def begin(call: Call | Press, tx: Tx, name: str) -> Reply:
-    """Begin a wizard, or ask whether to go on where the person left it. For a command or a button of those who may."""
+def begin(call: Call | Press, tx: Tx, name: str, *, values: Mapping[str, Any] | None = None) -> Reply:
+    """Begin a wizard, or ask whether to go on where the person left it. For a command or a button of those who may.
+
+    ``values``: what is answered already; then it is begun anew.
+    """
     assert call.person is not None
     place = call.place if isinstance(call, Press) else call.here
     wizard, chat = wizards[name], place.conversation.partition("/")[0]
     before = tx.dialogs.get(chat, str(call.person))
-    if before is not None and before.kind == name and State.from_data(before.state).values:
+    if values is None and before is not None and before.kind == name and State.from_data(before.state).values:
         return _ask_whether_to_go_on(tx, wizard, before, now=call.now)
-    state = State(str(place), (wizard.first,))
+    state = State(str(place), (wizard.first,), values or {})
     scene = Scene(
         tx=tx,
         services=call.services,
@@ -90,7 +93,7 @@ def begin(call: Call | Press, tx: Tx, name: str) -> Reply:
         everywhere=call.everywhere,
         needed=wizard.role,
         now=call.now,
-        values={},
+        values=state.values,
     )
     note = ""
     if before is not None:
@@ -296,7 +299,7 @@ def answer(scene: Scene, wizard: Wizard, dialog: Dialog, given: Input) -> Reply:
     if isinstance(turn, End):
         put_away_chats(scene, dialog)
         tx.dialogs.end(dialog.chat, dialog.person)
-        return Reply(turn.text, turn.buttons)
+        return Reply(turn.text, turn.buttons, spans=turn.spans)
     after = state.turned(turn)
     if state.offers_chats and not after.offers_chats:
         put_away_chats(scene, dialog)

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from bot.telegram.access import Role
 from bot.telegram.wizards.scene import Scene
 from bot.text import cut
-from bridges.model import Button, Message
+from bridges.model import Button, Message, Span
 
 PAGE = 8
 """Choices that are shown at once."""
@@ -105,6 +105,7 @@ class End:
 
     text: str
     buttons: tuple[Button, ...] = ()
+    spans: tuple[Span, ...] = ()
 
 
 Turn: TypeAlias = Go | Stay | End

@@ -65,7 +65,7 @@ class Dialogs:
                 reply = show(scene, wizard, state, note=f"⚠ Only words are taken here: write {page.asks}.")
             else:
                 reply = answer(scene, wizard, dialog, Wrote(message, id))
-        scene.relay.tell(tx, here(talk.message), reply.text, now=now, reply_to=id, buttons=reply.buttons)
+        scene.relay.say(tx, here(talk.message), reply.message, now=now, reply_to=id)
         _note(scene, wizard, outcome)
         return "commands"
 
@@ -82,7 +82,7 @@ class Dialogs:
             reply, outcome = answer(scene, wizard, dialog, Shared(picked.chat, picked.title)), f"step {dialog.step}"
         else:
             reply, outcome = _ended(scene, dialog), "refused"
-        scene.relay.tell(tx, here(picked.message), reply.text, now=now, buttons=reply.buttons)
+        scene.relay.say(tx, here(picked.message), reply.message, now=now)
         _note(scene, wizard, outcome)
         return "commands"
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from telegram import Update, User
 
+from bot.firing import Firing, SchedulePolicy
 from bot.store import Tx
 from bot.store.inbox import Arrived
 from bot.telegram.access import Role, role_of
@@ -71,7 +72,8 @@ class Desk:
         self._latest = ""
         for chat, title in ((OPS, "Ops"), (NEWS, "News"), (TALK, "Talk")):
             self.chats[chat] = {"id": chat, "type": "supergroup", "title": title}
-        self.services = Services(self.line.relay, self.line.feedback, "UTC", "patchbay_bot")
+        firing = Firing(relay=self.line.relay, policy=SchedulePolicy("UTC"))
+        self.services = Services(self.line.relay, self.line.feedback, "UTC", "patchbay_bot", firing)
         self.runner = Runner(
             store=self.line.store,
             relay=self.line.relay,
