@@ -160,11 +160,11 @@ class Schedules:
             while not self._worker.stopping:
                 # Before what a jump of the clock makes due is decided about, the jump is noticed.
                 self._look_at_the_clock()
-                late = await self._store.write(self._some)
+                fired = await self._store.write(self._some)
                 point("schedule.fired")
-                for late_s in late or ():
-                    self._fired(late_s)
-                if late is None:
+                for at in fired or ():
+                    self._fired(self._clock() - at)
+                if fired is None:
                     break
         instants = await self._store.read(
             lambda tx: tx.schedules.instants(until=self._clock() + HORIZON_S, limit=ALARMS_MOST)
@@ -177,16 +177,14 @@ class Schedules:
         return bool(first) or bool(tx.schedules.untold(limit=1))
 
     def _some(self, tx: Tx) -> list[float] | None:
-        """Some of what is due; returns how late each was that fired, None when nothing is left to do."""
+        """Some of what is due; returns the instants that fired, None when nothing is left to do."""
         now = self._clock()
         if now - self._beaten_at > BEAT_S + AWAY_S:
             return []  # slept just now: that is looked at first
-        late: list[float] = []
         due = tx.schedules.due(now, limit=BATCH)
-        for schedule in due:
-            late += self._guarded(tx, schedule, now=now)
         if due:
-            return late
+            fired = [self._guarded(tx, schedule, now=now) for schedule in due]
+            return [at for at in fired if at is not None]
         waiting = tx.schedules.waiting(now, limit=BATCH)
         for schedule in waiting:
             self._let_pass(tx, schedule, now=now)
@@ -204,8 +202,8 @@ class Schedules:
         told = tell_untold(tx, self._firing, limit=BATCH, now=now)
         return [] if waiting or warnings or outlived or told else None
 
-    def _guarded(self, tx: Tx, schedule: Schedule, *, now: float) -> list[float]:
-        """One that cannot be dealt with stops no other one."""
+    def _guarded(self, tx: Tx, schedule: Schedule, *, now: float) -> float | None:
+        """One that cannot be dealt with stops no other one; returns the instant that fired."""
         assert schedule.next_at is not None
         try:
             with tx.savepoint("firing"):
@@ -217,18 +215,18 @@ class Schedules:
                 schedule.id, schedule.next_at, "failed", now=now, told=False,
                 note="An error of Patchbay's own, which is in its log. The schedule is paused.",
             )  # fmt: skip
-            return []
+            return None
 
-    def _due(self, tx: Tx, schedule: Schedule, plan: Plan, *, now: float) -> list[float]:
+    def _due(self, tx: Tx, schedule: Schedule, plan: Plan, *, now: float) -> float | None:
         assert schedule.next_at is not None
         count, last = plan.latest(after=schedule.next_at - 1.0, upto=now)
-        late = []
+        fired = None
         if last is not None and not tx.schedules.is_decided(schedule.id, last.at):
             note = f"{last.meant:%H:%M} does not exist on that day, for clocks are set forward." if last.meant else ""
             if last.at >= self._missed_before:
                 # Several only if this is slow, or if those before were missed: never a burst.
-                fired = self._firing.fire(tx, schedule, last.at, now=now, note=note, missed=count - 1)
-                late = [now - last.at] if fired else []
+                if self._firing.fire(tx, schedule, last.at, now=now, note=note, missed=count - 1):
+                    fired = last.at
                 point("schedule.firing")
             else:
                 self._missed(tx, schedule, plan, last.at, note=note, missed=count - 1, now=now)
@@ -238,7 +236,7 @@ class Schedules:
         after = tx.schedules.get(schedule.id)
         if after is not None and after.state == "waits":
             ask_approval(tx, self._firing, after, needed=after.needs, now=now)
-        return late
+        return fired
 
     def _missed(self, tx: Tx, schedule: Schedule, plan: Plan, at: float, *, note: str, missed: int, now: float) -> None:
         """It was due while nobody was there: what its schedule says about that."""
