@@ -6,7 +6,7 @@ import copy
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -38,6 +38,8 @@ DUE_AT_ONCE = 500
 """So many whose time has come begin to wait for their turn in one transaction."""
 STRANGERS_S = 60.0
 """So often it is looked for what waits too long for an account that is not configured any more."""
+ROWS_FIRST = 16
+"""So many parts are nearly always those of more places than are let go at once."""
 ROWS_MOST = 256
 """More parts than a message has."""
 
@@ -185,8 +187,10 @@ class Broadcaster:
 
     def _places(self, tx: Tx, account: str) -> deque[list[int]]:
         """All parts of the messages for the next places, oldest first."""
-        rows = tx.broadcasts.in_turn(account, limit=AT_ONCE * ROWS_MOST)
-        return deque([id for id, _, _ in place] for _, place in groupby(rows, key=lambda row: row[1:]))
+        places = _grouped(tx.broadcasts.in_turn(account, limit=ROWS_FIRST))
+        if len(places) <= AT_ONCE and sum(map(len, places)) == ROWS_FIRST:  # the last one may have more parts
+            places = _grouped(tx.broadcasts.in_turn(account, limit=AT_ONCE * ROWS_MOST))
+        return places
 
     def _may(self, tx: Tx, account: str, released: Collection[Released], *, probed_ago: float, now: float) -> bool:
         """Whether an account takes messages, as far as is known."""
@@ -215,6 +219,11 @@ def is_away(tx: Tx, account: str, *, now: float) -> bool:
         return False
     sent = tx.broadcasts.last_sent(account, now=now)
     return sum(row.started_at > sent for row in failed) >= LOST_FROM
+
+
+def _grouped(rows: Sequence[tuple[int, int, str]]) -> deque[list[int]]:
+    """Numbers of deliveries, those together that are of one announcement to one place."""
+    return deque([id for id, _, _ in place] for _, place in groupby(rows, key=lambda row: row[1:]))
 
 
 def _under_way(rows: Collection[Released]) -> set[str]:

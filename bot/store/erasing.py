@@ -288,7 +288,7 @@ def _small(person: Known) -> Sequence[_Small]:
         (
             "announcements that ended",
             f"SELECT COUNT(*) FROM broadcasts WHERE {ended}",
-            f"UPDATE broadcasts SET text = '', shown = '', person_name = '' WHERE {ended}",
+            f"UPDATE broadcasts SET text = '', shown = '', label = '', person_name = '' WHERE {ended}",
             (person.id,),
         ),
     ]

@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from telegram import Bot
 from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter, TelegramError
@@ -37,13 +38,15 @@ ATTEMPTS_MOST = 8
 PAUSE_S = 2.0
 ASKING, RUNNING, OVER = "announce", "announcing", "announced"
 """Kinds of cards: the preview; with the buttons of one that goes on, with those of one that is over."""
-AT_ONCE = 16
-"""So many are written in one transaction."""
+WRITTEN_AT_ONCE = 4
+"""More would hold up the writer, where each has hundreds of targets."""
 HUSHED_EVERY_S = 1.0
 """Those that no message shows are looked at no more often."""
 ENDED_AT_ONCE = 500
 WAITS_S = 60.0
 """After so long it is shown that one waits for an account."""
+ASKED_AT_ONCE = 16
+"""Of so many it is found out whether they do."""
 NOWHERE = "-"
 """Instead of a message's id: none could be written."""
 _GONE = ("message to edit not found", "message can't be edited", "message_id_invalid", "message not found")
@@ -157,9 +160,9 @@ class Announcing:
         ready = [each.id for each in open_ if self._watch(each, now=now).due_at <= now]
         # Most looks find nothing to show: these write nothing.
         ready = await self._store.read(lambda tx: [id for id in ready if self._differs(tx, id, now=now)])
-        if ready := ready[:AT_ONCE]:
-            due = await self._store.write(lambda tx: self._due(tx, ready, now=now))
-            for message in due:
+        while ready:
+            at_once, ready = ready[:WRITTEN_AT_ONCE], ready[WRITTEN_AT_ONCE:]
+            for message in await self._store.write(partial(self._due, ids=at_once, now=now)):
                 await self._show(message)
         now = self._monotonic()
         wait_s = max(0.01, min(self._watch(each, now=now).due_at for each in open_) - now)
@@ -186,7 +189,7 @@ class Announcing:
 
     async def _speak_of_waiting(self, *, now: float) -> None:
         """What has waited for long for an account that takes nothing is shown from now on."""
-        long = [id for id, since in self._waits_since.items() if now - since >= WAITS_S][:AT_ONCE]
+        long = [id for id, since in self._waits_since.items() if now - since >= WAITS_S][:ASKED_AT_ONCE]
         if not long:
             return
 
