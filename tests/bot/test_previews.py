@@ -14,7 +14,7 @@ from bot.store import Tx
 from bot.store.sqlite import SqliteStore
 from bot.telegram.outbound import CAPABILITIES
 from bot.text import utf16_length
-from bridges.model import AccountName, Attachment, Location, Message, Poll, Span, SpanKind
+from bridges.model import AccountName, Attachment, LinkButton, Location, Message, Poll, Span, SpanKind
 from tests.bot.fakes import FakeBridge, fake_account, opened
 
 NOW = 1_800_000_000.0
@@ -172,3 +172,15 @@ async def test_a_preview_that_is_too_long_has_pages(store: SqliteStore, relay: R
 )
 def test_durations_are_told_roughly(seconds: float, words: str) -> None:
     assert duration_words(seconds) == words
+
+
+async def test_buttons_and_silence_are_told_before(store: SqliteStore, relay: Relay) -> None:
+    links = (LinkButton(label="Tickets", url="https://example.org/t"),)
+    made = await look(store, relay, Message(text="Come!", links=links, silent=True), "telegram:5", "club:a")
+    assert lines(made, "Come!")[:5] == [
+        "Its buttons:",
+        "[Tickets] https://example.org/t",
+        "It makes no sound where that is possible.",
+        "1 × telegram: as it is.",
+        "1 × club: it is “Come!",
+    ]

@@ -31,6 +31,7 @@ from bridges.model import (
     Attachment,
     Button,
     Contact,
+    LinkButton,
     Location,
     Message,
     MessageId,
@@ -731,3 +732,43 @@ def test_a_short_text_costs_microseconds(template: str | None) -> None:
     message, capabilities = Message(text="hello there, how are you?", sender=ANN), able(4096, "utf16")
     runs = timeit.repeat(lambda: shape(message, capabilities=capabilities, template=template), number=200, repeat=10)
     assert min(runs) / 200 < 60e-6
+
+
+# --- buttons that open addresses
+
+LINKS = (
+    LinkButton(label="Tickets", url="https://example.org/t"),
+    LinkButton(label="Map", url="https://example.org/m", beside=True),
+)
+LINK_LINES = "Tickets: https://example.org/t\nMap: https://example.org/m"
+
+
+def test_where_there_are_no_buttons_they_are_lines_of_the_text() -> None:
+    (part,) = shape(Message(text="Come!", links=LINKS), capabilities=able(), template=None).parts
+    assert (part.text, part.links) == (f"Come!\n{LINK_LINES}", LINKS)
+    (alone,) = shape(Message(links=LINKS), capabilities=able(), template=None).parts
+    assert alone.text == LINK_LINES
+
+
+def test_their_formatting_neighbours_stay_where_they_are() -> None:
+    bold = (Span(kind=SpanKind.BOLD, start=0, length=4),)
+    (part,) = shape(
+        Message(text="Come!", spans=bold, links=LINKS), capabilities=able(markup="entities"), template=None
+    ).parts
+    assert part.spans == bold
+
+
+@given(text=texts, limit=st.integers(60, 200), buttons=st.booleans())
+def test_lines_of_buttons_are_counted_when_a_text_is_split(text: str, limit: int, buttons: bool) -> None:
+    capabilities = replace(able(limit), link_buttons=buttons)
+    parts = shape(Message(text=text, links=LINKS), capabilities=capabilities, template=None).parts
+    assert all(measure(part.text, unit=capabilities.text_unit) <= limit for part in parts)
+    assert [bool(part.links) for part in parts] == [False] * (len(parts) - 1) + [True]
+    said = "".join(re.sub(r"\A\(\d+/\d+\) ", "", part.text) if len(parts) > 1 else part.text for part in parts)
+    assert said == (text if buttons else f"{text}\n{LINK_LINES}" if text else LINK_LINES)
+
+
+def test_each_part_of_a_silent_message_is_silent() -> None:
+    message = Message(text="word " * 100, attachments=(Attachment(kind="file", ref="f"),), silent=True)
+    parts = shape(message, capabilities=replace(able(100), caption_limit=50), template=None).parts
+    assert len(parts) > 2 and all(part.silent for part in parts)

@@ -12,6 +12,7 @@ import pytest
 from bot.playground.emulator import Emulator, FloodLimits
 from bot.playground.emulator.methods import METHODS, NOT_EMULATED
 from bot.playground.hosting import LoopbackServer
+from bot.playground.views import message_view
 from tests.playground.bot_api_schema import api
 from tests.playground.conftest import ANN, BEN, CARA, CHANNEL, FORUM, GROUP, SMALL, Clock, RawClient, polled
 
@@ -534,3 +535,39 @@ async def test_subscribers_see_every_change(raw: RawClient, emulator: Emulator) 
         assert kinds == ["message", "edited", "reaction", "topic", "message", "deleted"]
         await raw.call("sendMessage", chat_id=FORUM, text="from the bot")
         assert (await anext(changes))["message"]["text"] == "from the bot"
+
+
+async def test_pins_need_the_right_to_them_and_are_told_once(raw: RawClient, emulator: Emulator) -> None:
+    refused = (400, "Bad Request: not enough rights to manage pinned messages in the chat")
+    said: Any = await raw.call("sendMessage", chat_id=FORUM, text="x")
+    number = said["message_id"]
+    for method in ("pinChatMessage", "unpinChatMessage"):
+        emulator.set_member(FORUM, emulator.bot.id, "administrator", rights={"can_pin_messages": False})
+        assert await raw.fails(method, chat_id=FORUM, message_id=number) == refused
+        emulator.set_member(FORUM, emulator.bot.id, "administrator")
+        await raw.call("pinChatMessage", chat_id=FORUM, message_id=number)
+    told = [message for message in emulator.messages(FORUM) if "pinned_message" in message]
+    assert [message["pinned_message"]["message_id"] for message in told] == [number]
+    assert await raw.fails("pinChatMessage", chat_id=FORUM, message_id=told[0]["message_id"]) == (
+        400,
+        "Bad Request: a service message can't be pinned",
+    )
+    assert (await raw.fails("pinChatMessage", chat_id=FORUM, message_id=99999))[1] == (
+        "Bad Request: message to pin not found"
+    )
+    post: Any = await raw.call("sendMessage", chat_id=CHANNEL, text="x")
+    emulator.set_member(CHANNEL, emulator.bot.id, "administrator", rights={"can_edit_messages": False})
+    assert await raw.fails("pinChatMessage", chat_id=CHANNEL, message_id=post["message_id"]) == refused
+
+
+async def test_who_looks_on_sees_what_is_pinned(raw: RawClient, emulator: Emulator) -> None:
+    emulator.start(ANN)
+    said: Any = await raw.call("sendMessage", chat_id=ANN, text="x")
+    message = emulator.find_chat(ANN).messages[said["message_id"]]
+    with emulator.subscribe() as changes:
+        for method, pinned in (("pinChatMessage", True), ("unpinChatMessage", False), ("pinChatMessage", True)):
+            await raw.call(method, chat_id=ANN, message_id=message.id)
+            assert message_view(message)["pinned"] is pinned
+            assert ("edited", message.id) in [(each["type"], each.get("message_id")) for each in changes.pending()]
+        await raw.call("unpinAllChatMessages", chat_id=ANN)
+    assert message_view(message)["pinned"] is False
