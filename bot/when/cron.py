@@ -170,16 +170,22 @@ def _wrong(piece: str, field: _Field) -> WhenError:
 
 
 def _show(values: Collection[int], field: _Field, *, star: bool = True) -> str:
-    """A set in its shortest form; ``star``: whether all values are ``*``."""
+    """A set in the shortest form that is read at a glance; ``star``: whether all values are ``*``."""
     ordered = sorted(values)
     if star and len(ordered) == field.high - field.low + 1:
         return "*"
     step = ordered[1] - ordered[0] if len(ordered) > 1 else 0
-    if step > 1 and ordered == list(range(field.low, field.high + 1, step)):
+    even = step > 1 and ordered == list(range(ordered[0], ordered[-1] + 1, step))
+    if even and ordered[0] == field.low and ordered[-1] + step > field.high and (len(ordered) > 2 or not field.low):
         return f"*/{step}"
-    if step > 1 and len(ordered) > 2 and ordered == list(range(ordered[0], ordered[-1] + 1, step)):
-        return f"{ordered[0]}-{ordered[-1]}/{step}"
-    return ",".join(",".join(map(str, run)) if len(run) < 3 else f"{run[0]}-{run[-1]}" for run in _runs(ordered))
+    names = [field.names[value - field.first] if field.names else str(value) for value in ordered]
+    if even and len(ordered) > 2:
+        return f"{names[0]}-{names[-1]}/{step}"
+    name_of = dict(zip(ordered, names, strict=True))
+    return ",".join(
+        ",".join(name_of[value] for value in run) if len(run) < 3 else f"{name_of[run[0]]}-{name_of[run[-1]]}"
+        for run in _runs(ordered)
+    )
 
 
 def _runs(ordered: Sequence[int]) -> list[list[int]]:

@@ -55,7 +55,7 @@ Day: TypeAlias = Shift | Dated | Coming | Doubtful
 _ORDINAL = re.compile(r"([0-9]{1,2})(?:st|nd|rd|th)?\.?")
 _YEAR = re.compile(r"[0-9]{4}")
 _FULL = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
-_NUMERIC = re.compile(r"([0-9]{1,4})([/.-])([0-9]{1,2})(?:\2([0-9]{2}|[0-9]{4}))?\.?")
+_NUMERIC = re.compile(r"([0-9]{1,4})([/.-])([0-9]{1,2})(?:\2([0-9]{1,4}))?\.?")
 _JOINED = re.compile(r"([0-9]{1,2})(?:-|\.)?([a-z]{3,9})(?:-([0-9]{4}))?")
 
 
@@ -179,8 +179,6 @@ def _numeric(words: Words, begin: int, found: re.Match[str]) -> Question | WhenE
     else:
         year = int(third) + (2000 if len(third) == 2 else 0)
         readings = [(year, int(first), int(second)), (year, int(second), int(first))]
-        if len(third) == 2 and len(first) == 2:
-            readings.append((2000 + int(first), int(second), int(third)))
     choices: dict[str, str] = {}
     for year, month, day in readings:
         if _exists(year, month, day):

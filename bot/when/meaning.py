@@ -25,7 +25,8 @@ _DEEPEST = 3
 """How many questions one choice may answer together."""
 _MOST_PARSES = 60
 _ZONE_LIKE = re.compile(r"[a-z][a-z0-9_+/-]{1,39}(?: [a-z_]{1,20}){0,2}")
-_TOO_MUCH = frozenset({"every", "each", "at", "on", "and", "cron", "daily"})
+_LONGEST_ZONE = 3
+"""Words of a zone's name, where blanks stand for ``_``."""
 _OFFSET = re.compile(r"(?:utc|gmt)?[+-][0-9:]+")
 
 _T = TypeVar("_T")
@@ -91,17 +92,21 @@ def _answers(
 def _read(text: tuple[str, ...], *, now: float, zone: str) -> Rule:
     words = Words(text)
     said = read_said(words)
-    tails = _read_tails(words)
-    return _rule(said, tails, words, zone=_read_zone(words, zone), now=now)
+    tails = _read_tails(words, _Tails())
+    named = _read_zone(words)
+    if named is not None:
+        tails = _read_tails(words, tails)
+    if words.peek():
+        raise _left_over(words, zoned=named is not None)
+    return _rule(said, tails, words, zone=named or ZoneInfo(zone), now=now)
 
 
 # --- tails and zone --------------------------------------------------------------------------------------
 
 
-def _read_tails(words: Words) -> _Tails:
-    starting: Day | None = None
-    until: Day | None = None
-    times: int | None = None
+def _read_tails(words: Words, tails: _Tails) -> _Tails:
+    """All tails that come next, in any order, beside those that were read before."""
+    starting, until, times = tails.starting, tails.until, tails.times
     while True:
         words.take(",")
         if words.take("starting", "from"):
@@ -152,31 +157,38 @@ def _tail_times(words: Words) -> int | None:
     return count
 
 
-def _read_zone(words: Words, default: str) -> ZoneInfo:
-    """ZONE up to the end, with or without ``in``; the default if nothing is left."""
-    if not words.peek():
-        return ZoneInfo(default)
+def _read_zone(words: Words) -> ZoneInfo | None:
+    """ZONE if it comes next, with or without ``in``, blanks for ``_``; else None, and nothing is read."""
+    begin = words.at
+    words.take("in")
+    for length in range(_LONGEST_ZONE, 0, -1):
+        some = words.words[words.at : words.at + length]
+        if len(some) == length and (found := zone_named(" ".join(some))) is not None:
+            words.at += length
+            return found
+    words.at = begin
+    return None
+
+
+def _left_over(words: Words, *, zoned: bool) -> Exception:
+    """What to say of words behind which nothing can be understood; ``zoned``: a zone was read before them."""
     begin = words.at
     words.take("in")
     rest = " ".join(words.words[words.at :])
-    if (found := zone_named(rest)) is not None:
-        return found
-    raise _no_zone(words, rest, begin)
-
-
-def _no_zone(words: Words, rest: str, begin: int) -> Exception:
     if not rest:
         return WhenError("the time zone is missing after in, as in at 18:00 in Europe/Paris")
     if _OFFSET.fullmatch(rest):
         return WhenError(f"{quote_word(rest)} is no time zone; write the name of a place, as in at 18:00 Europe/Paris")
     first = words.peek()
-    if first in _TOO_MUCH:
-        return WhenError(
-            f"{quote_word(rest)} is too much there: one rule has one time, and its order is rule, starting, until,"
-            f" N times, zone, as in {EVERY_EXAMPLE} until 24 dec Europe/Paris"
-        )
     question = not_understood(words)
-    if isinstance(question, Question) or first in VOCABULARY or not _ZONE_LIKE.fullmatch(rest):
+    if isinstance(question, Question):
+        return question
+    if first in VOCABULARY or first[:1].isdecimal():
+        return WhenError(
+            f"{quote_word(rest)} is too much there: one rule has one day and one time, and its order is rule, starting,"
+            f" until, N times, zone, as in {EVERY_EXAMPLE} until 24 dec Europe/Paris"
+        )
+    if zoned or not _ZONE_LIKE.fullmatch(rest):
         return question
     near = nearest_zones(rest)
     if not near:
@@ -279,7 +291,7 @@ def _on(day: date, said: Moment, zone: ZoneInfo, now: float) -> Rule:
     if next(occurrences(rule, made_at=now), None) is None:
         past = next(occurrences(rule, made_at=_EARLIEST), None)
         shown = f"{day} {show_time(said.at)} {zone.key}"
-        when = "is past" if past is None else f"was {ahead(min(-1.0, past.at - now))}"
+        when = "is long ago" if past is None else f"was {ahead(past.at - now)}" if past.at < now else "is just over"
         raise WhenError(f"that is past: {shown} {when}; write a time to come, as in {EXAMPLE}")
     return rule
 
@@ -321,8 +333,7 @@ def _dated(year: int, month: int, day: int) -> date | None:
 def _check_weekday(day: date, weekday: int | None) -> None:
     if weekday is not None and day.weekday() != weekday:
         raise WhenError(
-            f"{day} is a {WEEKDAY_NAMES[day.weekday()]} and no {WEEKDAY_NAMES[weekday]}; write one of both,"
-            f" as in {day} 18:00"
+            f"{day} is a {WEEKDAY_NAMES[day.weekday()]} and no {WEEKDAY_NAMES[weekday]}; write one of both, as in 24 dec 18:00"
         )
 
 

@@ -47,6 +47,7 @@ Said: TypeAlias = Pattern | After | Moment
 SHORTEST_INTERVAL = 10
 _MOST = 1_000
 """Of ``every N``."""
+_UNITS = ("day", "week", "month", "year", "hour", "minute", "second")
 _NTH = {"first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5}
 _ORDINAL = re.compile(r"([0-9]{1,2})(?:st|nd|rd|th)?")
 _REAL_ORDINAL = re.compile(r"[0-9]{1,2}(?:st|nd|rd|th)")
@@ -83,8 +84,11 @@ def read_said(words: Words) -> Said:
         return recurring
     if early is not None:
         words.take(",")
-        words.take("on")
-        return Moment(read_day(words, after_at=True), early)
+        said_on = words.take("on")
+        day = read_day(words, after_at=True)
+        if said_on and day is None:
+            raise _no_moment(words, early)
+        return Moment(day, early)
     words.at = begin
     return _read_moment(words)
 
@@ -156,20 +160,22 @@ def _read_moment(words: Words) -> Moment:
     return Moment(day, _time_of(words))
 
 
-def _no_moment(words: Words) -> Exception:
+def _no_moment(words: Words, given: time | None = None) -> Exception:
     begin = words.at
+    if words.peek() == "tonight":
+        offered = ("today",) if words.peek(1) else tuple(f"today {hour}:00" for hour in range(19, 23))
+        choices = [(each.removeprefix("today "), each) for each in offered]
+        return words.ask("At which time today is tonight? As in today 20:00", choices, begin=begin, end=begin + 1)
     days = _month_days(words) if words.peek() in ("the", "last") or _REAL_ORDINAL.fullmatch(words.peek()) else ()
     if days:
         shown = " ".join(words.words[begin : words.at]).removeprefix("the ")
+        every = f"every month on the {shown}"
         return words.ask(
-            f"Is that {shown} of every month? A day that comes once has its month, as in 24 dec 18:00",
-            [(f"every month on the {shown}", f"every month on the {shown}")],
+            f"Is that {every}? A day that comes once has its month, as in 24 dec 18:00",
+            [(every, every if given is None else f"{every} at {given}")],
             begin=0,
         )
     words.at = begin
-    if words.peek() == "tonight":
-        choices = [(time, f"today {time}") for time in ("19:00", "20:00", "21:00", "22:00")]
-        return words.ask("At which time tonight? As in today 20:00", choices, begin=words.at, end=words.at + 1)
     return not_understood(words)
 
 
@@ -217,7 +223,7 @@ def _read_every(words: Words, given: time | None) -> Pattern:
     if words.take("weekend", "weekends"):
         raise words.ask("Which days are the weekend? As in every sat,sun at 9:00",
                         [("Sat and Sun", "sat,sun"), ("Fri and Sat", "fri,sat")], begin=begin)  # fmt: skip
-    if words.peek() in ("day", "week", "month", "year", "hour", "minute", "second") and not _is_nth(words):
+    if words.peek() in (*_UNITS, "weeks", "months") and not _is_nth(words):
         return _every_unit(words, 1, _unit(words), given)
     if (date := read_date(words)) is not None:
         if date.year is not None:
@@ -246,7 +252,7 @@ def _counted(number: int) -> int:
 def _unit(words: Words) -> str:
     word = words.peek()
     unit = word.removesuffix("s")
-    if unit not in ("day", "week", "month", "year", "hour", "minute", "second"):
+    if unit not in _UNITS:
         days, _ = read_weekdays(words)
         if len(days) == 1:
             name = WEEKDAYS[days[0]]
