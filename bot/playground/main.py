@@ -316,9 +316,9 @@ class Playground:
         while True:
             await self._look_at_subscription.wait()
             self._look_at_subscription.clear()
-            for account in self.accounts.values():
-                if self._can_subscribe(account):
-                    await self._subscribe(account)
+            await asyncio.gather(
+                *(self._subscribe(account) for account in self.accounts.values() if self._can_subscribe(account))
+            )
             if any(self._can_subscribe(account) for account in self.accounts.values()):
                 await asyncio.sleep(TRY_AGAIN_S)
                 self._look_at_subscription.set()
@@ -328,8 +328,8 @@ class Playground:
         return lacks and self.bot.ready and not self.sides[account.name].failing
 
     async def _subscribe(self, account: Account) -> None:
-        self.log.add(f"--- patchbay subscribe {account.name} ---")
         output = await self._run_command("subscribe", account.name)
+        self.log.add(f"--- patchbay subscribe {account.name} ---")
         for line in output.splitlines():
             self.log.add(line)
         self.hub.touch("log", "accounts")
