@@ -33,11 +33,15 @@ class Words:
             self._spans.append(Span(kind=SpanKind.TIME, start=len(self.text), length=len(text), value=str(int(at))))
         return self.add(text)
 
+    def say(self, message: Message) -> Words:
+        """Go on with somebody's words, formatting and all."""
+        shift = len(self.text)
+        self._spans += [span.model_copy(update={"start": span.start + shift}) for span in message.spans]
+        return self.add(message.text)
+
     def join(self, other: Words) -> Words:
         """Go on with those words, instants and all."""
-        shift = len(self.text)
-        self._spans += [span.model_copy(update={"start": span.start + shift}) for span in other._spans]
-        return self.add(other.text)
+        return self.say(other.message())
 
     @property
     def spans(self) -> tuple[Span, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice, pairwise
 from zoneinfo import ZoneInfo
 
-from bot.addresses import TELEGRAM, Address, parse_address
+from bot.addresses import TELEGRAM, Address, AddressError, parse_address
 from bot.decisions import DecisionError
 from bot.firing import Firing
 from bot.instants import Words
@@ -17,18 +17,21 @@ from bot.plans import Plan, options_to_json, plan_of
 from bot.quiet import Quiet, free_at
 from bot.recurrence import Occurrence, Once, Rule, occurrences
 from bot.schedule_line import Line, Options, show_options
+from bot.schedule_notes import counted
 from bot.store import Tx
 from bot.store.schedules import NewSchedule, Schedule
 from bot.targets import Targets, parse_targets
 from bot.text import cut
 from bot.when import ahead, show_rule
 from bot.zones import zone_of
+from bridges.errors import Refused
 from bridges.model import Message
 
 SHOWN = 3
 CLOSE_S = 60.0
 """Occurrences that are nearer to each other than this are pointed out."""
 TARGETS_SHOWN = 300
+RULE_SHOWN = 120
 
 
 class ScheduleError(DecisionError):
@@ -87,7 +90,7 @@ def draft(
     coming = tuple(islice(found_at, SHOWN))
     if not coming:
         raise ScheduleError(f"{show_rule(rule)} is never to come")
-    check(message.text, has_end=plan.ends_at is not None)
+    check(message, has_end=plan.ends_at is not None)
     if options.name and any(each.id != but for each in tx.schedules.named(options.name)):
         raise ScheduleError(f"there is a schedule with the name {options.name} already; choose another one")
     return Draft(plan, found, coming, tuple(_notes(tx, firing, plan, found, coming)))
@@ -196,12 +199,24 @@ def add(
     return made_one
 
 
-def change(tx: Tx, firing: Firing, schedule: Schedule, made: Draft, *, is_admin: bool, now: float) -> Schedule:
-    """Make it what was drafted; it has to be approved anew. A paused one stays so."""
+def change(
+    tx: Tx,
+    firing: Firing,
+    schedule: Schedule,
+    made: Draft,
+    *,
+    is_admin: bool,
+    now: float,
+    reach: Address | None = None,
+) -> Schedule:
+    """Make it what was drafted; it has to be approved anew. A paused one stays so. ``reach``: the chat that the role of
+    whoever changes it is limited to; who is not, and names its targets, lifts the limit that it had.
+    """
+    is_kept = made.targets.text == ", ".join(schedule.targets)
     new = _row(
         made,
         chat=schedule.chat,
-        reach=schedule.reach,
+        reach=str(reach) if reach is not None else schedule.reach if is_kept else "",
         person=schedule.person,
         person_name=schedule.person_name,
         needs=approvals(firing, made, is_admin=is_admin),
@@ -274,6 +289,17 @@ def coming(schedule: Schedule, *, now: float, most: int = SHOWN, until: float | 
     return [each for each in found if until is None or each.at <= until]
 
 
+def unreachable(tx: Tx, firing: Firing) -> list[str]:
+    """A line for each target of what is to come that nothing can be sent to as things are."""
+    lines = []
+    for target, schedule in tx.schedules.aims():
+        try:
+            parse_targets(tx, firing.relay, target, here=None)
+        except (AddressError, Refused) as error:
+            lines.append(f"schedule {schedule}: {error}")
+    return lines
+
+
 def pause(tx: Tx, schedule: Schedule, *, now: float) -> None:
     """Let nothing of it fire; raises ``ScheduleError``."""
     if schedule.state == "paused":
@@ -336,20 +362,25 @@ def remove(tx: Tx, schedule: Schedule, *, now: float) -> None:
     tx.schedules.become(schedule.id, "removed", now=now)
 
 
-def restore(tx: Tx, schedule: Schedule, *, now: float) -> None:
-    """Take a removal back: it is paused. Raises ``ScheduleError``."""
+def restore(tx: Tx, schedule: Schedule, *, now: float, goes_on: bool = False) -> None:
+    """Take a removal back: it is paused, or ``goes_on``, but for what was due meanwhile. Raises ``ScheduleError``."""
     if schedule.state != "removed":
         raise ScheduleError(f"schedule {schedule.id} is not removed")
     if schedule.name and tx.schedules.named(schedule.name):
         raise ScheduleError(f"there is another schedule with the name {schedule.name} by now")
     tx.schedules.become(schedule.id, "paused", now=now)
+    paused = tx.schedules.get(schedule.id)
+    if goes_on and paused is not None:
+        resume(tx, paused, now=now)
 
 
-def approve(tx: Tx, schedule: Schedule, *, person: str, now: float) -> int:
-    """One person says yes; returns how many more are needed. Raises ``ScheduleError``."""
+def approve(tx: Tx, schedule: Schedule, *, person: str, now: float, asked_by: str | None = None) -> int:
+    """One person says yes; returns how many more are needed. ``asked_by``: who has made it what it is now, if that is
+    not its author. Raises ``ScheduleError``.
+    """
     if schedule.state == "removed" or len(schedule.approvers) >= schedule.needs:
         raise ScheduleError(f"schedule {schedule.id} waits for no approval any more")
-    if person == schedule.person:
+    if person == (schedule.person if asked_by is None else asked_by):
         raise ScheduleError("somebody else has to approve of what you made yourself")
     if person in schedule.approvers:
         raise ScheduleError("you have approved of it already; it needs somebody else, too")
@@ -377,11 +408,23 @@ def echo(made: Draft, *, now: float) -> Words:
     """What was understood: the rule, its next instants, where it goes."""
     words = Words().code(f"{show_rule(made.plan.rule)} {show_options(made.plan.options)}".rstrip())
     _instants(words, made.coming, zone=made.plan.rule.zone, now=now, is_once=is_once(made.plan.rule))
-    words.add(f"\nTo {len(made.targets.addresses)} target{'s' if made.count != 1 else ''}: ")
-    words.add(cut(made.targets.text, TARGETS_SHOWN))
+    words.add(f"\nTo {counted(made.count)}: {cut(made.targets.text, TARGETS_SHOWN)}")
     for note in made.notes:
         words.add(f"\n{note}")
     return words
+
+
+def standing(
+    schedule: Schedule, *, now: float, count: int | None = None, targets: Sequence[str] | None = None
+) -> Words:
+    """What is kept: its rule, its next instants, where it goes; as :func:`echo`. ``count``: of its targets, if known.
+    ``targets``: what is told of them, where that is not all.
+    """
+    rule = plan_of(schedule).rule
+    words = Words().code(line_of(schedule))
+    _instants(words, coming(schedule, now=now), zone=rule.zone, now=now, is_once=is_once(rule))
+    named = cut(", ".join(schedule.targets if targets is None else targets), TARGETS_SHOWN)
+    return words.add(f"\nTo {named}" if count is None else f"\nTo {counted(count)}: {named}")
 
 
 def _instants(words: Words, instants: Sequence[Occurrence], *, zone: str, now: float, is_once: bool) -> None:
@@ -397,11 +440,11 @@ def is_once(rule: Rule) -> bool:
     return isinstance(rule.pattern, Once)
 
 
-def summary(schedule: Schedule, *, now: float) -> Words:
-    """One schedule in a list."""
+def summary(schedule: Schedule, *, now: float, targets: Sequence[str] | None = None) -> Words:
+    """One schedule in a list. ``targets``: what is told of them, where that is not all."""
     words = Words(f"{schedule.id}")
-    words.add(f" ({schedule.name})" if schedule.name else "").add(": ").add(schedule.rule)
-    words.add(f" → {cut(', '.join(schedule.targets), 60)}")
+    words.add(f" ({schedule.name})" if schedule.name else "").add(": ").add(cut(schedule.rule, RULE_SHOWN))
+    words.add(f" → {cut(', '.join(schedule.targets if targets is None else targets), 60)}")
     next_ = coming(schedule, now=now, most=1)
     match schedule.state:
         case "paused":

@@ -19,6 +19,7 @@ from bridges.model import Button
 DECIDING, WARNING, APPROVING = "occurrence", "schedule-soon", "schedule-approval"
 """Kinds of cards: an occurrence to decide about, one that is to come, a schedule that waits for approval."""
 SEND, DROP, SKIP, PAUSE, APPROVE, REJECT = "send", "drop", "skip", "pause", "approve", "reject"
+DECISIONS = (("Approve", APPROVE), ("Reject", REJECT))
 TEXT_MOST = 400
 NOTE_MOST = 600
 LINES_MOST = 20
@@ -83,8 +84,20 @@ def warn(tx: Tx, firing: Firing, schedule: Schedule, *, at: float, now: float) -
     say(tx, firing, schedule, words, kind=WARNING, subject=schedule.id, choices=choices, payload=payload, now=now)
 
 
-def ask_approval(tx: Tx, firing: Firing, schedule: Schedule, *, needed: int, now: float) -> None:
-    """Ask in its chat for the approval of a schedule, by others than whoever made it."""
+def ask_approval(
+    tx: Tx, firing: Firing, schedule: Schedule, *, needed: int, now: float, asked_by: str | None = None
+) -> None:
+    """Ask in its chat for the approval of a schedule, by others than whoever made it, or changed it: ``asked_by``."""
+    words = approval(tx, firing, schedule, needed=needed)
+    shown, payload = identity(schedule), {"by": schedule.person if asked_by is None else asked_by}
+    say(
+        tx, firing, schedule, words, kind=APPROVING, subject=schedule.id, choices=DECISIONS, payload=payload,
+        shown=shown, now=now,
+    )  # fmt: skip
+
+
+def approval(tx: Tx, firing: Firing, schedule: Schedule, *, needed: int) -> Words:
+    """All that is to be approved, in words. ``needed``: by how many."""
     plan = plan_of(schedule)
     addresses, _ = firing.targets(tx, schedule)
     words = Words().add(f"{schedule.title} by {schedule.person_name or 'somebody'} waits for an admin's approval")
@@ -92,10 +105,7 @@ def ask_approval(tx: Tx, firing: Firing, schedule: Schedule, *, needed: int, now
     words.add(f"{schedule.rule}, to {counted(len(addresses))}: {cut(', '.join(schedule.targets), TEXT_MOST)}")
     if schedule.next_at is not None:
         words.add("\nNext: ").at(schedule.next_at, ZoneInfo(plan.rule.zone))
-    words.add(f"\n\n{_first_words(plan)}")
-    choices = (("Approve", APPROVE), ("Reject", REJECT))
-    shown = identity(schedule)
-    say(tx, firing, schedule, words, kind=APPROVING, subject=schedule.id, choices=choices, shown=shown, now=now)
+    return words.add(f"\n\n{_first_words(plan)}")
 
 
 def identity(schedule: Schedule) -> str:
