@@ -17,6 +17,7 @@ from bot.cli.replay import replay
 from bot.cli.routes import routes
 from bot.cli.running import playground, run
 from bot.cli.said import history_of
+from bot.cli.schedules import schedules
 
 
 class _Line(click.Group):
@@ -47,6 +48,7 @@ for command in (
     check,
     account,
     routes,
+    schedules,
     outbox,
     stats,
     audit,

@@ -213,6 +213,14 @@ class Schedules:
         for row in heapq.merge(*found, key=lambda row: (row[_NEXT_AT], row[0])):
             yield self._whole(row)
 
+    def aims(self) -> Sequence[tuple[str, int]]:
+        """The different targets of what is to come, each with a schedule that has it."""
+        rows = self._db.execute(
+            "SELECT t.target, MIN(t.schedule) FROM schedule_targets t JOIN schedules s ON s.id = t.schedule"
+            " WHERE s.state IN ('on', 'waits') AND s.next_at IS NOT NULL GROUP BY t.target ORDER BY 2, t.place"
+        ).fetchall()
+        return [(str(target), int(schedule)) for target, schedule in rows]
+
     def count(self) -> int:
         """How many there are that are not removed."""
         (number,) = self._db.execute("SELECT COUNT(*) FROM schedules WHERE state != 'removed'").fetchone()
