@@ -53,7 +53,7 @@ class Plan:
 def plan_of(schedule: Schedule) -> Plan:
     """Read what is kept; raises ``ValueError`` if another version wrote what this one cannot read."""
     return Plan(
-        _rule(schedule.rule, schedule.made_at),
+        _rule(schedule.rule),
         schedule.made_at,
         options_from_json(schedule.options),
         Message.model_validate_json(schedule.message),
@@ -63,14 +63,15 @@ def plan_of(schedule: Schedule) -> Plan:
 def zone_of(schedule: Schedule) -> ZoneInfo:
     """The zone of its rule; UTC for one that cannot be read."""
     try:
-        return ZoneInfo(_rule(schedule.rule, schedule.made_at).zone)
+        return ZoneInfo(_rule(schedule.rule).zone)
     except (ValueError, KeyError, OSError):
         return ZoneInfo("UTC")
 
 
-@lru_cache(maxsize=1024)
-def _rule(text: str, made_at: float) -> Rule:
-    return parse_when(text, now=made_at, zone="UTC")
+@lru_cache(maxsize=4096)
+def _rule(text: str) -> Rule:
+    # As it is kept it means the same at any time; long ago nothing of it is past.
+    return parse_when(text, now=0.0, zone="UTC")
 
 
 def options_to_json(options: Options) -> str:
