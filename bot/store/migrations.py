@@ -297,8 +297,8 @@ _CHATOPS = (
 _SCHEDULES = (
     # A rule is kept as it is written (WHEN); next_at is what it means next, and all that a wake-up looks at.
     """CREATE TABLE schedules (
-        id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL DEFAULT '', rule TEXT NOT NULL,
-        state TEXT NOT NULL CHECK (state IN ('on', 'paused', 'waits', 'removed')),
+        id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL DEFAULT '', called TEXT NOT NULL DEFAULT '',
+        rule TEXT NOT NULL, state TEXT NOT NULL CHECK (state IN ('on', 'paused', 'waits', 'removed')),
         made_at REAL NOT NULL, next_at REAL, ends_at REAL, warn_at REAL,
         options TEXT NOT NULL, message TEXT NOT NULL, chat TEXT NOT NULL, reach TEXT NOT NULL,
         person TEXT NOT NULL, person_name TEXT NOT NULL,
@@ -308,6 +308,8 @@ _SCHEDULES = (
     """CREATE INDEX schedules_due ON schedules (next_at, id) WHERE state = 'on' AND next_at IS NOT NULL""",
     """CREATE INDEX schedules_warn ON schedules (warn_at) WHERE state = 'on' AND warn_at IS NOT NULL""",
     """CREATE INDEX schedules_waits ON schedules (next_at) WHERE state = 'waits' AND next_at IS NOT NULL""",
+    # Names are compared without case.
+    """CREATE INDEX schedules_called ON schedules (called) WHERE called != ''""",
     """CREATE INDEX schedules_chat ON schedules (chat, id)""",
     # Addresses, names and @audiences; what an audience holds is asked when it fires.
     """CREATE TABLE schedule_targets (

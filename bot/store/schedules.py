@@ -139,11 +139,11 @@ class Schedules:
     def add(self, new: NewSchedule, *, now: float) -> int:
         """Keep a new one; returns its number."""
         cursor = self._db.execute(
-            "INSERT INTO schedules (name, rule, state, made_at, next_at, ends_at, warn_at, options, message, chat,"
+            "INSERT INTO schedules (name, called, rule, state, made_at, next_at, ends_at, warn_at, options, message, chat,"
             " reach, person, person_name, needs, created_at, updated_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                new.name, new.rule, new.state, new.made_at, new.next_at, new.ends_at, new.warn_at, new.options,
+                new.name, new.name.casefold(), new.rule, new.state, new.made_at, new.next_at, new.ends_at, new.warn_at, new.options,
                 new.message, new.chat, new.reach, new.person, new.person_name, new.needs, now, now,
             ),
         )  # fmt: skip
@@ -155,11 +155,11 @@ class Schedules:
     def change(self, id: int, new: NewSchedule, *, now: float) -> None:
         """Make it another one; who made it, where, and its history stay. Nobody has approved of the new one."""
         self._db.execute(
-            "UPDATE schedules SET name = ?, rule = ?, state = ?, made_at = ?, next_at = ?, ends_at = ?, warn_at = ?,"
-            " options = ?, message = ?, reach = ?, needs = ?, approved_by = '', updated_at = ? WHERE id = ?",
+            "UPDATE schedules SET name = ?, called = ?, rule = ?, state = ?, made_at = ?, next_at = ?, ends_at = ?,"
+            " warn_at = ?, options = ?, message = ?, reach = ?, needs = ?, approved_by = '', updated_at = ? WHERE id = ?",
             (
-                new.name, new.rule, new.state, new.made_at, new.next_at, new.ends_at, new.warn_at, new.options,
-                new.message, new.reach, new.needs, now, id,
+                new.name, new.name.casefold(), new.rule, new.state, new.made_at, new.next_at, new.ends_at, new.warn_at,
+                new.options, new.message, new.reach, new.needs, now, id,
             ),
         )  # fmt: skip
         self._db.execute("DELETE FROM schedule_targets WHERE schedule = ?", (id,))
@@ -178,9 +178,11 @@ class Schedules:
     def named(self, name: str) -> Sequence[Schedule]:
         """Those of that name, in any case, that are not removed."""
         rows = self._db.execute(
-            f"SELECT {_COLUMNS} FROM schedules WHERE state != 'removed' AND name != '' ORDER BY id"
+            f"SELECT {_COLUMNS} FROM schedules INDEXED BY schedules_called"
+            " WHERE called = ? AND called != '' AND state != 'removed' ORDER BY id",
+            (name.casefold(),),
         ).fetchall()
-        return [self._whole(row) for row in rows if str(row[1]).lower() == name.lower()]
+        return [self._whole(row) for row in rows]
 
     def all(self, *, after: int = 0, limit: int = -1) -> Sequence[Schedule]:
         """Those that are not removed, by number."""

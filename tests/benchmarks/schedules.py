@@ -57,7 +57,7 @@ async def start_of(folder: Path) -> tuple[float, float]:
     config = config_of(folder, telegram="http://127.0.0.1:9", provider="http://127.0.0.1:9", port=port)
     begun = time.monotonic()
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bot", "--config", str(config), "run", "--log-level", "critical"
+        sys.executable, "-m", "bot", "--config", str(config), "run", "--log-level", "error"
     )
     try:
         await answers(f"http://127.0.0.1:{port}/healthz")

@@ -36,7 +36,7 @@ STAYS = {
         "outbox.payload", "outbox.words", "outbox.error", "outbox.why", "cards.shown", "conversations.title",
         "topics.title", "texts.text", "broadcasts.text", "broadcasts.shown", "broadcasts.person_name",
         "conversations.handle", "dialogs.asked", "menus.shown", "marks.want", "marks.shown", "pictures.attachments",
-        "files.attachment", "people.username", "people.name", "schedules.name", "schedules.message",
+        "files.attachment", "people.username", "people.name", "schedules.name", "schedules.called", "schedules.message",
         "schedules.person_name", "occurrences.note", "broadcasts.label",
     ),
     "what is about to be done was shown with its old address, and is looked at anew when the button is pressed": (
