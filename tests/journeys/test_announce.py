@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,13 @@ from tests.journeys.world import ANN, BO, DAN, Chat, Json, World
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 FEW, MANY = 40, 500
+PACES = {
+    "bot.broadcaster.PACE_PER_S": 80.0,
+    "bot.broadcaster.PACE_IN_ALL_PER_S": 100.0,
+    "bot.broadcaster.PROBE_S": 3.0,
+    "bot.retry.SCHEDULE_S": (1.0, 2.0, 4.0),
+}
+"""Four and five times as fast as announcements and tries go: the pace itself is shown by stories with fewer targets."""
 
 
 def open_rooms(world: World, number: int, *, prefix: str) -> dict[str, list[str]]:
@@ -171,35 +179,38 @@ async def test_stop_lets_at_most_eight_more_go_and_the_message_is_edited_no_more
     assert min(late - early for early, late in itertools.pairwise(when)) >= EDIT_EVERY_S
 
 
-async def test_five_hundred_targets_a_provider_that_is_down_a_restart_and_a_kill(world: World) -> None:
-    ops, text = world.group(), "To five hundred."
-    rooms = open_rooms(world, 150, prefix="many")
-    missing = [f"support:missing-{n}" for n in range(25)]
-    more = [f"club:more-{n}" for n in range(25)]
-    world.club.conversations.extend(each.partition(":")[2] for each in more)
-    targets = [each for account in rooms.values() for each in account] + missing + more
-    assert len(targets) == MANY
-    await audience(ops, "everybody", targets)
-    await world.servers["plain"].down()
-    card = await ask(world, ops, "@everybody", text)
-    assert "500 targets" in card["text"]
-    await ops.press(card, "Send")
-    await world.until(lambda: arrived(world, text).total() >= 60, within_s=60)
-    await world.restart()
-    await world.until(lambda: arrived(world, text).total() >= 140, within_s=60)
-    await world.bot.kill()
-    await world.start()
-    told = await shows(world, ops, card, "as far as it can be just now", within_s=60)
-    assert "wait for plain: it does not take messages just now" in told
-    assert numbers(told)["left"] == 150
-    await world.servers["plain"].up()
-    told = await shows(world, ops, card, ": done\n", within_s=90)
-    counted, there = numbers(told), arrived(world, text)
-    assert counted["failed"] == 25
-    assert counted["sent"] + counted.get("held", 0) == MANY - 25
-    assert counted.get("held", 0) <= 4, "only what was under way when it was killed"
-    assert set(there.values()) == {1}, "nothing twice"
-    assert counted["sent"] <= there.total() <= MANY - 25
+async def test_five_hundred_targets_a_provider_that_is_down_a_restart_and_a_kill(tmp_path: Path) -> None:
+    async with World(tmp_path, paces=PACES) as world:
+        ops, text = world.group(), "To five hundred."
+        rooms = open_rooms(world, 150, prefix="many")
+        missing = [f"support:missing-{n}" for n in range(25)]
+        more = [f"club:more-{n}" for n in range(25)]
+        world.club.conversations.extend(each.partition(":")[2] for each in more)
+        targets = [each for account in rooms.values() for each in account] + missing + more
+        assert len(targets) == MANY
+        await audience(ops, "everybody", targets)
+        await world.servers["plain"].down()
+        card = await ask(world, ops, "@everybody", text)
+        assert "500 targets" in card["text"]
+        await ops.press(card, "Send")
+        await world.until(lambda: arrived(world, text).total() >= 60, within_s=60)
+        await world.restart()
+        await world.until(lambda: arrived(world, text).total() >= 140, within_s=60)
+        await world.bot.kill()
+        await world.start()
+        told = await shows(world, ops, card, "as far as it can be just now", within_s=60)
+        assert "wait for plain: it does not take messages just now" in told
+        assert numbers(told)["left"] == 150
+        await world.servers["plain"].up()
+        told = await shows(world, ops, card, ": done\n", within_s=90)
+        counted, there = numbers(told), arrived(world, text)
+        assert counted["failed"] == 25
+        assert counted["sent"] + counted.get("held", 0) == MANY - 25
+        assert counted.get("held", 0) <= 4, "only what was under way when it was killed"
+        assert set(there.values()) == {1}, "nothing twice"
+        assert counted["sent"] <= there.total() <= MANY - 25
+        await world.settled()
+        await world.check()
 
 
 async def test_the_message_of_an_announcement_stands_for_it_from_the_preview_to_its_end(world: World) -> None:

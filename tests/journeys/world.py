@@ -1,8 +1,8 @@
 """A world to play whole stories in: Telegram, providers and the real bot, joined by HTTP on loopback.
 
 The bot is a child process, started as people start it; Telegram and the providers are servers in the test's own loop.
-Nothing is patched. Every secret is a canary: :meth:`World.check` looks for them, for tracebacks and for a balance
-that does not add up, after each story.
+Nothing is patched but the paces that a story names (see ``hurried.py``). Every secret is a canary:
+:meth:`World.check` looks for them, for tracebacks and for a balance that does not add up, after each story.
 """
 
 from __future__ import annotations
@@ -253,10 +253,13 @@ class Chat:
 class Bot:
     """The bot as a child process."""
 
-    def __init__(self, config: Path, log: Path, *, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, config: Path, log: Path, *, environ: Mapping[str, str], paces: Mapping[str, object] | None = None
+    ) -> None:
         self.config = config
         self.log = log
         self._environ = environ
+        self._program = ["tests.journeys.hurried", json.dumps(dict(paces))] if paces else ["bot"]
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -267,7 +270,7 @@ class Bot:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "bot", "--config", str(self.config), "run"],
+                [sys.executable, "-m", *self._program, "--config", str(self.config), "run"],
                 cwd=ROOT,
                 env=dict(self._environ),
                 stdin=subprocess.DEVNULL,
@@ -304,6 +307,7 @@ class World:
         *,
         changes: Mapping[str, Mapping[str, object]] | None = None,
         sides: Mapping[str, Sandbox] | None = None,
+        paces: Mapping[str, object] | None = None,
     ) -> None:
         self.folder = folder
         self.sides = dict(sides or {})
@@ -323,7 +327,7 @@ class World:
         self.config = folder / "patchbay.toml"
         self.log = folder / "bot.log"
         self.database = folder / "data" / "patchbay.sqlite3"
-        self.bot = Bot(self.config, self.log, environ=self.environ())
+        self.bot = Bot(self.config, self.log, environ=self.environ(), paces=paces)
         self._changes = changes or {}
         self._groups = 0
         self._read = 0
