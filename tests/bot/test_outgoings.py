@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from bot.store.sqlite import SqliteStore
 from bridges.api import File, Flow, Outgoing
 from bridges.errors import BridgeError, Refused, Unavailable
 from bridges.files import Bytes
-from bridges.model import AccountName, Attachment, Message, MessageId, Receipt
+from bridges.model import AccountName, Attachment, LinkButton, Message, MessageId, Receipt
 from tests.bot.fakes import Clock, FakeBridge, fake_account, opened
 from tests.bot.line import ROOM, line
 from tests.journeys.world import until
@@ -213,3 +214,38 @@ async def test_words_that_an_account_left_out_follow_the_message(tmp_path: Path)
         await it.engine.start()
         await it.rests()
         assert [out.message.text for out in club.sent] == ["Pat: hello", "all the words", "and notes"]
+
+
+LINKS = (LinkButton(label="Tickets", url="https://example.org/t"), LinkButton(label="Map", url="https://example.org/m"))
+
+
+@pytest.mark.parametrize(
+    ("text", "sent", "after"),
+    [
+        ("Come!", "Come!\nTickets: https://example.org/t\nMap: https://example.org/m", []),
+        (
+            "Map: https://example.org/m\nCome!",
+            "Map: https://example.org/m\nCome!\nTickets: https://example.org/t",
+            [],
+        ),
+        ("x" * 190, "x" * 190, ["Tickets: https://example.org/t\nMap: https://example.org/m"]),
+    ],
+)
+async def test_buttons_that_are_not_in_the_words_yet_are_said(
+    sending: Sending, text: str, sent: str, after: list[str]
+) -> None:
+    row = await sending.row("")
+    row = replace(row, payload=Message(text=text, links=LINKS).model_dump_json())
+    out = await sending.outgoings.of(row)
+    notes = sending.outgoings.unsaid([row], Receipt(), now=0.0)
+    assert (out.message.text, [Message.model_validate_json(note.payload).text for note in notes]) == (sent, after)
+
+
+async def test_what_is_said_after_a_silent_message_is_silent(sending: Sending) -> None:
+    row = await sending.row("x" * 100, "a", "dead")
+    for silent in (True, False):
+        told = Message.model_validate_json(row.payload).model_copy(update={"silent": silent})
+        silenced = replace(row, payload=told.model_dump_json())
+        await sending.outgoings.of(silenced)
+        (note,) = sending.outgoings.unsaid([silenced], Receipt(), now=0.0)
+        assert Message.model_validate_json(note.payload).silent is silent

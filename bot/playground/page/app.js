@@ -32,7 +32,7 @@ const MODES = [
 ];
 const STATES = { queued: "waiting", sending: "sending", sent: "sent", held: "held", dead: "failed", expired: "expired", discarded: "dropped", cancelled: "cancelled" };
 
-const OPS = { edit: "edit", delete: "deletion", react: "reaction", open: "new topic" };
+const OPS = { edit: "edit", delete: "deletion", react: "reaction", open: "new topic", pin: "pin" };
 
 // ---------------------------------------------------------------------------------------------------- talking to it
 
