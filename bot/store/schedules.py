@@ -177,12 +177,17 @@ class Schedules:
 
     def named(self, name: str) -> Sequence[Schedule]:
         """Those of that name, in any case, that are not removed."""
-        rows = self._db.execute(
-            f"SELECT {_COLUMNS} FROM schedules INDEXED BY schedules_called"
-            " WHERE called = ? AND called != '' AND state != 'removed' ORDER BY id",
-            (name.casefold(),),
-        ).fetchall()
-        return [self._whole(row) for row in rows]
+        if name.isascii():
+            rows = self._db.execute(
+                f"SELECT {_COLUMNS} FROM schedules"
+                " WHERE state != 'removed' AND name != '' AND name = ? COLLATE NOCASE ORDER BY id",
+                (name,),
+            ).fetchall()
+            return [self._whole(row) for row in rows]
+        # SQLite knows the case of ASCII alone.
+        known = self._db.execute("SELECT id, name FROM schedules WHERE state != 'removed' AND name != '' ORDER BY id")
+        ids = [int(id) for id, other in known if str(other).lower() == name.lower()]
+        return [found for id in ids if (found := self.get(id)) is not None]
 
     def all(self, *, after: int = 0, limit: int = -1) -> Sequence[Schedule]:
         """Those that are not removed, by number."""
