@@ -147,7 +147,7 @@ def _read_piece(piece: str, field: _Field) -> set[int]:
         if step is not None:
             raise WhenError(
                 f"{quote_word(piece)} has a step without a range; write where it ends too,"
-                f" as in {begin}-{6 if field is _WEEKDAY else field.high}/{step}"
+                f" {begin}-{6 if field is _WEEKDAY else field.high}/{step}, as in cron 10-50/10 * * * *"
             )
         return {first}
     last = field.number(end)
@@ -156,7 +156,8 @@ def _read_piece(piece: str, field: _Field) -> set[int]:
         last += 7
     if last < first:
         raise WhenError(
-            f"{quote_word(piece)} ends before it begins; write two ranges, as in {begin}-{field.high},{field.low}-{end}"
+            f"{quote_word(piece)} ends before it begins; write two ranges, {begin}-{field.high},{field.low}-{end},"
+            f" as in {EXAMPLE}"
         )
     return {value % 7 if field is _WEEKDAY else value for value in range(first, last + 1, every)}
 
@@ -164,8 +165,7 @@ def _read_piece(piece: str, field: _Field) -> set[int]:
 def _wrong(piece: str, field: _Field) -> WhenError:
     names = f" or {field.names[0]}-{field.names[-1]}" if field.names else ""
     return WhenError(
-        f"{quote_word(piece)} is no {field.name} of cron, which is {field.low}-{field.high}{names},"
-        f" as in {EXAMPLE} (five fields)"
+        f"{quote_word(piece)} is no {field.name} of cron, which is {field.low}-{field.high}{names}, as in {EXAMPLE}"
     )
 
 

@@ -176,6 +176,8 @@ def _numeric(words: Words, begin: int, found: re.Match[str]) -> Question | WhenE
         readings = [(int(first), int(second), int(third or 0))]
     elif third is None:
         readings = [(0, int(first), int(second)), (0, int(second), int(first))]
+    elif len(third) % 2:
+        readings = []
     else:
         year = int(third) + (2000 if len(third) == 2 else 0)
         readings = [(year, int(first), int(second)), (year, int(second), int(first))]

@@ -235,8 +235,10 @@ def _check_it_fires(rule: Rule, now: float) -> None:
         endless = next(occurrences(Rule(rule.pattern, rule.zone, starting=rule.starting), made_at=now), None)
         if endless is not None:
             shown = local(endless.at, ZoneInfo(rule.zone))
+            later = _today(ZoneInfo(rule.zone), endless.at) + timedelta(weeks=4)
             raise WhenError(
-                f"until {rule.until} ends before the first time, which would be {shown}; write a later date"
+                f"until {rule.until} ends before the first time, which would be {shown}; write a later date,"
+                f" as in {EVERY_EXAMPLE} until {later}"
             )
     if first is not None or isinstance(rule.pattern, Interval):
         raise WhenError(f"that is too far ahead; the calendar goes to {LAST_YEAR}, as in {EVERY_EXAMPLE}")
@@ -333,7 +335,8 @@ def _dated(year: int, month: int, day: int) -> date | None:
 def _check_weekday(day: date, weekday: int | None) -> None:
     if weekday is not None and day.weekday() != weekday:
         raise WhenError(
-            f"{day} is a {WEEKDAY_NAMES[day.weekday()]} and no {WEEKDAY_NAMES[weekday]}; write one of both, as in 24 dec 18:00"
+            f"{day} is a {WEEKDAY_NAMES[day.weekday()]} and no {WEEKDAY_NAMES[weekday]};"
+            " write one of both, as in 24 dec 18:00"
         )
 
 

@@ -127,15 +127,14 @@ def _read_after(words: Words) -> After:
 
 
 def _no_duration(words: Words, begin: int, lead: str) -> Exception:
+    if words.peek(1) in ("month", "months", "year", "years"):
+        return WhenError(
+            "months and years are of different lengths, so they are no durations; write the date, as in 24 dec 18:00"
+        )
     number = words.number()
-    if number is not None and (not words.peek() or words.peek() not in UNITS):
-        if words.peek() in ("month", "months", "year", "years"):
-            return WhenError(
-                f"{words.peek()} are of different lengths, so they are no duration; write the date, as in 24 dec 18:00"
-            )
+    if number is not None:
         choices = [(f"{number} {unit}", f"{number} {unit}") for unit in ("minutes", "hours", "days")]
         return words.ask(f"{number} what? A duration has units, for example {lead} 2h30m", choices, begin=begin)
-    words.at = begin
     shown = f"{quote_word(words.peek())} is no duration" if words.peek() else "the duration is missing"
     return WhenError(f"{shown}; write how long, for example {lead} 2h30m")
 
@@ -484,7 +483,7 @@ def _interval(words: Words, seconds: int, given: time | None) -> Interval:
         raise WhenError(f"that is too often: every DURATION begins at {SHORTEST_INTERVAL}s, as in every 10s")
     if given is not None or words.peek() == "at":
         raise WhenError(
-            "every DURATION counts elapsed time and takes no time of day; write every day at 9:00, or every 15m"
+            "every DURATION counts elapsed time and takes no time of day, as in every 15m, or every day at 9:00"
         )
     return Interval(seconds)
 
@@ -505,7 +504,9 @@ def _read_cron(words: Words) -> Pattern:
             raise WhenError(f"{quote_word(shorthand)} is not understood; cron has five fields, as in {CRON_EXAMPLE}")
         instead = f"cron {SHORTHANDS[shorthand]}"
         words.at += 1
-        raise words.ask(f"Is {shorthand} meant as {instead}? It is written so", [(instead, instead)], begin=0)
+        raise words.ask(
+            f"Is {shorthand} meant? It is written with five fields, as in {instead}", [(instead, instead)], begin=0
+        )
     glued = re.sub(r" ?, ?", ",", " ".join(words.words[words.at :])).split()
     fields, rest = glued[:5], split_words(" ".join(glued[5:]))
     words.words = ("cron", *fields, *rest)
