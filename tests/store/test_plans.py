@@ -68,8 +68,15 @@ def fill(db: sqlite3.Connection) -> None:
     number = Tx(db).broadcasts.add(
         person="1", person_name="Ann", chat="telegram:1", message=None, text="t", progress="", now=0.0
     )
+    # Small ones of schedules, which show nothing, and of which nothing is left.
+    db.execute(
+        f"{numbers} INSERT INTO broadcasts (person, person_name, chat, text, state, created_at, quiet)"
+        " SELECT '1', 'Ann', 'telegram:1', 't', 'running', 0.0, 1 FROM n",
+        (1_000,),
+    )
     # They were never in a lane.
     deliveries(10_000, id="i + 900000", conversation="'a' || i", broadcast=str(number), parked="1", account="'many'")
+    deliveries(10_000, id="i + 950000", broadcast=str(number), parked="2", account="'late'", due_at="1e9 + i")
     db.execute(f"{numbers} INSERT INTO seen (account, key, at) SELECT 'big', 'e' || i, i FROM n", (20_000,))
     db.execute(
         f"{numbers} INSERT INTO messages (id, account, conversation, remote_id, text, at)"
@@ -107,12 +114,6 @@ def look_up(tx: Tx) -> None:
     tx.outbox.of_message(found.id)
 
 
-def announced(tx: Tx) -> int:
-    """The announcement that much is parked for."""
-    (number,) = tx.db.execute("SELECT MAX(id) FROM broadcasts").fetchone()
-    return int(number)
-
-
 def arrive(tx: Tx) -> None:
     id = tx.inbox.put(Arrived("big", b"{}", 1.0, key="new"))
     assert id is not None and tx.inbox.is_pending(id)
@@ -141,10 +142,16 @@ OFTEN: dict[str, tuple[int, Callable[[Tx], object]]] = {
     "begin and settle": (20_000, settle),
     "release": (10_000, lambda tx: tx.outbox.release(lease_of(tx), due_at=1e6)),
     "next_due": (1_000, lambda tx: tx.outbox.next_due("big")),
-    "announcements that are open": (1_000, lambda tx: tx.broadcasts.open()),
+    "announcements that are shown": (1_000, lambda tx: tx.broadcasts.shown()),
+    "announcements of which nothing is shown": (100_000, lambda tx: tx.broadcasts.hushed()),
+    "announcements that run": (1_000, lambda tx: tx.broadcasts.any_running()),
     "what is let go of announcements": (1_000, lambda tx: tx.broadcasts.released("big")),
-    "what is to be let go": (20_000, lambda tx: tx.broadcasts.parked(announced(tx), "many", limit=256)),
-    "what an account was sent last": (10_000, lambda tx: tx.broadcasts.last_sent(announced(tx), "many")),
+    "what is to be let go": (20_000, lambda tx: tx.broadcasts.in_turn("many", limit=256)),
+    "what is to be let go next": (1_000, lambda tx: tx.broadcasts.in_turn("many", limit=1)),
+    "what waits for its time": (1_000, lambda tx: tx.broadcasts.next_later()),
+    "what has come due where none has": (1_000, lambda tx: tx.broadcasts.come_due(now=1e8, limit=500)),
+    "accounts that something waits for": (5_000, lambda tx: tx.broadcasts.strangers(["many"])),
+    "what an account was sent last": (10_000, lambda tx: tx.broadcasts.last_sent("many", now=1e9)),
     "pending": (2_000, lambda tx: tx.inbox.pending()),
     "pending after": (2_000, lambda tx: tx.inbox.pending(after=5)),
     "count_pending": (2_000, lambda tx: tx.inbox.count_pending()),
