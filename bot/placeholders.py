@@ -187,8 +187,8 @@ def _unknown(text: str, found: re.Match[str]) -> str:
     near = difflib.get_close_matches(word[0].lower(), NAMES, n=1, cutoff=0.6) if word else []
     meant = f"; did you mean {{{near[0]}}}?" if near else "."
     return (
-        f"There is no placeholder “{_shown(written[0])}”{meant} There are {_ALL}, as in {EXAMPLE}; to write a brace itself,"
-        " double it: {{ and }}"
+        f"There is no placeholder “{_shown(written[0])}”{meant} There are {_ALL}, as in {EXAMPLE}; to write a brace"
+        " itself, double it: {{ and }}"
     )
 
 
