@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from bot.store.balance import balance
 from bot.store.messages import Origin
 from bot.store.outbox import Delivery
 from bridges.errors import Refused, Unavailable
-from bridges.model import LinkButton, Message
+from bridges.model import AccountName, Attachment, LinkButton, Message
 from tests.bot.fakes import fake_account
 from tests.bot.line import OWNER, ROOM, Line, line
 
@@ -358,6 +359,23 @@ async def test_an_edit_that_needs_more_parts_moves_the_buttons_to_the_last(it: L
     (first,) = payloads(rows, "edit", HALL)
     second = payloads(rows, "send", HALL)[-1]
     assert (first.links, second.links, second.silent) == ((), LINKS, True)
+
+
+async def test_buttons_below_a_file_go_when_words_come_after_it(it: Line) -> None:
+    it.telegram.capabilities = replace(
+        it.telegram.capabilities, attachments="bytes", attachments_most=1, keeps="telegram", caption_limit=1024
+    )
+    files = tuple(Attachment(kind="file", ref=ref, account=AccountName("telegram")) for ref in ("a", "b"))
+    message = QUIET.model_copy(update={"attachments": files})
+    await it.store.write(lambda tx: announced(it, tx, HALL, message=message))
+    await goes_out(it)
+    assert [bool(out.message.links) for out in it.telegram.sent] == [False, True]
+    await reworded(it, "Still open.")
+    assert len(payloads(await it.rests(), "edit", HALL)) == 1  # the second file is as it was
+    await reworded(it, "word " * 300)
+    *_, words, file = payloads(await it.rests(), "edit", HALL)
+    assert (bool(words.text), words.links, file.text, file.links) == (True, (), "", ())
+    assert payloads(await it.rests(), "send", HALL)[-1].links == LINKS
 
 
 async def test_words_that_are_changed_before_they_leave_keep_the_buttons(it: Line) -> None:
