@@ -26,6 +26,7 @@ bench-import: $(VENV)/.test-ready
 
 torture: $(VENV)/.test-ready
 	@$(BIN)/python -m tests.torture
+	@$(BIN)/python -m tests.torture schedules
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Patchbay needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make run PYTHON=python3.12")'

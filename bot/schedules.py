@@ -199,7 +199,10 @@ class Schedules:
             broadcast = None if row.broadcast is None else tx.broadcasts.get(row.broadcast)
             if broadcast is not None and not broadcasts.kept(broadcast).wiped:
                 broadcasts.take_back(tx, self._firing.relay, broadcast, now=now)
+                point("schedule.ending")
         told = tell_untold(tx, self._firing, limit=BATCH, now=now)
+        if told:
+            point("schedule.telling")
         return [] if waiting or warnings or outlived or told else None
 
     def _guarded(self, tx: Tx, schedule: Schedule, *, now: float) -> float | None:
@@ -227,9 +230,9 @@ class Schedules:
                 # Several only if this is slow, or if those before were missed: never a burst.
                 if self._firing.fire(tx, schedule, last.at, now=now, note=note, missed=count - 1):
                     fired = last.at
-                point("schedule.firing")
             else:
                 self._missed(tx, schedule, plan, last.at, note=note, missed=count - 1, now=now)
+            point("schedule.firing")
         coming = plan.next_after(max(now, schedule.next_at))
         at = None if coming is None else coming.at
         tx.schedules.aim_at(schedule.id, next_at=at, warn_at=plan.warn_at(at, now=now))

@@ -1,4 +1,4 @@
-"""``python -m tests.torture``: the long form, against ``python -m bot run``.
+"""``python -m tests.torture``: the long form, against ``python -m bot run``. ``schedules`` behind it: that of schedules.
 
 Prints what came of it, for people and as a line of JSON for each policy; ends with 1 if a promise broke."""
 
@@ -11,6 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.torture import schedules
 from tests.torture.processes import Fresh
 from tests.torture.torture import Figures, Plan, torture
 from tests.torture.world import PATHS, PROVIDERS
@@ -43,6 +44,8 @@ def _run(plan: Plan) -> Figures:
 
 def main() -> int:
     """Run it for each policy asked for."""
+    if sys.argv[1:2] == ["schedules"]:
+        return schedules.main(sys.argv[2:])
     given = _arguments()
     broken = False
     for policy in ("hold", "resend") if given.policy == "both" else (given.policy,):

@@ -36,6 +36,8 @@ ASKED_ONLY = {"delivery.confirmed"}
 """Points that only a provider that can be asked leads to."""
 BUTTONS_ONLY = {"telegram.pressed", "broadcast.released", "broadcast.shown"}
 """Points that only pressed buttons lead to: ``test_announcing_killed.py``."""
+SCHEDULES_ONLY = {name for name in faultpoints.POINTS if name.startswith("schedule.")}
+"""Points that only schedules lead to: ``test_schedules_killed.py``."""
 WITH_A_SEND = {"start.recovered", "delivery.begun", "delivery.answered", "delivery.confirmed", "delivery.settled"}
 """Points at which it matters that a provider can be asked."""
 AFTER_A_SEND = {"start.recovered", "delivery.confirmed"}
@@ -79,7 +81,7 @@ async def _killed_at(point: str, hit: int, plan: Plan, *, starter: Starter, fold
         return await finish(made, child, plan, figures) + figures.violations
 
 
-@pytest.mark.parametrize("point", [name for name in faultpoints.POINTS if name not in BUTTONS_ONLY])
+@pytest.mark.parametrize("point", [name for name in faultpoints.POINTS if name not in BUTTONS_ONLY | SCHEDULES_ONLY])
 async def test_a_kill_at_this_point_breaks_no_promise(point: str, starter: Starter, tmp_path: Path) -> None:
     plans = {
         name: plan
