@@ -321,8 +321,7 @@ def _tally(
             break
         if floor < first.at and final.at <= ceiling and (len(clock) == 1 or _even(day, zone)):
             count += len(clock) - (last is not None and last.at == first.at)
-            if last is None or last.at != final.at or final.meant is None:
-                last = final
+            last = final
             continue
         for at in clock[_passed(day, clock, zone, floor) :]:
             occurrence = _on(day, at, zone)
@@ -336,7 +335,7 @@ def _tally(
 
 
 def _even(day: int, zone: ZoneInfo) -> bool:
-    """Whether the clock is not put forward or back on a day."""
+    """Whether the clock is not put forward or back on a day, nor where it meets the days beside it."""
     begins = datetime.fromordinal(day)
     ends = begins + timedelta(days=1)
     return len({zone.utcoffset(at.replace(fold=fold)) for at in (begins, ends) for fold in (0, 1)}) == 1
@@ -377,7 +376,7 @@ def _days(rule: Rule, zone: ZoneInfo, made_at: float, floor: int) -> Iterator[in
     if every == 1:
         return _matching(pattern, 1, first, first, last)
     origin = _origin(rule, pattern, zone, made_at)
-    return iter(()) if origin is None else _matching(pattern, every, origin, max(first, origin), last)
+    return iter(()) if origin is None else _matching(pattern, every, origin, first, last)
 
 
 def _day_before(instant: int) -> int:

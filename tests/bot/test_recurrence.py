@@ -83,6 +83,11 @@ def in_utc(pattern: Pattern, **tails: object) -> Rule:
         pytest.param(in_utc(Daily(time(10, 1)), times=1), ["2026-03-04 10:01"], id="daily, today is to come"),
         pytest.param(in_utc(Daily(time(10)), times=1), ["2026-03-05 10:00"], id="daily, strictly later"),
         pytest.param(
+            in_utc(Daily(time(10), 2), times=2),
+            ["2026-03-05 10:00", "2026-03-07 10:00"],
+            id="every 2 days, made at that moment: the first is tomorrow",
+        ),
+        pytest.param(
             in_utc(Daily(NINE, 3), until=date(2026, 3, 11)),
             ["2026-03-05 09:00", "2026-03-08 09:00", "2026-03-11 09:00"],
             id="every 3 days, until is included",

@@ -323,6 +323,26 @@ def test_intervals_are_elapsed_time(zone: str) -> None:
     assert datetime.fromtimestamp(found[-1].at, ZoneInfo(zone)).date() == date(2012, 1, 5)
 
 
+@pytest.mark.parametrize(
+    ("zone", "made_at"),
+    [
+        pytest.param("America/Nuuk", "2024-03-28T12:00", id="left out up to midnight"),
+        pytest.param("Asia/Beirut", "2026-03-27T12:00", id="left out from midnight"),
+        pytest.param("America/Toronto", "1919-03-29T12:00", id="left out over midnight"),
+        pytest.param("Pacific/Apia", "2011-12-28T12:00", id="left out from midnight to midnight"),
+        pytest.param("Asia/Beirut", "2026-10-23T12:00", id="twice up to midnight"),
+    ],
+)
+@pytest.mark.parametrize("minutes", [{0}, {0, 30}, {15}])
+def test_days_are_counted_as_they_are_listed(zone: str, made_at: str, minutes: set[int]) -> None:
+    made = datetime.fromisoformat(made_at).replace(tzinfo=UTC).timestamp()
+    rule = Rule(Cron(frozenset(minutes), frozenset(range(24)), None, ALL_MONTHS, None), zone)
+    found = list(takewhile(lambda one: one.at < made + 5 * DAY, occurrences(rule, made_at=made)))
+    assert len({one.at for one in found}) == len(found)
+    for number, one in enumerate(found):
+        assert latest(rule, made_at=made, after=made, upto=one.at) == (number + 1, one)
+
+
 # Any rule, near a change of clocks, by minutes
 
 
