@@ -354,3 +354,39 @@ async def test_one_that_only_waits_for_its_time_is_seldom_looked_at(scene: Scene
     scene.announcing._moved_on = False
     assert (await scene.announcing.turn() or 0.0) > LOOK_S / 2
     assert len(scene.chat.when) == 1
+
+
+async def test_however_many_are_to_be_shown_one_turn_shows_them(scene: Scene) -> None:
+    for n in range(6):
+        await scene.begin(*(f"club:a{n}b{m}" for m in range(21)))
+    await scene.announcing.turn()
+    assert len(scene.chat.shown) == 6
+
+
+async def test_however_many_wait_for_an_account_all_say_so_in_the_end(scene: Scene, monkeypatch: Any) -> None:
+    monkeypatch.setattr("bot.telegram.announcing.ASKED_AT_ONCE", 2)
+    await scene.at.store.write(lambda tx: tx.accounts.pause("club", reason="no", now=0.0))
+    for n in range(5):
+        await scene.begin(f"club:a{n}")
+    await scene.passes(1.0, turns=1)
+    await scene.passes(WAITS_S, turns=1)
+    await scene.passes(6.0, turns=6)
+    assert len(scene.chat.shown) == 5
+
+
+async def test_many_that_are_over_end_a_few_at_a_time(scene: Scene, monkeypatch: Any) -> None:
+    monkeypatch.setattr("bot.telegram.announcing.ENDED_AT_ONCE", 2)
+    for n in range(5):
+        await scene.begin(f"club:a{n}")
+        await scene.settles("discarded", number=n + 1)
+    assert await scene.announcing.turn() == HUSHED_EVERY_S
+    await scene.passes(3 * HUSHED_EVERY_S, turns=3)
+    assert not await scene.at.store.read(lambda tx: tx.broadcasts.open())
+
+
+async def test_what_it_was_called_is_forgotten_with_its_words(scene: Scene) -> None:
+    await scene.begin("club:a")
+    await scene.goes_out()
+    await scene.at.store.write(lambda tx: tx.broadcasts.prune(before=scene.at.clock() + 1))
+    broadcast = await scene.get()
+    assert (broadcast.text, broadcast.label, broadcast.schedule) == ("", "", 3)
