@@ -550,9 +550,7 @@ def next_(context: click.Context, id: str | None, days: int, as_json: bool) -> N
         found = coming(tx, now=now, days=days, seen=lambda each: each.state != "paused", of=schedule)
         entries = list(islice((each for each in found if is_datable(each.at)), COMING_MOST + 1))
         if len(entries) > COMING_MOST:
-            return entries[
-                :COMING_MOST
-            ], f"These are the first {COMING_MOST:,}: name fewer --days, or one ID."
+            return entries[:COMING_MOST], f"These are the first {COMING_MOST:,}: name fewer --days, or one ID."
         return entries, "" if entries else f"Nothing is to come in {days} day{'s' if days != 1 else ''}."
 
     async def work() -> tuple[list[Entry], str]:

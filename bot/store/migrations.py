@@ -311,8 +311,6 @@ _SCHEDULES = (
     # Names are compared without case.
     """CREATE INDEX schedules_called ON schedules (called) WHERE called != ''""",
     """CREATE INDEX schedules_chat ON schedules (chat, id)""",
-    """CREATE INDEX schedules_name ON schedules (name COLLATE NOCASE)
-        WHERE state != 'removed' AND name != ''""",
     # Addresses, names and @audiences; what an audience holds is asked when it fires.
     """CREATE TABLE schedule_targets (
         schedule INTEGER NOT NULL REFERENCES schedules (id), place INTEGER NOT NULL, target TEXT NOT NULL,

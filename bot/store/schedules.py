@@ -139,12 +139,12 @@ class Schedules:
     def add(self, new: NewSchedule, *, now: float) -> int:
         """Keep a new one; returns its number."""
         cursor = self._db.execute(
-            "INSERT INTO schedules (name, called, rule, state, made_at, next_at, ends_at, warn_at, options, message, chat,"
-            " reach, person, person_name, needs, created_at, updated_at)"
+            "INSERT INTO schedules (name, called, rule, state, made_at, next_at, ends_at, warn_at, options, message,"
+            " chat, reach, person, person_name, needs, created_at, updated_at)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                new.name, new.name.casefold(), new.rule, new.state, new.made_at, new.next_at, new.ends_at, new.warn_at, new.options,
-                new.message, new.chat, new.reach, new.person, new.person_name, new.needs, now, now,
+                new.name, new.name.casefold(), new.rule, new.state, new.made_at, new.next_at, new.ends_at, new.warn_at,
+                new.options, new.message, new.chat, new.reach, new.person, new.person_name, new.needs, now, now,
             ),
         )  # fmt: skip
         assert cursor.lastrowid is not None
@@ -156,7 +156,8 @@ class Schedules:
         """Make it another one; who made it, where, and its history stay. Nobody has approved of the new one."""
         self._db.execute(
             "UPDATE schedules SET name = ?, called = ?, rule = ?, state = ?, made_at = ?, next_at = ?, ends_at = ?,"
-            " warn_at = ?, options = ?, message = ?, reach = ?, needs = ?, approved_by = '', updated_at = ? WHERE id = ?",
+            " warn_at = ?, options = ?, message = ?, reach = ?, needs = ?, approved_by = '', updated_at = ?"
+            " WHERE id = ?",
             (
                 new.name, new.name.casefold(), new.rule, new.state, new.made_at, new.next_at, new.ends_at, new.warn_at,
                 new.options, new.message, new.reach, new.needs, now, id,
@@ -177,17 +178,12 @@ class Schedules:
 
     def named(self, name: str) -> Sequence[Schedule]:
         """Those of that name, in any case, that are not removed."""
-        if name.isascii():
-            rows = self._db.execute(
-                f"SELECT {_COLUMNS} FROM schedules"
-                " WHERE state != 'removed' AND name != '' AND name = ? COLLATE NOCASE ORDER BY id",
-                (name,),
-            ).fetchall()
-            return [self._whole(row) for row in rows]
-        # SQLite knows the case of ASCII alone.
-        known = self._db.execute("SELECT id, name FROM schedules WHERE state != 'removed' AND name != '' ORDER BY id")
-        ids = [int(id) for id, other in known if str(other).lower() == name.lower()]
-        return [found for id in ids if (found := self.get(id)) is not None]
+        rows = self._db.execute(
+            f"SELECT {_COLUMNS} FROM schedules INDEXED BY schedules_called"
+            " WHERE called = ? AND called != '' AND state != 'removed' ORDER BY id",
+            (name.casefold(),),
+        ).fetchall()
+        return [self._whole(row) for row in rows]
 
     def all(self, *, after: int = 0, limit: int = -1) -> Sequence[Schedule]:
         """Those that are not removed, by number."""
