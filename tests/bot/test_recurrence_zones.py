@@ -333,7 +333,7 @@ def test_intervals_are_elapsed_time(zone: str) -> None:
         pytest.param("Asia/Beirut", "2026-10-23T12:00", id="twice up to midnight"),
     ],
 )
-@pytest.mark.parametrize("minutes", [{0}, {0, 30}, {15}])
+@pytest.mark.parametrize("minutes", [{0}, {0, 30, 45}, {15}])
 def test_days_are_counted_as_they_are_listed(zone: str, made_at: str, minutes: set[int]) -> None:
     made = datetime.fromisoformat(made_at).replace(tzinfo=UTC).timestamp()
     rule = Rule(Cron(frozenset(minutes), frozenset(range(24)), None, ALL_MONTHS, None), zone)
