@@ -9,18 +9,22 @@ from urllib.parse import urlsplit
 
 import click
 
+from bot import planning
 from bot.accounts import Account, ProviderAccount
 from bot.cli.account import by_hand, instructions
 from bot.cli.common import Problem, opened, print_json, print_table, remembering, run_async, settings_of, when
+from bot.firing import Firing
 from bot.operations import pause_words, title_of
-from bot.relay import rule_of
+from bot.relay import Relay, rule_of
 from bot.settings import Settings, hook_url
+from bot.store import Tx
 from bot.subscriptions import NotSubscribed, Standing, end, make, missing, standing
 from bridges.api import Subscribes, Subscription
 from bridges.errors import BridgeError
 
 CLOCK_MOST_S = 120.0
 """Tokens and signed webhooks are refused by a clock that is further off; common limits are two to five minutes."""
+UNREACHABLE_SHOWN = 10
 
 
 @click.command()
@@ -37,7 +41,7 @@ def check(context: click.Context) -> None:
 
 
 async def _check(settings: Settings) -> list[tuple[str, bool, str, str]]:
-    from bot.app import all_accounts
+    from bot.app import all_accounts, policy_of, schedule_policy
 
     rows = [("configuration", True, "", "read")]
     accounts = all_accounts(settings)
@@ -46,6 +50,8 @@ async def _check(settings: Settings) -> list[tuple[str, bool, str, str]]:
         for row in await store.read(lambda tx: tx.routes.all()):
             name, good, words = _check_route(row.name, rule_of(row), accounts)
             rows.append((name, good, "", words))
+        firing = Firing(Relay(accounts=accounts, policy=policy_of(settings)), schedule_policy(settings))
+        rows += await store.read(lambda tx: _check_schedules(tx, firing))
         for account in accounts.values():
             if isinstance(account, ProviderAccount):
                 await account.remember_in(store)
@@ -75,6 +81,18 @@ def _check_route(name: str, rule: object, accounts: Mapping[str, Account]) -> tu
         if place.account not in accounts:
             return f"route {name}", False, f"{place}: there is no account {place.account!r} in the configuration"
     return f"route {name}", True, f"{rule.source} {rule.arrow} {rule.target}"
+
+
+def _check_schedules(tx: Tx, firing: Firing) -> list[tuple[str, bool, str, str]]:
+    """One row for all of them if all is well, else one for each of the first targets that nothing can be sent to."""
+    number = tx.schedules.count()
+    if not number:
+        return []
+    wrong = planning.unreachable(tx, firing)
+    if not wrong:
+        return [("schedules", True, "", f"{number:,}, all their targets can be sent to")]
+    more = [f"and {len(wrong) - UNREACHABLE_SHOWN:,} more targets"] if len(wrong) > UNREACHABLE_SHOWN else []
+    return [("schedules", False, "", words) for words in (*wrong[:UNREACHABLE_SHOWN], *more)]
 
 
 async def _probe(settings: Settings, account: Account) -> tuple[bool, str]:
