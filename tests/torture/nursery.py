@@ -18,13 +18,18 @@ from typing import Any, NoReturn
 
 
 def _preload() -> None:
-    import uvicorn.protocols.http.httptools_impl
+    import uvicorn.lifespan.off
+    import uvicorn.protocols.http.auto
+    import uvicorn.protocols.websockets.auto
     import uvloop
 
     import bot.app
     import bot.cli
+    import bot.logs
+    from bridges.registry import PROVIDERS
 
-    assert uvicorn and uvloop and bot.app and bot.cli
+    assert uvicorn and uvloop and bot.app and bot.cli and bot.logs
+    assert all(PROVIDERS.values()), "each is imported when it is looked at"
     gc.freeze()
 
 

@@ -268,8 +268,8 @@ async def finish(made: Bench, child: Child, plan: Plan, figures: Figures) -> lis
     problems = [f"not quiet after {plan.quiet_s:g} s: {undone}"] if undone else []
     problems += filter(None, [await made.stop(child, ends)])
     stats = json.loads(await made.command("stats", "--json"))
-    held = json.loads(await made.command("outbox", "list", "--state", "held", "--json"))
     every = json.loads(await made.command("outbox", "list", "--json"))
+    held = [row for row in every if row["state"] == "held"]
     figures.hook_tries = made.world.hook_answers.total()
     judge(made, plan, figures, held=held)
     judge_books(made.world, figures, stats=stats, rows=every)
