@@ -23,6 +23,11 @@ COPY bot ./bot
 COPY bridges ./bridges
 RUN python -m pip install --no-deps --no-build-isolation .
 
+# Letters for the picture of the week, which the image has none of; fonts-noto-cjk has Chinese, Japanese and Korean.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends fonts-dejavu-core \
+    && rm -rf /var/lib/apt/lists/*
+
 # A fixed id, so that a mounted folder can be given to it: chown 10001 data.
 RUN useradd --system --uid 10001 --home-dir /data --no-create-home patchbay \
     && mkdir /data \
