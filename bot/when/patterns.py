@@ -67,7 +67,8 @@ _OFFERED_MONTH_DAYS = (("the 1st", "on the 1st"), ("the 15th", "on the 15th"), (
 
 def read_said(words: Words) -> Said:
     """What the words say up to tails and zone. Raises ``Question`` and ``WhenError``."""
-    if words.peek() == "cron" or words.peek() in SHORTHANDS:
+    first = words.peek()
+    if first == "cron" or first in SHORTHANDS:
         return _read_cron(words)
     if _looks_like_cron(words):
         raise words.ask(
@@ -76,6 +77,8 @@ def read_said(words: Words) -> Said:
             begin=0,
             end=1,
         )
+    if not first[0].isalnum():
+        raise not_understood(words)
     if words.take("in"):
         return _read_after(words)
     begin = words.at

@@ -83,8 +83,7 @@ class Words:
 
     def take(self, *wanted: str) -> str:
         """Read one word if it is among these; empty if not."""
-        word = self.peek()
-        if word and word in wanted:
+        if self.at < len(self.words) and (word := self.words[self.at]) in wanted:
             self.at += 1
             return word
         return ""
@@ -340,7 +339,7 @@ def not_understood(words: Words) -> Exception:
 
 @lru_cache(maxsize=256)
 def _nearly(word: str) -> tuple[str, ...]:
-    if not 4 <= len(word) <= 12 or word in VOCABULARY:
+    if not 4 <= len(word) <= 12 or not word.isalpha() or word in VOCABULARY:
         return ()
     return tuple(known for known in _KNOWN if _almost(word, known))
 
