@@ -47,6 +47,8 @@ from bot.telegram.marker import Marker
 from bot.telegram.outbound import TelegramAccount
 from bot.telegram.surroundings import Installation
 from bot.web import Web
+from bot.weeks import OWNER as WEEKS
+from bot.weeks import WeekPictures
 from bridges.registry import PROVIDERS
 
 logger = logging.getLogger(__name__)
@@ -233,7 +235,12 @@ class App:
             **self.providers,
         }
         self.files = Files(
-            {**self.accounts, TEXTS: TextFiles(store, folder=self.folder)}, most=settings.delivery.file_bytes
+            {
+                **self.accounts,
+                TEXTS: TextFiles(store, folder=self.folder),
+                WEEKS: WeekPictures(store, folder=self.folder),
+            },
+            most=settings.delivery.file_bytes,
         )
         lender = lender_of(settings, store=store, files=self.files)
         self.relay = Relay(accounts=self.accounts, policy=policy_of(settings), lender=lender)

@@ -408,7 +408,7 @@ def echo(made: Draft, *, now: float) -> Words:
     """What was understood: the rule, its next instants, where it goes."""
     words = Words().code(f"{show_rule(made.plan.rule)} {show_options(made.plan.options)}".rstrip())
     _instants(words, made.coming, zone=made.plan.rule.zone, now=now, is_once=is_once(made.plan.rule))
-    words.add(f"\nTo {counted(made.count)}: {cut(made.targets.text, TARGETS_SHOWN)}")
+    words.add(f"\nTo {counted(made.count)}: ").code(cut(made.targets.text, TARGETS_SHOWN))
     for note in made.notes:
         words.add(f"\n{note}")
     return words
@@ -424,7 +424,7 @@ def standing(
     words = Words().code(line_of(schedule))
     _instants(words, coming(schedule, now=now), zone=rule.zone, now=now, is_once=is_once(rule))
     named = cut(", ".join(schedule.targets if targets is None else targets), TARGETS_SHOWN)
-    return words.add(f"\nTo {named}" if count is None else f"\nTo {counted(count)}: {named}")
+    return words.add("\nTo " if count is None else f"\nTo {counted(count)}: ").code(named)
 
 
 def _instants(words: Words, instants: Sequence[Occurrence], *, zone: str, now: float, is_once: bool) -> None:
@@ -444,7 +444,8 @@ def summary(schedule: Schedule, *, now: float, targets: Sequence[str] | None = N
     """One schedule in a list. ``targets``: what is told of them, where that is not all."""
     words = Words(f"{schedule.id}")
     words.add(f" ({schedule.name})" if schedule.name else "").add(": ").add(cut(schedule.rule, RULE_SHOWN))
-    words.add(f" → {cut(', '.join(schedule.targets if targets is None else targets), 60)}")
+    # As code an @audience calls nobody of that name.
+    words.add(" → ").code(cut(", ".join(schedule.targets if targets is None else targets), 60))
     next_ = coming(schedule, now=now, most=1)
     match schedule.state:
         case "paused":

@@ -185,10 +185,12 @@ class Schedules:
         ).fetchall()
         return [self._whole(row) for row in rows]
 
-    def all(self, *, after: int = 0, limit: int = -1) -> Sequence[Schedule]:
-        """Those that are not removed, by number."""
+    def all(self, *, after: int = 0, limit: int = -1, chat: str = "") -> Sequence[Schedule]:
+        """Those that are not removed, by number. ``chat``: only those that were made there or in its topics."""
+        where, values = _made_in(chat)
         rows = self._db.execute(
-            f"SELECT {_COLUMNS} FROM schedules WHERE state != 'removed' AND id > ? ORDER BY id LIMIT ?", (after, limit)
+            f"SELECT {_COLUMNS} FROM schedules WHERE state != 'removed' AND id > ?{where} ORDER BY id LIMIT ?",
+            (after, *values, limit),
         ).fetchall()
         return [self._whole(row) for row in rows]
 
@@ -224,9 +226,12 @@ class Schedules:
         ).fetchall()
         return [(str(target), int(schedule)) for target, schedule in rows]
 
-    def count(self) -> int:
-        """How many there are that are not removed."""
-        (number,) = self._db.execute("SELECT COUNT(*) FROM schedules WHERE state != 'removed'").fetchone()
+    def count(self, *, chat: str = "") -> int:
+        """How many there are that are not removed; ``chat`` as for :meth:`all`."""
+        where, values = _made_in(chat)
+        (number,) = self._db.execute(
+            f"SELECT COUNT(*) FROM schedules WHERE state != 'removed'{where}", values
+        ).fetchone()
         return int(number)
 
     def _whole(self, row: tuple[object, ...]) -> Schedule:
@@ -416,6 +421,11 @@ class Schedules:
             self._db.execute("DELETE FROM schedule_targets WHERE schedule = ?", (id,))
             self._db.execute("DELETE FROM schedules WHERE id = ?", (id,))
         return cursor.rowcount + len(gone)
+
+
+def _made_in(chat: str) -> tuple[str, tuple[str, ...]]:
+    """A condition and its values; ``0`` follows ``/``, which is before a topic's number."""
+    return (" AND (chat = ? OR (chat > ? AND chat < ?))", (chat, f"{chat}/", f"{chat}0")) if chat else ("", ())
 
 
 def _occurrence(row: tuple[object, ...]) -> OccurrenceRow:

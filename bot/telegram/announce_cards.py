@@ -20,6 +20,7 @@ from bot.telegram.announcing import ASKING, RUNNING
 from bot.telegram.cards import Press, Pressed, card_kinds
 from bot.telegram.outbound import message_id
 from bot.telegram.replies import Reply, UsageError, out_of_reach
+from bot.telegram.wizards.engine import begin
 from bridges.model import ConversationId, Message, Span, SpanKind
 
 if TYPE_CHECKING:
@@ -103,13 +104,10 @@ def asking(press: Press, tx: Tx) -> Pressed:
     """Send it as it was shown, or not at all."""
     if press.choice == CANCEL:
         return Pressed("Nothing was sent.", Reply("Cancelled: nothing was sent."), outcome="cancelled")
-    if press.choice == LATER:
-        return Pressed(
-            "Announcements cannot be scheduled yet: /schedule comes with the next version. You can send it now.",
-            used=False,
-            outcome="not possible yet",
-        )
     told, here = press.payload, press.place
+    if press.choice == LATER:
+        values = {"targets": told["targets"].split(", "), "message": told["message"]}
+        return Pressed("", begin(press, tx, "wschedule", values=values), outcome="to be scheduled")
     message = Message.model_validate(told["message"])
     if press.choice == EDIT:
         return _edit(press, tx, told["targets"], message)

@@ -35,7 +35,7 @@ def announce(call: Call, tx: Tx) -> Answer:
         tx,
         call.services,
         targets_text=call.values["TARGETS"],
-        message=_message(call, tx),
+        message=content(call, tx, call.values.get("text", "")),
         person=call.person,
         person_name=call.person_name,
         here=call.here,
@@ -44,9 +44,11 @@ def announce(call: Call, tx: Tx) -> Answer:
     )
 
 
-def _message(call: Call, tx: Tx) -> Message:
-    """The words behind the bar, with the files of the command or of the message it replies to; or all of that one."""
-    own, answered = written(call, call.values.get("text", "")), call.answered
+def content(call: Call, tx: Tx, text: str) -> Message:
+    """The words behind the bar (``text``, the end of the command), with the files of the command or of the message it
+    replies to; or all of that one.
+    """
+    own, answered = written(call, text), call.answered
     said = None if answered is None or call.attachments else content_of(answered)
     if answered is None or said is None:
         return own

@@ -45,7 +45,7 @@ VOCABULARY: Mapping[str, Kind] = {
     ),
     "USER": Kind("a person: a numeric id or @name", "@ann", r"@?[A-Za-z][A-Za-z0-9_]{2,31}|[1-9][0-9]{0,18}"),
     "WHEN": Kind(
-        "WHEN: at 18:00, in 2h30m, every mon,thu at 9:30 or cron 0 9 * * mon-fri, a time zone and key=value …",
+        "when it is sent: at 18:00, in 2h30m, every mon,thu at 9:30 …, perhaps a time zone and key=value",
         "tomorrow 9:00",
         rest=True,
     ),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeAlias
 
 from bot.addresses import parse_address
 from bot.relay import refusal
@@ -35,18 +37,21 @@ _USE, _USE_LABEL = "use", "That was the text"
 _DRAFT = "draft"
 """Words that were written where targets are asked for."""
 _LISTED = 20
+Then: TypeAlias = Callable[[Scene, Message, int], Turn]
+"""What follows a text: gets the message and the id under which it is kept."""
 
 
-def _chosen(scene: Scene) -> list[str]:
+def chosen_targets(scene: Scene) -> list[str]:
+    """The targets that were chosen so far."""
     return list(scene.values.get("targets", ()))
 
 
 def _number(scene: Scene) -> int:
-    return len(parse_targets(scene.tx, scene.relay, ", ".join(_chosen(scene)), here=scene.here).addresses)
+    return len(parse_targets(scene.tx, scene.relay, ", ".join(chosen_targets(scene)), here=scene.here).addresses)
 
 
 def _targets(scene: Scene) -> Page:
-    chosen = _chosen(scene)
+    chosen = chosen_targets(scene)
     lines = ["To whom does it go?"] if not chosen else ["It goes to:", *(f"· {each}" for each in chosen[:_LISTED])]
     if len(chosen) > _LISTED:
         lines.append(f"… and {len(chosen) - _LISTED} more")
@@ -69,13 +74,13 @@ def _reaches(scene: Scene, addresses: Sequence[str]) -> bool:
     return all(scene.reaches(parse_address(address)) for address in addresses if address)
 
 
-def _take_targets(scene: Scene, given: Input) -> Turn:
+def _take_targets(scene: Scene, given: Input, *, then: Then) -> Turn:
     if isinstance(given, Wrote):
         return _written(scene, given)
     assert isinstance(given, Picked)
     if given.value == _USE:
         draft = scene.values[_DRAFT]
-        return _proposed(scene, Message.model_validate(draft["message"]), origin=draft["id"])
+        return then(scene, Message.model_validate(draft["message"]), draft["id"])
     if given.value == _ADD:
         return Go("add")
     if given.value == _ON:
@@ -83,7 +88,7 @@ def _take_targets(scene: Scene, given: Input) -> Turn:
         return Go("text")
     if given.value.startswith(_OUT):
         out = given.value.removeprefix(_OUT)
-        return Stay("", {"targets": [each for each in _chosen(scene) if each != out]})
+        return Stay("", {"targets": [each for each in chosen_targets(scene) if each != out]})
     return _added(scene, given.value.removeprefix(_IN))
 
 
@@ -92,7 +97,7 @@ def _written(scene: Scene, given: Wrote) -> Stay:
     try:
         return _added(scene, given.text)
     except TargetError as error:
-        if not _chosen(scene):
+        if not chosen_targets(scene):
             raise TargetError(f"{str(error).removesuffix('.')}. The text is asked for after the targets") from error
         note = f"⚠ {refusal(error).removesuffix('.')}. If that was the text, press {_USE_LABEL}; Go on asks for it."
         draft = {"id": given.id, "message": given.message.model_dump(mode="json", exclude_defaults=True)}
@@ -102,7 +107,7 @@ def _written(scene: Scene, given: Wrote) -> Stay:
 def _added(scene: Scene, text: str) -> Stay:
     found = parse_targets(scene.tx, scene.relay, text, here=scene.here, seen=scene.reaches)
     within_reach(scene.tx, scene.services, found.addresses, person=scene.person, here=scene.here, typed=text)
-    return Stay("", {"targets": list(dict.fromkeys([*_chosen(scene), *found.text.split(", ")]))})
+    return Stay("", {"targets": list(dict.fromkeys([*chosen_targets(scene), *found.text.split(", ")]))})
 
 
 def _picked(scene: Scene, written: str) -> Turn:
@@ -111,21 +116,36 @@ def _picked(scene: Scene, written: str) -> Turn:
 
 def _text(scene: Scene) -> Page:
     number = _number(scene)
-    question = f"What is announced to {number} target{'' if number == 1 else 's'}? You see it before it is sent."
+    question = f"What is sent to {number} target{'' if number == 1 else 's'}? You see it before it is sent."
     return Page(question, asks="the text as it is to be, with formatting and files if you like", files=True)
 
 
-def _take_text(scene: Scene, given: Input) -> Turn:
+def _take_text(scene: Scene, given: Input, *, then: Then) -> Turn:
     if not isinstance(given, Wrote):
         raise UsageError("a text is asked for here")
-    return _proposed(scene, given.message, origin=given.id)
+    return then(scene, given.message, given.id)
 
 
-def _proposed(scene: Scene, message: Message, *, origin: int) -> End:
+def target_steps(then: Then, *, text_help: str) -> dict[str, Step]:
+    """The steps that ask to whom it goes and for the text; ``then``: what follows these."""
+    return all_steps(
+        {
+            "targets": Step(
+                _targets,
+                partial(_take_targets, then=then),
+                "@name is an audience: /audience makes one. Each gets it once.",
+            ),
+            "text": Step(_text, partial(_take_text, then=then), text_help),
+        },
+        Picker("add", "To whom?", _picked, without=lambda scene: chosen_targets(scene)).steps(),
+    )
+
+
+def _proposed(scene: Scene, message: Message, origin: int) -> End:
     reply = propose(
         scene.tx,
         scene.services,
-        targets_text=", ".join(_chosen(scene)),
+        targets_text=", ".join(chosen_targets(scene)),
         message=message,
         person=scene.person,
         person_name=scene.person_name,
@@ -143,14 +163,6 @@ engine.add(
         title="📣 An announcement",
         role=Role.OPERATOR,
         first="targets",
-        steps=all_steps(
-            {
-                "targets": Step(
-                    _targets, _take_targets, "@name is an audience: /audience makes one. Each gets it once."
-                ),
-                "text": Step(_text, _take_text, "Nothing is sent before you have seen it and pressed Send."),
-            },
-            Picker("add", "To whom?", _picked, without=lambda scene: _chosen(scene)).steps(),
-        ),
+        steps=target_steps(_proposed, text_help="Nothing is sent before you have seen it and pressed Send."),
     )
 )
