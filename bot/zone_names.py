@@ -48,7 +48,11 @@ def _key(word: str) -> str:
 def _names() -> dict[str, str]:
     """The names that people know, by their lower case: not the ways of the files to tell them apart."""
     skipped = ("posix/", "right/", "SystemV/")
-    names = {name for name in available_timezones() if not name.startswith(skipped)} - {"localtime", "posixrules"}
+    names = {name for name in available_timezones() if not name.startswith(skipped)} - {
+        "localtime",
+        "posixrules",
+        "Factory",
+    }
     return {name.lower(): name for name in sorted(names | {"UTC"})}
 
 

@@ -83,10 +83,11 @@ def read_said(words: Words) -> Said:
         return _read_after(words)
     begin = words.at
     early = _early_time(words)
+    if early is not None:
+        words.take(",")
     if (recurring := _read_recurring(words, early)) is not None:
         return recurring
     if early is not None:
-        words.take(",")
         said_on = words.take("on")
         day = read_day(words, after_at=True)
         if said_on and day is None:
@@ -158,7 +159,6 @@ def _read_moment(words: Words) -> Moment:
     day = read_day(words)
     if day is None:
         raise _no_moment(words)
-    words.take(",")
     return Moment(day, _time_of(words))
 
 
@@ -186,13 +186,13 @@ def _time_of(words: Words, given: time | None = None) -> time:
     if given is not None:
         return given
     begin = words.at
-    said_at = bool(words.take("at"))
+    words.take(",")
+    said_at = words.take("at")
     found = read_time(words)
     if found is not None:
         return found
     if said_at and words.peek():
         raise WhenError(f"{quote_word(words.peek())} is no time of day, as in at 18:00, or at 6pm")
-    words.at = begin + said_at
     choices = [(usual, f"at {usual}") for usual in USUAL_TIMES]
     raise words.ask("At which time? A day needs one, as in tomorrow at 9:00", choices, begin=begin)
 

@@ -313,7 +313,7 @@ _KNOWN = (
     *("starting", "until", "times", "cron", "last", "first", "weekday", "weekdays", "other", "next"),
     *(word for word in (*WEEKDAY_OF, *MONTH_OF, *UNITS) if len(word) > 3),
 )
-VOCABULARY = frozenset({*_KNOWN, *WEEKDAY_OF, *PLURALS, *MONTH_OF, *UNITS, "the", "of", "and", "from", "till"})
+VOCABULARY = frozenset({*_KNOWN, *WEEKDAY_OF, *PLURALS, *MONTH_OF, *UNITS, "the", "of", "and", "for", "from", "till"})
 """Words that mean something somewhere in WHEN."""
 
 
