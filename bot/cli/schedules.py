@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
 import click
@@ -17,7 +18,7 @@ import click
 from bot import planning
 from bot.addresses import TELEGRAM, Address, AddressError, parse_address
 from bot.agenda import calendar_secret, calendar_url, coming
-from bot.broadcast_report import receipts
+from bot.broadcast_report import Receipt, receipts
 from bot.calendars import STATE_WORDS, Entry, is_datable, label
 from bot.cli.common import Problem, opened, print_json, run_async, settings_of, when
 from bot.decisions import DecisionError
@@ -463,44 +464,54 @@ def show(context: click.Context, id: str, as_json: bool) -> None:
     settings = settings_of(context)
     now = time.time()
 
-    async def work() -> tuple[Schedule, dict[str, object]]:
+    def look(tx: Tx) -> tuple[Schedule, list[Became]]:
+        schedule = planning.find(tx, id)
+        return schedule, [_became(tx, row) for row in tx.schedules.history(schedule.id, limit=HISTORY_MOST)]
+
+    async def work() -> tuple[Schedule, list[Became]]:
         async with opened(settings) as store:
-            return await store.read(lambda tx: _whole(tx, planning.find(tx, id), now=now))
+            return await store.read(look)
 
-    schedule, data = _told(lambda: run_async(work))
+    schedule, history = _told(lambda: run_async(work))
     if as_json:
-        print_json(data)
+        print_json(_whole(schedule, history, now=now))
     else:
-        _print_one(schedule, data, now=now)
+        _print_one(schedule, history, now=now)
 
 
-def _whole(tx: Tx, schedule: Schedule, *, now: float) -> tuple[Schedule, dict[str, object]]:
-    rows = tx.schedules.history(schedule.id, limit=HISTORY_MOST)
-    data = planning.data(schedule, now=now, instant=when)
-    data |= {
+Became: TypeAlias = tuple[OccurrenceRow, Sequence[Receipt]]
+"""An occurrence, and what became of it at each of its targets."""
+
+
+def _became(tx: Tx, row: OccurrenceRow) -> Became:
+    broadcast = None if row.broadcast is None else tx.broadcasts.get(row.broadcast)
+    return row, [] if broadcast is None else receipts(tx, broadcast)
+
+
+def _whole(schedule: Schedule, history: Sequence[Became], *, now: float) -> dict[str, object]:
+    return {
+        **planning.data(schedule, now=now, instant=when),
         "name": schedule.name,
         "state": schedule.state,
+        "buttons": [{"label": each.label, "url": each.url} for each in plan_of(schedule).message.links],
         "made_at": when(schedule.created_at),
         "made_by": schedule.person_name,
         "chat": schedule.chat,
         "approvals": {"needed": schedule.needs, "by": list(schedule.approvers)},
         "fired": schedule.fired,
-        "history": [_occurrence(tx, row) for row in rows],
-    }
-    return schedule, data
-
-
-def _occurrence(tx: Tx, row: OccurrenceRow) -> dict[str, object]:
-    broadcast = None if row.broadcast is None else tx.broadcasts.get(row.broadcast)
-    found = [] if broadcast is None else receipts(tx, broadcast)
-    return {
-        "at": when(row.at),
-        "state": row.state,
-        "note": row.note,
-        "missed": row.missed,
-        "announcement": row.broadcast,
-        "receipts": [
-            {"address": each.address, "state": each.state, "error": each.error, "at": when(each.at)} for each in found
+        "history": [
+            {
+                "at": when(row.at),
+                "state": row.state,
+                "note": row.note,
+                "missed": row.missed,
+                "announcement": row.broadcast,
+                "receipts": [
+                    {"address": each.address, "state": each.state, "error": each.error, "at": when(each.at)}
+                    for each in found
+                ],
+            }
+            for row, found in history
         ],
     }
 
@@ -508,26 +519,26 @@ def _occurrence(tx: Tx, row: OccurrenceRow) -> dict[str, object]:
 _STATES = {"on": "on", "paused": "paused", "waits": "waits for an approval"}
 
 
-def _print_one(schedule: Schedule, data: dict[str, object], *, now: float) -> None:
-    zone = zone_of(schedule)
+def _print_one(schedule: Schedule, history: Sequence[Became], *, now: float) -> None:
+    zone, message = zone_of(schedule), plan_of(schedule).message
     _say(f"{schedule.title}: {planning.line_of(schedule)}")
     _say(f"state: {_STATES[schedule.state]}")
     for place, each in enumerate(planning.coming(schedule, now=now)):
         _say(f"{'then' if place else 'next'}: {local(each.at, zone)}")
     _say(f"targets: {', '.join(schedule.targets)}")
-    _say(f"made: {local(schedule.created_at, zone)} by {schedule.person_name or 'nobody'}")
-    _say(f"text: {data['text']}")
-    history = data["history"]
-    assert isinstance(history, list)
-    for each in history:
-        note = f": {' '.join(each['note'].split())}" if each["note"] else ""
-        before = f" ({each['missed']} before it missed)" if each["missed"] else ""
-        _say(f"{each['at']}  {each['state']}{before}{note}")
-        for receipt in each["receipts"][:RECEIPTS_SHOWN]:
-            error = f": {' '.join(receipt['error'].split())}" if receipt["error"] else ""
-            _say(f"  {receipt['address']}  {receipt['state']}{error}")
-        if len(each["receipts"]) > RECEIPTS_SHOWN:
-            _say(f"  and {len(each['receipts']) - RECEIPTS_SHOWN} more: --json has all of them")
+    _say(f"made: {local(math.floor(schedule.created_at), zone)} by {schedule.person_name or 'nobody'}")
+    _say(f"text: {message.text}")
+    for button in message.links:
+        _say(f"button: {button.label} ({button.url})")
+    for row, found in history:
+        before = f", {row.missed} before it missed" if row.missed else ""
+        note = f": {' '.join(row.note.split())}" if row.note else ""
+        _say(f"{local(math.floor(row.at), zone)}: {row.state}{before}{note}")
+        for receipt in found[:RECEIPTS_SHOWN]:
+            error = f": {' '.join(receipt.error.split())}" if receipt.error else ""
+            _say(f"  {receipt.address}: {receipt.state}{error}")
+        if len(found) > RECEIPTS_SHOWN:
+            _say(f"  and {len(found) - RECEIPTS_SHOWN:,} more targets: --json has all of them")
 
 
 # --- what is to come

@@ -48,9 +48,10 @@ def commands(group: click.Group, *path: str) -> Iterator[tuple[str, ...]]:
 def test_every_command_takes_its_configuration_before_and_after_its_name(path: tuple[str, ...]) -> None:
     missing = "nowhere/at/all.toml"
     arguments = {"add": ["a:b -> c:d"], "test": ["a:b", "x"], "redirect": ["1", "a:b"], "replay": ["a", __file__]}
+    arguments["edit"] = ["1", "every day at 9:00"]
     arguments["import-history"] = ["a", __file__]
     more = arguments.get(path[-1], ["1"])
-    if path[-1] in ("list", "stats", "audit", "check", "subscriptions", "run", "export"):
+    if path[-1] in ("list", "stats", "audit", "check", "subscriptions", "run", "export", "calendar"):
         more = []
     for line in (["--config", missing, *path, *more], [*path, *more, "--config", missing]):
         result = CliRunner().invoke(cli, line)
