@@ -1,5 +1,5 @@
-"""The cards of schedules: what would be scheduled, and which meaning it is; what can be taken back; what is to be decided
-about an occurrence, one that is near, an approval; the buttons of one that is shown.
+"""The cards of schedules: what would be scheduled, and which meaning it is; what can be taken back; what is to be
+decided about an occurrence, one that is near, an approval; the buttons of one that is shown.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from bot.schedule_notes import (
     SKIP,
     WARNING,
     approval,
+    ask_approval,
     counted,
     identity,
 )
@@ -161,7 +162,7 @@ def deciding(press: Press, tx: Tx) -> Pressed:
     if actor.firing.fire(tx, schedule, row.at, now=now, again=row):
         return Pressed("It is sent.", reply_of(words.add(f" is sent now.{who}")), outcome=f"{outcome} sent")
     failed = tx.schedules.occurrence(row.id)
-    why = failed.note if failed is not None else ""
+    why = _why_waiting(tx, actor, schedule) or (failed.note if failed is not None else "")
     choices = (("Send again", SEND), ("Leave it", DROP))
     buttons = deal(tx, DECIDING, choices, chat=press.card.chat, subject=row.id, expires_s=None, now=now)
     words.add(f" could not be sent.\n{why}")
@@ -317,8 +318,17 @@ def sent_now(tx: Tx, actor: Actor, schedule: Schedule) -> Reply:
         text = f"{schedule.title} is sent to {counted(len(addresses))} now; what is planned stays."
         return Reply(text, outcome=outcome)
     row = next(iter(tx.schedules.history(schedule.id, limit=1)), None)
-    why = row.note if row is not None else ""
+    why = _why_waiting(tx, actor, schedule) or (row.note if row is not None else "")
     return Reply(f"{schedule.title} could not be sent. {why}".rstrip(), outcome=f"schedule {schedule.id} failed")
+
+
+def _why_waiting(tx: Tx, actor: Actor, schedule: Schedule) -> str:
+    """It has grown since it was made, so that it needs an approval now, which is asked for; empty: that is not why."""
+    after = _again(tx, schedule)
+    if after.state != "waits":
+        return ""
+    ask_approval(tx, actor.firing, after, needed=after.needs, now=actor.now)
+    return "It goes to so many targets by now that an admin has to approve of it first."
 
 
 def removed(tx: Tx, actor: Actor, schedule: Schedule) -> Reply:

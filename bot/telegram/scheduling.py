@@ -190,6 +190,10 @@ def read_head(head: str, *, now: float, zone: str, is_edit: bool = False) -> Lin
 def wished(tx: Tx, actor: Actor, wish: Wish) -> Reply:
     """What a wish leads to: it is done, asked about, or asked back. Raises ``UsageError`` and what its parts raise."""
     old = None if wish.schedule is None else find(tx, actor, str(wish.schedule))
+    if old is not None and not wish.head and not wish.targets and wish.message is None:
+        raise UsageError(
+            f"nothing is to be changed; an empty part stays as it is, as in /schedule edit {old.id} | | New words."
+        )
     zone = actor.zone(tx) if old is None else plan_of(old).rule.zone
     try:
         line = read_head(wish.head, now=actor.now, zone=zone, is_edit=old is not None)
