@@ -95,6 +95,11 @@ EVERYONE = (
     f"echo:{LOBBY}",
 )
 """Who is in the audience ``everyone``: a place on every side."""
+SCHEDULES = (
+    f"every weekday at 9:00 name=standup | telegram:{COMMUNITY} | Good morning! It is {{weekday}}: what is on today?",
+    "every month on the last day at 12:00 name=newsletter | @everyone | Newsletter {n}, {date}: thank you for reading!",
+)
+"""What is planned from the start, as people write it: seldom enough to disturb nobody."""
 
 
 def further_routes(topics: Mapping[str, int]) -> tuple[str, ...]:

@@ -11,10 +11,11 @@ import contextlib
 import errno
 import json
 import logging
+import math
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,8 @@ from typing import Any
 import httpx
 from starlette.requests import ClientDisconnect
 
-from bot import decisions
+from bot import decisions, planning
+from bot.plans import Plan, options_to_json
 from bot.playground import example
 from bot.playground.account import Account, Speak, webhook_client
 from bot.playground.accounts import make_accounts, route_lines, topics_of
@@ -40,11 +42,15 @@ from bot.playground.views import chats_of, message_view, telegram_view
 from bot.playground.web import actions_of, make_app
 from bot.routing import parse_route
 from bot.rules import save_route
-from bot.store import StoreError
+from bot.schedule_line import parse_line
+from bot.store import StoreError, Tx
 from bot.store.balance import balance
 from bot.store.outbox import Delivery
+from bot.store.schedules import NewSchedule, Schedule
 from bot.store.sqlite import SqliteStore
+from bot.when import show_rule
 from bridges.faults import Faults, Mode
+from bridges.model import Message
 from bridges.sandboxes import Change
 
 logger = logging.getLogger(__name__)
@@ -54,6 +60,7 @@ Json = dict[str, Any]
 TELEGRAM = "telegram"
 HOST = "127.0.0.1"
 ROWS_MOST = 200
+SCHEDULES_MOST = 50
 PASS_TIMEOUT_S = 30.0
 SAVE_S, READ_S, TRY_AGAIN_S = 0.5, 0.05, 3.0
 READY_WITHIN_S = 20.0
@@ -64,6 +71,8 @@ SEEDED = "playground routes"
 """The names of the routes that were made, so that those that somebody removes stay removed."""
 SEEDED_PEOPLE = "playground people"
 """Whether roles, names and the audience were made: what somebody takes away stays away."""
+SEEDED_SCHEDULES = "playground schedules"
+"""The same of the schedules."""
 SEEDED_FIRST = "sms new-numbers echo community"
 """What ``yes`` stands for there: the routes of the version that did not write names down."""
 
@@ -92,6 +101,7 @@ class Playground:
         self.uploads = Uploads()
         self.tour = Tour()
         self.rows: list[Delivery] = []
+        self.schedules: list[Json] = []
         self.roles: dict[int, str] = {}
         self.balance: Json = {}
         self.hub = Hub(
@@ -99,6 +109,7 @@ class Playground:
                 "telegram": lambda: telegram_view(self.emulator, roles=self.roles),
                 "accounts": self.accounts_view,
                 "deliveries": self.deliveries_view,
+                "schedules": lambda: {"rows": self.schedules},
                 "bot": lambda: self.bot.to_json(),
                 "switches": lambda: {name: side.to_json() for name, side in self.sides.items()},
                 "tour": self.tour.to_json,
@@ -262,6 +273,9 @@ class Playground:
             if tx.meta.get(SEEDED_PEOPLE) is None:
                 seed_people(tx, now=now)
                 tx.meta.set(SEEDED_PEOPLE, "yes")
+            if tx.meta.get(SEEDED_SCHEDULES) is None:
+                seed_schedules(tx, now=now)
+                tx.meta.set(SEEDED_SCHEDULES, "yes")
 
         await self.store.write(unit)
 
@@ -438,9 +452,18 @@ class Playground:
 
     async def refresh(self) -> None:
         """Read how deliveries stand now. ``StoreError`` if that cannot be read."""
-        rows, numbers, held = await self.store.read(
-            lambda tx: (tx.outbox.list(limit=ROWS_MOST), balance(tx), tx.roles.all(scope="*"))
+        now = self.clock()
+        rows, numbers, held, schedules = await self.store.read(
+            lambda tx: (
+                tx.outbox.list(limit=ROWS_MOST),
+                balance(tx),
+                tx.roles.all(scope="*"),
+                schedules_view(tx.schedules.all(limit=SCHEDULES_MOST), now=now),
+            )
         )
+        if schedules != self.schedules:
+            self.schedules = schedules
+            self.hub.touch("schedules")
         roles = {example.OWNER: "owner"} | {int(person): role for person, _, role in held if person.isdecimal()}
         if roles != self.roles:
             self.roles = roles
@@ -451,6 +474,7 @@ class Playground:
         failing = {name: side.failing for name, side in self.sides.items()}
         ticked = self.tour.deliveries(self.rows, failing=failing)
         ticked = self.tour.announced(self.rows) or ticked
+        ticked = self.tour.planned(self.rows) or ticked
         if self.bot.ready:
             ticked = self.tour.survived(self.rows, balanced=bool(numbers["balanced"])) or ticked
         if ticked:
@@ -541,6 +565,41 @@ def seed_people(tx: Any, *, now: float) -> None:
     for name, address in example.NAMES.items():
         tx.names.set(name, address)
     tx.audiences.add("everyone", example.EVERYONE, person=str(example.OWNER), now=now)
+
+
+def seed_schedules(tx: Tx, *, now: float) -> None:
+    """What is planned from the start, as if the owner had done it in their private chat."""
+    for line in example.SCHEDULES:
+        read = parse_line(line, now=now, zone="UTC")
+        assert read.rule is not None
+        plan = Plan(read.rule, now, read.options, Message(text=read.text))
+        following = plan.next_after(now)
+        new = NewSchedule(
+            name=read.options.name,
+            rule=show_rule(read.rule),
+            made_at=now,
+            next_at=None if following is None else following.at,
+            ends_at=plan.ends_at,
+            warn_at=None,
+            options=options_to_json(read.options),
+            message=plan.message.model_dump_json(exclude_defaults=True),
+            targets=(read.targets,),
+            chat=f"{TELEGRAM}:{example.OWNER}",
+            reach="",
+            person=str(example.OWNER),
+            person_name="Ann",
+        )
+        tx.schedules.add(new, now=now)
+
+
+def schedules_view(schedules: Iterable[Schedule], *, now: float) -> list[Json]:
+    """What is planned, what comes first before the others; times are seconds since the epoch."""
+    rows = [
+        {**planning.data(each, now=now, instant=str), "name": each.name, "state": each.state, "rule": each.rule}
+        | {"next": [occurrence.at for occurrence in planning.coming(each, now=now)]}
+        for each in schedules
+    ]
+    return sorted(rows, key=lambda row: (not row["enabled"], (row["next"] or [math.inf])[0], row["id"]))
 
 
 def said_of(kept: Any, *, account: str) -> list[Json]:

@@ -34,10 +34,17 @@ STEPS = (
         "Tell everyone",
         "One text to every side at once: see it first, then send it and watch it go.",
     ),
+    Step(
+        "schedule",
+        "Plan it for later",
+        "Say when in words, and again and again if you like: it shows the next times, and goes by itself.",
+    ),
     Step("crash", "kill -9 while sending", "Kill the bot in the middle of it: afterwards nothing is missing."),
 )
 SURVIVED = ("sent", "held")
 WAITING = ("queued", "sending")
+PLANNED = "schedule "
+"""How the reason of a delivery begins that a schedule made."""
 
 
 class Row(Protocol):
@@ -62,6 +69,8 @@ class Announced(Protocol):
     def state(self) -> str: ...
     @property
     def broadcast(self) -> int | None: ...
+    @property
+    def why(self) -> str: ...
 
 
 @dataclass
@@ -74,6 +83,8 @@ class Tour:
     _at_kill: set[int] = field(default_factory=set)
     _known: int | None = None
     """The latest announcement when the steps were begun: only later ones count."""
+    _known_planned: int | None = None
+    """The same of those that schedules made."""
 
     def to_json(self) -> Json:
         """The steps as the page shows them."""
@@ -89,7 +100,7 @@ class Tour:
     def start_over(self) -> None:
         """Take all ticks away."""
         self.done.clear()
-        self._known = None
+        self._known = self._known_planned = None
 
     def accepted(self, room: str) -> bool:
         """CINNOX took a message. True if that ticked something off, as with all of these."""
@@ -115,13 +126,22 @@ class Tour:
 
     def announced(self, rows: Sequence[Announced]) -> bool:
         """How deliveries stand; an announcement counts once none of it waits any more."""
-        latest = max((row.broadcast or 0 for row in rows), default=0)
+        by_hand = [row for row in rows if not row.why.startswith(PLANNED)]
+        latest = max((row.broadcast or 0 for row in by_hand), default=0)
         if self._known is None:
             self._known = latest
         if latest <= self._known:
             return False
-        states = [row.state for row in rows if row.broadcast == latest]
+        states = [row.state for row in by_hand if row.broadcast == latest]
         return "sent" in states and not set(states) & set(WAITING) and self._tick("announce")
+
+    def planned(self, rows: Sequence[Announced]) -> bool:
+        """How deliveries stand; what a schedule made counts once something of it was sent."""
+        made = [row for row in rows if row.why.startswith(PLANNED)]
+        if self._known_planned is None:
+            self._known_planned = max((row.broadcast or 0 for row in made), default=0)
+        sent = any(row.state == "sent" and (row.broadcast or 0) > self._known_planned for row in made)
+        return sent and self._tick("schedule")
 
     def killed(self, waiting: Sequence[int]) -> None:
         """The bot was killed while these were not settled."""

@@ -2,7 +2,8 @@
 
 GET  /                              the page (app.js, style.css, icon.svg beside it)
 GET  /playground/info               what another program needs to join in
-GET  /playground/state[/SECTION]    telegram accounts deliveries bot switches tour log example
+GET  /playground/state[/SECTION]    telegram accounts deliveries schedules bot switches tour log
+                                    example
 GET  /playground/events             the same, live: event ``state`` first, then one for each section that changes,
                                     ``message`` and ``deleted`` for single messages in Telegram
 POST /playground/say                {"account", "text", "conversation"?, "person"?, "reply_to"?, "id"?}: somebody speaks

@@ -12,6 +12,8 @@ import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,6 +23,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from bot.addresses import parse_address
+from bot.placeholders import check
 from bot.playground import example
 from bot.playground.account import Account, webhook_client, worst
 from bot.playground.accounts import Cinnox, Echo, NetSapiens, OpenIM, ReturningAi, make_accounts, route_lines, topics_of
@@ -30,14 +33,17 @@ from bot.playground.folder import FILES as FILES_FOLDER
 from bot.playground.folder import LOG, MARKER, PORTS, WORLD, Folder, FolderError
 from bot.playground.hosting import LoopbackServer
 from bot.playground.live import WAITING_MOST, Hub
-from bot.playground.main import Playground, said_of
+from bot.playground.main import Playground, said_of, schedules_view, seed_schedules
 from bot.playground.process import LOG_BYTES_MOST, Log, environment
 from bot.playground.side import Side
 from bot.playground.tour import STEPS, Tour
 from bot.playground.uploads import FILE_MOST, KEPT_MOST, PHOTO_MOST, Upload, Uploads, plain_name
 from bot.playground.views import message_view, telegram_view
 from bot.playground.web import ACTIONS, FILES, PAGE, refusal
+from bot.recurrence import occurrences
 from bot.routing import Incoming, Kind, Router, parse_route
+from bot.schedule_line import parse_line
+from bot.store.sqlite import SqliteStore
 from bridges.api import Edits, Outgoing
 from bridges.driver import drive
 from bridges.faults import Faults, Mode
@@ -915,6 +921,7 @@ def test_a_crash_counts_once_everything_is_accounted_for(states: dict[int, str],
 class Told:
     state: str
     broadcast: int | None = 1
+    why: str = "announcement 1 by Ann"
 
 
 def test_an_announcement_counts_once_none_of_it_waits() -> None:
@@ -930,6 +937,38 @@ def test_an_announcement_from_before_the_steps_were_begun_does_not_count() -> No
     assert not tour.announced([Told("sent"), Told("cancelled", broadcast=2)])
     tour.start_over()
     assert not tour.announced([Told("sent"), Told("sent", broadcast=2)])
+
+
+def test_what_a_schedule_sends_ticks_its_own_step() -> None:
+    tour, why = Tour(), "schedule 1 (standup), announcement 1 by Ann"
+    assert not tour.planned([Told("sent", why=why)])
+    assert not tour.planned([Told("queued", broadcast=2, why=why), Told("sent", broadcast=3)])
+    assert tour.planned([Told("sent", broadcast=2, why=why)]) and tour.done == ["schedule"]
+    assert not tour.announced([]) and not tour.announced([Told("sent", broadcast=4, why=why)])
+    tour.start_over()
+    assert not tour.planned([Told("sent", broadcast=2, why=why)])
+
+
+@pytest.mark.parametrize("line", example.SCHEDULES)
+def test_what_is_planned_in_the_example_leaves_a_newcomer_in_peace(line: str) -> None:
+    read = parse_line(line, now=0.0, zone="UTC")
+    assert read.rule is not None
+    check(read.text, has_end=False)
+    first, second = islice(occurrences(read.rule, made_at=0.0), 2)
+    assert second.at - first.at >= 86_400
+    assert all(target.startswith(("@everyone", "telegram:")) for target in read.targets.split(", "))
+
+
+async def test_the_example_is_planned_once(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "a.sqlite3")
+    await store.write(partial(seed_schedules, now=1_800_000_000.0))
+    rows = schedules_view(await store.read(lambda tx: tx.schedules.all()), now=1_800_000_000.0)
+    await store.close()
+    assert [(row["name"], row["state"], row["targets"]) for row in rows] == [
+        ("standup", "on", [f"telegram:{example.COMMUNITY}"]),
+        ("newsletter", "on", ["@everyone"]),
+    ]
+    assert all(len(row["next"]) == 3 and row["next"] == sorted(row["next"]) for row in rows)
 
 
 def test_a_kill_while_nothing_was_sent_is_no_proof() -> None:

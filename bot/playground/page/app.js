@@ -17,7 +17,7 @@ function el(tag, properties, ...children) {
   return node;
 }
 
-const state = { telegram: null, accounts: {}, deliveries: { rows: [], balance: {} }, bot: {}, switches: {}, tour: { steps: [] }, log: { lines: [] }, example: null };
+const state = { telegram: null, accounts: {}, deliveries: { rows: [], balance: {} }, schedules: { rows: [] }, bot: {}, switches: {}, tour: { steps: [] }, log: { lines: [] }, example: null };
 const view = { person: 0, chat: 0, thread: null, replyTo: null, editing: null, picking: "", files: [], unread: new Set(), account: "", as: 0, folded: 0, sharing: null, places: {}, speakers: {}, answering: null, changing: null, picture: null, heard: new Map() };
 const messages = new Map(); // chat id → Map(message id → message)
 
@@ -31,6 +31,8 @@ const MODES = [
   ["nonsense", "nonsense"],
 ];
 const STATES = { queued: "waiting", sending: "sending", sent: "sent", held: "held", dead: "failed", expired: "expired", discarded: "dropped", cancelled: "cancelled" };
+
+const PLANS = { on: "planned", paused: "paused", waits: "to approve" };
 
 const OPS = { edit: "edit", delete: "deletion", react: "reaction", open: "new topic", pin: "pin" };
 
@@ -951,6 +953,35 @@ function next(row) {
   return row.state === "sent" ? "" : row.error || "";
 }
 
+function renderSchedules() {
+  const { rows } = state.schedules;
+  $("no-plans").hidden = rows.length > 0;
+  $("plans").replaceChildren(
+    ...rows.map((row) =>
+      el(
+        "tr",
+        { class: row.state === "on" ? "" : "s-held" },
+        el("td", { class: "id" }, String(row.id)),
+        el("td", { title: row.when }, row.name ? el("small", {}, `${row.name} `) : null, el("code", {}, row.rule)),
+        el("td", {}, el("span", { class: "state" }, row.next.length ? PLANS[row.state] || row.state : "over")),
+        el("td", { class: "id", title: row.targets.join(", ") }, String(row.targets.length)),
+        el("td", { class: "text", title: row.text }, row.text),
+        el("td", { class: "why", title: row.next.map(instant).join("\n") }, coming(row)),
+      ),
+    ),
+  );
+}
+
+const instant = (at) => new Date(at * 1000).toLocaleString([], { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+
+function coming(row) {
+  if (!row.next.length) return "";
+  const [first, ...rest] = row.next;
+  const seconds = first - Date.now() / 1000;
+  const ahead = seconds > 2 * 86400 ? `in ${Math.round(seconds / 86400)} days` : seconds > 0 ? `in ${span(seconds)}` : "now";
+  return [`${instant(first)} (${ahead})`, ...rest.map(instant)].join(" · ");
+}
+
 function renderBot() {
   const bot = state.bot;
   $("bot-dot").className = `dot ${bot.state === "ready" ? "good" : ["starting", "stopping"].includes(bot.state) ? "busy" : "bad"}`;
@@ -1050,6 +1081,14 @@ const STEPS = {
     run() {
       toOwner();
       draft("/announce @everyone | We open at ten tomorrow.");
+    },
+  },
+  schedule: {
+    label: () => "Write it for me",
+    run() {
+      toOwner();
+      $("dock-tabs").querySelector('[data-dock="planned"]').click();
+      draft(`/schedule in 20s | ${sendTo()} | Planned twenty seconds ago`);
     },
   },
   crash: { label: () => "Send five and kill it", run: () => attempt(crash) },
@@ -1183,6 +1222,10 @@ const TAKE = {
     state.deliveries = deliveries;
     renderDeliveries();
   },
+  schedules(schedules) {
+    state.schedules = schedules;
+    renderSchedules();
+  },
   bot(bot) {
     state.bot = bot;
     renderBot();
@@ -1209,7 +1252,7 @@ function listen() {
     state.example = all.example;
     messages.clear();
     pictures.clear();
-    for (const name of ["telegram", "switches", "accounts", "bot", "deliveries", "tour", "log"]) TAKE[name](all[name]);
+    for (const name of ["telegram", "switches", "accounts", "bot", "deliveries", "schedules", "tour", "log"]) TAKE[name](all[name]);
     // Only now has everything its size.
     for (const list of ["messages", "entries"]) $(list).scrollTop = $(list).scrollHeight;
   });
@@ -1290,6 +1333,7 @@ function start() {
     if (document.body.classList.contains("away")) return;
     if (state.bot.pid) renderBot();
     if (state.deliveries.rows.some((row) => row.state === "queued")) renderDeliveries();
+    if (!$("planned").hidden) renderSchedules();
   }, 1000);
   listen();
 }
