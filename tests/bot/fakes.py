@@ -29,6 +29,7 @@ from bridges.model import (
     Received,
     StatusChanged,
 )
+from tests.databases import new_database
 
 
 class FakeSettings(AccountSettings):
@@ -190,7 +191,7 @@ class Clock:
 @asynccontextmanager
 async def opened(folder: Path) -> AsyncIterator[SqliteStore]:
     """A store that is closed at the end."""
-    store = await SqliteStore.open(folder / "p.sqlite3")
+    store = await SqliteStore.open(new_database(folder / "p.sqlite3"))
     try:
         yield store
     finally:
