@@ -118,6 +118,30 @@ ROWS: Mapping[str, Row | tuple[Row, ...]] = {
     ),
     "/route undo": Row(),
     "/routes": Row(hides="theirs"),
+    "/schedule": Row(),
+    "/schedule WHEN | TARGETS | [text]": (
+        Row(
+            "tomorrow 9:00 | here, club:lobby | words",
+            f"tomorrow 9:00 | club:lobby, telegram:{NEWS} | words",
+            "every day at 9:00 | club:lobby | words",
+        ),
+        Row("tomorrow 9:00 | here | words", "tomorrow 9:00 | @board | words"),
+        Row("tomorrow at 9 | here | words", "tomorrow 9:00 | club:lobby, hq | words"),
+    ),
+    "/schedule edit SCHEDULE [WHEN] | [TARGETS] | [text]": (
+        Row("plan every day at 8:00 | |", "elsewheres | | words"),
+        Row("plan | | words", f"plan | telegram:{NEWS} |"),
+        Row("plan | desk:room |", "mixed | | words"),
+    ),
+    "/schedule now SCHEDULE": (Row("plan", "elsewheres"), Row("plan", "mixed")),
+    "/schedule pause SCHEDULE": (Row("plan", "elsewheres"), Row("plan", "mixed")),
+    "/schedule remove SCHEDULE": (Row("plan", "elsewheres"), Row("plan", "mixed")),
+    "/schedule resume SCHEDULE": (Row("plan", "elsewheres"), Row("plan", "mixed")),
+    "/schedule show SCHEDULE": (Row("plan", "elsewheres"), Row("mixed", hides=str(NEWS))),
+    "/schedule skip SCHEDULE": (Row("plan", "elsewheres"), Row("plan", "mixed")),
+    "/schedules": (Row(hides="elsewheres"), Row(hides=str(NEWS))),
+    "/schedules calendar [renew]": (Row(), Row("renew")),
+    "/schedules week": Row(hides="elsewheres"),
     "/search text": Row("words", hides=SECRET),
     "/send ADDRESS [text]": (
         Row("club:lobby words", f"telegram:{NEWS} words", "desk:room words"),
@@ -271,6 +295,13 @@ async def the_desk() -> tuple[Desk, Scratch, dict[str, str]]:
     await desk.grant(CY, "admin", chat=OPS)
     await desk.grant(CY, "admin", chat=NEWS)
     await desk.grant(CY, "viewer")
+    await desk.write("/schedule every day at 9:00 name=plan | club:lobby | words")
+    filled["plan"] = str(scratch.last("schedules"))
+    scratch.tx.schedules.decide(scratch.last("schedules"), desk.line.clock() - 60, "asked", now=desk.line.clock())
+    filled["missed"] = str(scratch.last("occurrences"))
+    for name, chat, targets in (("mixed", OPS, f"club:lobby, telegram:{NEWS}"), ("elsewheres", NEWS, "@board")):
+        (asked,) = await desk.write(f"/schedule every day at 9:00 name={name} | {targets} | words", chat=chat)
+        await desk.press(asked, "Schedule")
     filled["own"] = await ended("/send club:lobby our words", "dead", chat=OPS)
     filled["other"] = await ended(f"/send telegram:{TALK} {SECRET}", "dead", chat=NEWS)
     await ended(f"/send telegram:{TALK} {SECRET}", "held", chat=NEWS)

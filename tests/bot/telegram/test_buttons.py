@@ -41,6 +41,8 @@ class Row:
     """It is about one that is under way."""
     reply: str = ""
     """The command that shows it, as a reply to the message of an announcement that is under way."""
+    subject: str = ""
+    """What a card that is dealt is about, as :func:`the_desk` calls it; empty: a delivery of its own."""
     suffix: str = ""
     """What stands after the choice on a card that is dealt."""
     anybody: bool = False
@@ -54,7 +56,7 @@ class Row:
 TURNS = frozenset({"pick", "part", "back", "help", "resume", "anew", "stop"})
 """A wizard's card is used up by the step that it is for, of which the wizard itself knows."""
 ROWS: Mapping[str, Row] = {
-    "announce": Row("/announce club:lobby, desk:room | words", again=frozenset({"later"})),
+    "announce": Row("/announce club:lobby, desk:room | words"),
     "announced": Row(announcement=True, lasts=True, again=frozenset({"delete"})),
     "announcing": Row(announcement=True, lasts=True, again=frozenset({"pause", "resume", "stop", "wipe"})),
     "audience": Row("/audience remove partners"),
@@ -64,14 +66,24 @@ ROWS: Mapping[str, Row] = {
     "held": Row("/held", lasts=True),
     "history": Row(payload={"address": "club:lobby", "n": 1, "written": 10**9, "sent": 10**9}),
     "incident": Row(anybody=True, lasts=True, again=frozenset({SHOW})),
+    "occurrence": Row(subject="missed", anybody=True, lasts=True),
     "pages": Row(payload={"what": "queue", "account": None, "offset": 20}, suffix="=0"),
     "reword": Row(reply="/edit other words"),
+    "schedule": Row("/schedule tomorrow 9:00 | club:lobby, desk:room | words"),
+    "schedule-approval": Row(subject="plan", payload={"by": "0"}, anybody=True, lasts=True),
+    "schedule-now": Row("/schedule now mixed"),
+    "schedule-shown": Row("/schedule show plan", again=frozenset({"edit"})),
+    "schedule-soon": Row(subject="plan", payload={"at": 1_800_003_600.0}, anybody=True, lasts=True),
+    "schedule-undo": Row("/schedule tomorrow 9:00 | club:lobby | words"),
+    "schedule-when": Row("/schedule tomorrow at 9 | club:lobby | words"),
+    "schedules": Row(payload={"starts": [0]}, suffix="=0"),
     "search": Row(payload={"text": "words", "before": 10**9}),
     "start": Row("/start", again=frozenset({"check", "help", "link", "role", "send", "who"})),
     "wannounce": Row("/announce", lasts=True, again=TURNS),
     "waudience": Row("/audience", lasts=True, again=TURNS),
     "wlink": Row("/link", lasts=True, again=TURNS),
     "wipe": Row(reply="/undo"),
+    "wschedule": Row("/schedule", lasts=True, again=TURNS),
     "wroute": Row("/route", lasts=True, again=TURNS),
 }
 CHOICES = sorted((kind.name, choice) for kind in card_kinds.kinds.values() for choice in kind.choices)
@@ -120,7 +132,7 @@ async def the_card(kind: str, choice: str) -> Scene:
     if row.line:
         answers = await desk.write(row.line.format(**filled), by=BO)
     else:
-        subject = int(filled["own"])
+        subject = int(filled[row.subject or "own"])
         if row.announcement or row.reply:
             (asked,) = await desk.write("/announce club:lobby, desk:room | words", by=BO)
             await desk.press(asked, "Send", by=BO)

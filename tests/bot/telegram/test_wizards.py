@@ -19,7 +19,13 @@ from tests.bot.line import Line
 from tests.bot.telegram.desk import ANN, BO, CY, NEWS, OPS, TALK, Answer, Desk, Pressing, a_desk
 from tests.bot.telegram.scratch import a_scratch_desk
 
-COMMANDS = {"wroute": "/route add", "wlink": "/link", "waudience": "/audience", "wannounce": "/announce"}
+COMMANDS = {
+    "wroute": "/route add",
+    "wlink": "/link",
+    "waudience": "/audience",
+    "wannounce": "/announce",
+    "wschedule": "/schedule",
+}
 ALONE = ANN
 """Ann's private chat with the bot."""
 
@@ -578,7 +584,20 @@ async def test_another_chat_is_not_offered_in_a_group(desk: Desk) -> None:
 # --- whatever is pressed
 
 
-WORDS = ("club:lobby", "here", "club:*", "x" * 5000, "‮@all, ,", "partners", "mon-fri 9-17", "😀", '"', "0")
+WORDS = (
+    "every day at 9",
+    "tomorrow 9:00",
+    "club:lobby",
+    "here",
+    "club:*",
+    "x" * 5000,
+    "‮@all, ,",
+    "partners",
+    "mon-fri 9-17",
+    "😀",
+    '"',
+    "0",
+)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
