@@ -37,7 +37,7 @@ STEPS = (
     Step(
         "schedule",
         "Plan it for later",
-        "Say when in words, and again and again if you like: it shows the next times, and goes by itself.",
+        "Say when in words, once or again and again: see the next times, then watch it go.",
     ),
     Step("crash", "kill -9 while sending", "Kill the bot in the middle of it: afterwards nothing is missing."),
 )
