@@ -52,6 +52,7 @@ from bridges.echo.bridge import EchoBridge, EchoSettings
 from bridges.errors import BridgeError, Refused, Unauthorized
 from bridges.model import Conversation, ConversationId, Event, Receipt
 from bridges.registry import PROVIDERS
+from tests.databases import new_database
 
 ROOT = Path(__file__).parents[2]
 HOOK_SECRET = "canary-hook-secret-0123"
@@ -262,7 +263,7 @@ def test_a_title_stays_on_its_line_and_is_cut() -> None:
 @pytest.fixture
 async def store(tmp_path: Path) -> Any:
     """An empty database."""
-    opened = await SqliteStore.open(tmp_path / "p.sqlite3")
+    opened = await SqliteStore.open(new_database(tmp_path / "p.sqlite3"))
     yield opened
     await opened.close()
 

@@ -12,6 +12,7 @@ from bot.store.inbox import Arrived
 from bot.store.outbox import NewDelivery, Outcome
 from bot.store.sqlite import SqliteStore
 from tests.bot.fakes import opened
+from tests.databases import new_database
 
 DAY_S = 86400.0
 
@@ -37,7 +38,7 @@ def fill(tx: Tx, *, at: float, number: int) -> None:
 
 
 async def test_a_sweep_forgets_what_is_old_and_keeps_the_dead_the_young_and_the_balance(tmp_path: Path) -> None:
-    store = await SqliteStore.open(tmp_path / "p.sqlite3")
+    store = await SqliteStore.open(new_database(tmp_path / "p.sqlite3"))
     now = 100 * DAY_S
     try:
         await store.write(lambda tx: fill(tx, at=10 * DAY_S, number=AT_ONCE + 100))

@@ -27,6 +27,7 @@ from bot.telegram.outbound import TelegramAccount
 from bridges.model import Message
 from tests.bot.fakes import Clock, FakeBridge, fake_account
 from tests.bot.telegram.test_lanes import Ticks
+from tests.databases import new_database
 
 ANN, BO = 1001, 1002
 OPS, NEWS, TALK = -1001000000001, -1001000000002, -1001000000003
@@ -134,7 +135,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     for chat in (OPS, TALK):
         telegram.add_group(chat, "Ops", members=[BO], admins=[ANN, telegram.bot.id])
     telegram.add_channel(NEWS, "News", admins=[ANN, telegram.bot.id])
-    store = await SqliteStore.open(tmp_path / "p.sqlite3")
+    store = await SqliteStore.open(new_database(tmp_path / "p.sqlite3"))
     async with LoopbackServer(telegram.app) as server:
         made = Scene(store, telegram, server.url)
         await made.start()

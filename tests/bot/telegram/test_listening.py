@@ -23,6 +23,7 @@ from bot.settings import TelegramSettings
 from bot.store.sqlite import SqliteStore
 from bot.telegram import application
 from bot.telegram.application import TelegramSide
+from tests.databases import new_database
 
 ME = {"id": 1, "is_bot": True, "first_name": "Patchbay", "username": "patchbay_bot"}
 UPDATE = {
@@ -79,7 +80,7 @@ async def test_answers_of_no_known_shape_end_neither_the_start_nor_the_polling(
         return ok({"getme": ME, "getupdates": []}.get(method, True))
 
     app = Starlette(routes=[Route("/bot{token}/{method}", answer, methods=["POST"])])
-    store = await SqliteStore.open(tmp_path / "p.sqlite3")
+    store = await SqliteStore.open(new_database(tmp_path / "p.sqlite3"))
     async with LoopbackServer(app) as server:
         side = TelegramSide(
             settings=TelegramSettings(token=SecretStr("1:a"), api_base_url=server.url),

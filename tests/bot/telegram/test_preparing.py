@@ -28,6 +28,7 @@ from bot.telegram.commands.registry import Answer, Call, Command, Effect, Reply,
 from bot.telegram.commands.usage import Usage
 from bot.telegram.outbound import TelegramAccount
 from bridges.errors import Garbled, Refused, Unauthorized, Unavailable
+from tests.databases import new_database
 
 ANN, BO = 1001, 1002
 OPS, DESK = -1001000000001, -1001000000002
@@ -127,7 +128,7 @@ async def scene(tmp_path: Path, slow: Slow) -> AsyncIterator[Scene]:
     telegram.add_user(BO, "Bo")
     for chat in (OPS, DESK):
         telegram.add_group(chat, "Ops", members=[BO], admins=[ANN, telegram.bot.id])
-    store = await SqliteStore.open(tmp_path / "p.sqlite3")
+    store = await SqliteStore.open(new_database(tmp_path / "p.sqlite3"))
     async with LoopbackServer(telegram.app) as server:
         made = Scene(store, telegram, server.url)
         await made.start()
