@@ -1,4 +1,4 @@
-"""``python -m tests.torture``: the long form, against ``python -m bot run``. ``schedules`` behind it: that of schedules.
+"""``python -m tests.torture``: the long form, against ``python -m bot run``; with ``schedules``, that of schedules.
 
 Prints what came of it, for people and as a line of JSON for each policy; ends with 1 if a promise broke."""
 

@@ -67,12 +67,13 @@ class Nursery:
 
 
 @contextmanager
-def nursery(folder: Path) -> Iterator[Nursery]:
-    """A nursery for as long as it is needed."""
+def nursery(folder: Path, env: Mapping[str, str] | None = None) -> Iterator[Nursery]:
+    """A nursery for as long as it is needed. ``env``: what its children have beside our own environment."""
     path = folder / "nursery"
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.torture.nursery", str(path)],
         cwd=ROOT,
+        env={**os.environ, **(env or {})},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )

@@ -21,6 +21,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,8 @@ CHAT = chat_of(0)
 ROOMS, GROUPS = 40, 12
 LEAD_S = 1.0
 """From the last preparation until the first is due."""
+FORESEEN = 100
+"""So many occurrences are foreseen of one schedule."""
 BURST = 0.4
 """The share of schedules that are due in the very same second."""
 
@@ -55,7 +58,7 @@ class Wanted:
     """What its messages begin with."""
     targets: tuple[str, ...]
     instants: tuple[float, ...]
-    """Every one of its occurrences, in order."""
+    """Its occurrences, in order: all of them, if it has an end."""
     state: str = "sent"
     """What has to be written down of each."""
     wiped: bool = False
@@ -189,7 +192,7 @@ def _row(
 
 
 def _add(tx: Tx, rule: Rule, made_at: float, targets: Sequence[str], options: Options) -> Wanted:
-    instants = tuple(each.at for each in occurrences(rule, made_at=made_at))
+    instants = tuple(each.at for each in islice(occurrences(rule, made_at=made_at), FORESEEN))
     number = tx.schedules.count() + 1
     text = f"Announcement {number},"
     message = Message(text=f"{text} part {{n}}").model_dump_json(exclude_defaults=True)

@@ -129,7 +129,7 @@ async def test_a_kill_around_a_firing_loses_and_doubles_nothing(
 ) -> None:
     async def killed_at(point: str) -> list[str]:
         folder = tmp_path / point
-        folder.mkdir()  # noqa: ASYNC240 (nobody waits yet)
+        folder.mkdir()
         async with yard(starter=starter, folder=folder) as ground:
             story = Story(ground)
             if point in BEFORE_ALL:
