@@ -140,8 +140,8 @@ def list_(context: click.Context, as_json: bool) -> None:
 
 async def _print_array(settings: Settings, shown: Callable[[Schedule], object]) -> None:
     number = 0
-    sys.stdout.write("[")
     async with opened(settings) as store:
+        sys.stdout.write("[")
         after: int | None = 0
         while after is not None:
             page, after = await _page(store, after, lambda each: json.dumps(shown(each), ensure_ascii=False))
