@@ -44,6 +44,13 @@ ROWS: dict[str, tuple[str, ...]] = {
         "test_announce.test_stop_lets_at_most_eight_more_go_and_the_message_is_edited_no_more_often_than_every_three_seconds",
     ),
     "Afterwards": ("test_announce.test_who_blocked_the_bot_is_a_failure_of_the_report_and_no_alarm",),
+    "Schedule": (
+        "test_schedules.test_what_is_said_in_words_is_shown_and_goes_to_every_target_at_its_time",
+        "test_schedules.test_one_target_is_scheduled_at_once_and_can_be_undone",
+        "test_schedules.test_what_may_mean_two_things_is_asked_back_with_buttons",
+        "test_schedules.test_a_kill_while_it_is_due_misses_and_doubles_nothing",
+        "test_schedules.test_a_calendar_behind_a_secret_and_a_picture_of_the_week",
+    ),
     "Undo": ("test_deliveries.test_a_message_that_went_to_a_chat_and_by_sms_is_taken_back_where_that_is_possible",),
     "Failure at night": (
         "test_waiting.test_a_provider_that_was_down_gets_everything_once_and_in_order_and_owners_hear_of_both_once",

@@ -157,6 +157,10 @@ async def test_the_command_line_beside_the_running_bot(world: World) -> None:
     number = number_in(f"schedule {made.split()[0]}")
     await ops.hears("From the command line")
     assert (await listed(world, number))["next"] == []
+    async with httpx.AsyncClient() as client:
+        metrics = (await client.get(f"{world.url}/metrics")).text
+    fired = re.search(r"^patchbay_schedule_lateness_seconds_count ([0-9.]+)$", metrics, re.M)
+    assert fired is not None and float(fired[1]) >= 1
     ended = await world.patchbay("schedules", "add", "2020-01-01 9:00 | club:lobby | x")
     assert ended.code == 2 and len(ended.err.strip().splitlines()) == 1 and "past" in ended.err
     ended = await world.patchbay("schedules", "remove", "999")
@@ -176,5 +180,6 @@ async def test_a_calendar_behind_a_secret_and_a_picture_of_the_week(world: World
         nowhere = await client.get(f"{world.url}/nowhere")
         assert (wrong.status_code, wrong.text) == (nowhere.status_code, nowhere.text) == (404, nowhere.text)
     ops.say("/schedules week")
-    await world.until(lambda: any(message.get("photo") for message in ops.heard()), told=lambda: str(ops.heard()[-2:]))
+    page = await world.until(lambda: next((m for m in world.telegram.messages(ops.id, None) if "photo" in m), None))
+    assert "12:00" in page["caption"] and "lunch" in page["caption"]
     await ops.ask(f"/schedule remove {number}")
