@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 
 from bot import planning
 from bot.calendars import ENTRIES_MOST, Entry, State, admits, feed
-from bot.plans import plan_of
+from bot.plans import rule_of
 from bot.recurrence import Occurrence
 from bot.store import Store, Tx
 from bot.store.schedules import OccurrenceState, Schedule
@@ -132,7 +132,7 @@ def _entry(schedule: Schedule, at: float, state: State) -> Entry:
         name=schedule.name,
         text=str(json.loads(schedule.message).get("text", "")),
         targets=", ".join(schedule.targets),
-        zone=plan_of(schedule).rule.zone,
+        zone=rule_of(schedule).zone,
         state=state,
     )
 

@@ -53,11 +53,16 @@ class Plan:
 def plan_of(schedule: Schedule) -> Plan:
     """Read what is kept; raises ``ValueError`` if another version wrote what this one cannot read."""
     return Plan(
-        _rule(schedule.rule),
+        rule_of(schedule),
         schedule.made_at,
         options_from_json(schedule.options),
         Message.model_validate_json(schedule.message),
     )
+
+
+def rule_of(schedule: Schedule) -> Rule:
+    """Read its rule alone, for lists of very many; raises as :func:`plan_of`."""
+    return _rule(schedule.rule)
 
 
 def zone_of(schedule: Schedule) -> ZoneInfo:
@@ -68,7 +73,7 @@ def zone_of(schedule: Schedule) -> ZoneInfo:
         return ZoneInfo("UTC")
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=8192)
 def _rule(text: str) -> Rule:
     # As it is kept it means the same at any time; long ago nothing of it is past.
     return parse_when(text, now=0.0, zone="UTC")
