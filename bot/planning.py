@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, pairwise
 from zoneinfo import ZoneInfo
 
@@ -13,7 +13,7 @@ from bot.decisions import DecisionError
 from bot.firing import Firing
 from bot.instants import Words
 from bot.placeholders import check
-from bot.plans import Plan, options_to_json, plan_of
+from bot.plans import Plan, options_from_json, options_to_json, plan_of, rule_of
 from bot.quiet import Quiet, free_at
 from bot.recurrence import Occurrence, Once, Rule, occurrences
 from bot.schedule_line import Line, Options, show_options
@@ -223,10 +223,25 @@ def change(
         now=now,
         paused=schedule.state == "paused",
     )
+    if (new.rule, new.made_at) == (schedule.rule, schedule.made_at):
+        # What is skipped stays so, and what is due this moment goes out with the new words.
+        new = replace(new, next_at=schedule.next_at, warn_at=made.plan.warn_at(schedule.next_at, now=now))
+    elif schedule.state == "on":
+        _pass_over(tx, schedule, now=now)
     tx.schedules.change(schedule.id, new, now=now)
     changed = tx.schedules.get(schedule.id)
     assert changed is not None
     return changed
+
+
+def _pass_over(tx: Tx, schedule: Schedule, *, now: float) -> None:
+    """What its old rule meant by now, and nothing became of yet, is missed: it is said, and not sent by the new one."""
+    if schedule.next_at is None or schedule.next_at > now:
+        return
+    count, last = plan_of(schedule).latest(after=schedule.next_at - 1.0, upto=now)
+    if last is not None:
+        note = "It was changed before that could be sent."
+        tx.schedules.decide(schedule.id, last.at, "missed", now=now, note=note, missed=count - 1, told=False)
 
 
 def _row(
@@ -278,9 +293,8 @@ def upcoming(schedule: Schedule, *, now: float) -> Iterator[Occurrence]:
     """All that is to come of it, in order, as if it were not paused."""
     if schedule.state == "removed" or schedule.next_at is None:
         return iter(())
-    plan = plan_of(schedule)
     after = schedule.next_at - 1.0 if schedule.state == "on" else max(now, schedule.next_at - 1.0)
-    return occurrences(plan.rule, made_at=plan.made_at, after=after)
+    return occurrences(rule_of(schedule), made_at=schedule.made_at, after=after)
 
 
 def coming(schedule: Schedule, *, now: float, most: int = SHOWN, until: float | None = None) -> list[Occurrence]:
@@ -401,7 +415,7 @@ def approve(tx: Tx, schedule: Schedule, *, person: str, now: float, asked_by: st
 
 def line_of(schedule: Schedule) -> str:
     """WHEN with its options, as it can be written again."""
-    return f"{schedule.rule} {show_options(plan_of(schedule).options)}".rstrip()
+    return f"{schedule.rule} {show_options(options_from_json(schedule.options))}".rstrip()
 
 
 def echo(made: Draft, *, now: float) -> Words:
@@ -422,7 +436,9 @@ def standing(
     """
     rule = plan_of(schedule).rule
     words = Words().code(line_of(schedule))
-    _instants(words, coming(schedule, now=now), zone=rule.zone, now=now, is_once=is_once(rule))
+    ahead_of_it = coming(schedule, now=now)
+    _instants(words, ahead_of_it, zone=rule.zone, now=now, is_once=is_once(rule))
+    words.add("" if ahead_of_it else "\nNothing is to come.")
     named = cut(", ".join(schedule.targets if targets is None else targets), TARGETS_SHOWN)
     return words.add("\nTo " if count is None else f"\nTo {counted(count)}: ").code(named)
 

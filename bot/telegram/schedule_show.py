@@ -34,7 +34,7 @@ PAGE_S = 86_400.0
 HISTORY_SHOWN = 5
 FAILED_SHOWN = 3
 LIST_MOST = 3_900
-"""UTF-16 units of a page."""
+"""UTF-16 units of what is said in one message."""
 NOTE_MOST, NAME_MOST = 200, 64
 EDIT_HINT = "Copy the command below, change it and send it; what you leave empty stays as it is."
 
@@ -61,7 +61,9 @@ def shown_schedule(tx: Tx, actor: Actor, schedule: Schedule) -> Reply:
     sent = f"Sent {schedule.fired} time{'s' if schedule.fired != 1 else ''}." if schedule.fired else "Not sent yet."
     words.add(f"\n{sent}")
     for row in tx.schedules.history(schedule.id, limit=HISTORY_SHOWN):
-        words.add("\n· ").join(_became(tx, actor, schedule, row))
+        became = _became(tx, actor, schedule, row)
+        if utf16_length(words.text) + utf16_length(became.text) < LIST_MOST:
+            words.add("\n· ").join(became)
     message = defuse_text(plan.message)
     text = Words().say(message)
     for note in map(attachment_note, message.attachments):

@@ -25,6 +25,8 @@ _USUAL = (
     ("Every month, on the last day at 9:00", "every month on the last day at 9:00"),
 )
 _WHEN, _ASKED, _MEANT = "when", "asked", "meant"
+_OTHER = ""
+"""Instead of a WHEN: none of what may have been meant."""
 _MESSAGE = "message"
 """What an announcement would have sent."""
 
@@ -34,7 +36,7 @@ def _when(scene: Scene) -> Page:
     asks = "it in words, as in every mon,thu at 9:30, in 2h30m or 2026-12-24 18:00 Europe/Paris"
     if scene.values.get(_ASKED):
         meant = tuple(Choice(label, head) for label, head in scene.values[_MEANT])
-        return Page(str(scene.values[_ASKED]), meant, asks=asks)
+        return Page(str(scene.values[_ASKED]), meant, (Choice("Something else…", _OTHER),), asks=asks)
     text = f"When is it sent? Times are those of {zone} unless a zone follows."
     return Page(text, tuple(Choice(label, head) for label, head in _USUAL), asks=asks)
 
@@ -46,6 +48,8 @@ def _take_when(scene: Scene, given: Input) -> Turn:
         head = given.value
     else:
         raise UsageError("a time is asked for here, as in tomorrow 9:00")
+    if head == _OTHER:
+        return Stay("", {_ASKED: "", _MEANT: []})
     if "|" in head:
         raise UsageError("only WHEN is asked for here, as in tomorrow 9:00; targets and text come after it")
     try:

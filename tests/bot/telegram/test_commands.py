@@ -122,8 +122,8 @@ async def test_a_role_for_one_chat_does_not_reach_into_another(desk: Desk) -> No
         ("/whoami again", "“again” is too much: nothing stands after /whoami"),
         ("/stauts", "There is no command /stauts. Did you mean /status? /help lists those you may use."),
         ("/dseek", "There is no command /dseek. /help lists those you may use."),
-        ("/schedule in 5m | club:a | hi", "There is no command /schedule. Schedules come with a later version;"),
-        ("/schedules", "There is no command /schedules. Schedules come with a later version; /announce sends at once."),
+        ("/shedule in 5m | club:a | hi", "There is no command /shedule. Did you mean /schedule?"),
+        ("/schedules month", "“month” is none of week, calendar"),
         ("/history club:a 999999", "“999999” is not a number from 1 to 100.\nExample: /history support:room-42 20"),
         ("/history club:a 0", "“0” is not a number from 1 to 100."),
         ("/history club:a x", "“x” is not a number."),
@@ -146,11 +146,10 @@ SLIPS = {
     "edit": "eidt", "failed": "fialed faild", "grant": "grnat grent", "help": "hlep hel", "history": "hisotry hist",
     "link": "lnik", "mute": "mutee", "pause": "pasue", "queue": "queu que", "redirect": "redirct", "resume": "rezume",
     "retry": "retyr rety", "revoke": "revoek", "route": "rotue", "routes": "routs", "search": "serach", "send": "snd",
+    "schedule": "shedule scheduel", "schedules": "shedules",
     "start": "strt", "timezone": "timezon", "trace": "trac", "undo": "undoo", "unlink": "unlik", "whoami": "whomai",
 }  # fmt: skip
 MEANS_NOTHING = (
-    "schedule",
-    "schedules",
     "nosuch",
     "nothing",
     "wizard",

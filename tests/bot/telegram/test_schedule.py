@@ -824,7 +824,10 @@ async def answer(desk: Desk, page: Answer, text: str, **more: Any) -> Answer:
 async def test_schedule_alone_asks_when_to_whom_and_what(desk: Desk) -> None:
     page = await one(desk, "/schedule")
     page = await answer(desk, page, "every day at 9")
-    assert labels(page)[:2] == ["9:00", "21:00"]
+    assert labels(page)[:3] == ["9:00", "21:00", "Something else…"]
+    usual = (await desk.press(page, "Something else…", by=BO)).card or page
+    assert "Tomorrow 9:00" in labels(usual)
+    page = await answer(desk, usual, "every day at 9")
     page = (await desk.press(page, "21:00", by=BO)).card or page
     assert "every day at 21:00 UTC" in page.text
     assert "To whom does it go?" in page.text
