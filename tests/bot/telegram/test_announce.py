@@ -126,11 +126,12 @@ async def test_what_goes_out_keeps_its_formatting_and_the_answered_files(desk: D
     assert "look" not in kept.text
 
 
-async def test_schedule_says_when_it_will_come_and_the_card_can_still_be_sent(desk: Desk) -> None:
+async def test_schedule_asks_when_and_the_card_cannot_be_sent_as_well(desk: Desk) -> None:
     (card,) = await desk.write(TWO, by=BO)
     pressed = await desk.press(card, "Schedule", by=BO)
-    assert "/schedule" in pressed.toast
-    assert (await desk.press(card, "Send", by=BO)).toast == "Sending to 2 targets."
+    assert pressed.card is not None and "When is it sent?" in pressed.card.text
+    assert (await desk.press(card, "Send", by=BO)).toast == "This was decided already."
+    assert await rows(desk) == []
 
 
 async def test_cancel_sends_nothing(desk: Desk) -> None:
