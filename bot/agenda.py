@@ -48,13 +48,14 @@ def entries(
     most: int = ENTRIES_MOST,
     each_most: int | None = None,
     seen: Callable[[Schedule], bool] | None = None,
+    chat: str = "",
 ) -> list[Entry]:
     """What was decided in the days before and what is to come in the days after, in order of time.
 
     Of more than ``most`` to come the earliest, of more than ``most`` decided the latest; ``each_most``: of one
-    schedule. ``seen``: whether somebody may know of a schedule.
+    schedule. ``seen``: whether somebody may know of a schedule. ``chat``: only of those that were made there.
     """
-    to_come = coming(tx, now=now, days=days, each_most=each_most, seen=seen)
+    to_come = coming(tx, now=now, days=days, each_most=each_most, seen=seen, chat=chat)
     return [*_decided(tx, since=now - back_days * DAY_S, most=most, seen=seen), *islice(to_come, most)]
 
 
@@ -66,19 +67,20 @@ def coming(
     each_most: int | None = None,
     seen: Callable[[Schedule], bool] | None = None,
     of: Schedule | None = None,
+    chat: str = "",
 ) -> Iterator[Entry]:
     """What is to come in so many days, in order of time, worked out as it is asked for: it may be very much.
 
     ``of``: only of this one.
     """
     until = now + days * DAY_S
-    schedules: Iterable[Schedule] = tx.schedules.until(until) if of is None else (of,)
+    schedules: Iterable[Schedule] = tx.schedules.until(until, chat=chat) if of is None else (of,)
     queue: _Queue = []
     for schedule in schedules:
         if seen is not None and not seen(schedule):
             continue
-        # This one, and all that follow, have nothing before its next_at.
-        while queue and schedule.next_at is not None and queue[0][0] < schedule.next_at:
+        # This one, and all that follow, have nothing before that.
+        while queue and schedule.next_at is not None and queue[0][:2] < (schedule.next_at, schedule.id):
             yield _next(queue)
         _begin(queue, schedule, now=now, until=until, most=each_most)
     while queue:

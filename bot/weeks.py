@@ -36,7 +36,7 @@ def week_picture(tx: Tx, *, chat: str, now: float, zone: str) -> tuple[str, Atta
 
 
 def _entries(tx: Tx, *, chat: str, now: float) -> list[Entry]:
-    return entries(tx, now=now, days=DAYS, back_days=BACK_DAYS, each_most=EACH_MOST, seen=_seen(chat))
+    return entries(tx, now=now, days=DAYS, back_days=BACK_DAYS, each_most=EACH_MOST, seen=_seen(chat), chat=chat)
 
 
 def _seen(chat: str) -> Callable[[Schedule], bool] | None:

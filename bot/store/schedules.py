@@ -202,16 +202,17 @@ class Schedules:
         ).fetchall()
         return [self._whole(row) for row in rows]
 
-    def until(self, at: float) -> Iterator[Schedule]:
+    def until(self, at: float, *, chat: str = "") -> Iterator[Schedule]:
         """Those with something to come not later than that, paused and waiting ones too, earliest first; read as they
-        are asked for.
+        are asked for. ``chat`` as for :meth:`all`.
         """
+        where, values = _made_in(chat)
         # Each state by its own index, and only then in order: nobody asks for all of them.
         found = (
             self._db.execute(
-                f"SELECT {_COLUMNS} FROM schedules WHERE state = '{state}' AND next_at IS NOT NULL AND next_at <= ?"
+                f"SELECT {_COLUMNS} FROM schedules WHERE state = '{state}' AND next_at IS NOT NULL AND next_at <= ?{where}"
                 " ORDER BY next_at, id",
-                (at,),
+                (at, *values),
             )
             for state in ("on", "paused", "waits")
         )
