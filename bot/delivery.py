@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import secrets
 import time
@@ -46,6 +47,8 @@ from bridges.model import ConversationId, MessageId, Receipt
 
 logger = logging.getLogger(__name__)
 
+BACK_S = 1.0
+"""A clock that is set back by more is noticed."""
 LEASE_S = 1800.0
 """Longer than any send may take, an album of large files on a slow line too: nobody else claims meanwhile, a restart
 frees all leases at once."""
@@ -161,6 +164,10 @@ class _Dispatcher:
         self.loop: asyncio.Task[None] | None = None
         self._paused_at: float | None = None
         """Since when it is known to be paused, or when it was last looked at."""
+        self._seen_at = -math.inf
+        """What the clock showed in the turn before."""
+        self._back_s = 0.0
+        """By how much it was set back since the start: the pace goes by a time that never is."""
         store, clock, request = engine._store, engine._clock, engine._meters.request
         self._settling = Settling(account, store=store, observer=engine._observer, clock=clock)
         self._overdue = Overdue(account, store=store, settling=self._settling, zone=engine._zone)
@@ -224,7 +231,8 @@ class _Dispatcher:
         if free <= 0:
             return None  # a finished send wakes us
         now = engine._clock()
-        if account.pace.whole and (closed_s := account.pace.ready_in("", now)) > 0:
+        await self._look_at_the_clock(now)
+        if account.pace.whole and (closed_s := account.pace.ready_in("", now + self._back_s)) > 0:
             return closed_s
         leases, wait_s, paused = await engine._store.write(lambda tx: self._claim(tx, now=now, limit=free))
         if paused:
@@ -235,6 +243,14 @@ class _Dispatcher:
             self.under_way.add(task)
             task.add_done_callback(self._done)
         return wait_s
+
+    async def _look_at_the_clock(self, now: float) -> None:
+        """If it was set back, nothing waits for the old time: neither what is to be tried again, nor the pace."""
+        back_s = self._seen_at - now
+        if back_s > BACK_S:
+            await self.engine._store.write(lambda tx: tx.outbox.set_back(self.account.name, by_s=back_s, now=now))
+            self._back_s += back_s
+        self._seen_at = now
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self.under_way.discard(task)
@@ -268,7 +284,7 @@ class _Dispatcher:
             if head.state == "queued" and self._overdue.settled(tx, lease, now=now):
                 continue
             key = account.pace_key(ConversationId(lease.conversation))
-            wait_s = account.pace.ready_in(key, now)
+            wait_s = account.pace.ready_in(key, now + self._back_s)
             if wait_s > 0:
                 tx.outbox.release(lease, due_at=now + wait_s)
                 continue
@@ -276,7 +292,7 @@ class _Dispatcher:
                 lease = self._overdue.said(tx, lease, now=now)
                 if not tx.outbox.begin(lease, now=now):
                     continue
-                account.pace.took(key, now)
+                account.pace.took(key, now + self._back_s)
             begun.append(lease)
         if len(claimed) >= limit:
             return begun, 0.0, False
@@ -404,7 +420,8 @@ class _Dispatcher:
     async def _failed(self, lease: Lease, error: Exception, *, outs: Sequence[Outgoing] = ()) -> None:
         engine, account, now = self.engine, self.account, self.engine._clock()
         if isinstance(error, Unavailable) and error.retry_after is not None:
-            account.pace.refused(account.pace_key(ConversationId(lease.conversation)), error.retry_after, now)
+            key = account.pace_key(ConversationId(lease.conversation))
+            account.pace.refused(key, error.retry_after, now + self._back_s)
         if len(lease.rows) > 1 and isinstance(error, Refused):
             # Which of them is at fault is not known; a readable refusal stored none of them: each goes alone.
             again = [Outcome(r.id, "queued", str(error), due_at=now, counts=False, solo=True) for r in lease.rows]

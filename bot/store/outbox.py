@@ -520,6 +520,20 @@ class Outbox:
             for (account, conversation), rows in begun.items()
         ]
 
+    def set_back(self, account: str, *, by_s: float, now: float) -> None:
+        """The clock was set back by so much: what waits in an account's lanes waits no longer than it was to. What is
+        parked until a time of day waits for that.
+        """
+        self._db.execute(
+            "UPDATE outbox SET due_at = MAX(due_at - ?, ?) WHERE account = ? AND due_at > ? AND state = 'queued'"
+            " AND parked = 0 AND conversation IN (SELECT conversation FROM lanes WHERE account = ?)",
+            (by_s, now, account, now, account),
+        )
+        self._db.execute(
+            "UPDATE lanes SET due_at = MAX(due_at - ?, ?) WHERE account = ? AND due_at > ? AND owner IS NULL",
+            (by_s, now, account, now),
+        )
+
     def next_due(self, account: str) -> float | None:
         """When the earliest lane of an account is due."""
         # One look into the index for each priority, where MIN over all of them would read every lane.

@@ -18,8 +18,14 @@ from typing import Any
 
 import pytest
 
+from bot.addresses import parse_address
 from bot.recurrence import Interval, Rule
 from bot.schedule_line import Missed, Options
+from bot.store import Tx
+from bridges.errors import Unavailable
+from bridges.model import Message
+from tests.bot.line import ROOM, Line, line
+from tests.journeys.world import until
 from tests.torture.processes import Child, Starter, nursery
 from tests.torture.schedules import CHAT, Wanted, Yard, once, yard
 
@@ -276,3 +282,48 @@ async def test_a_jump_doubles_nothing_and_nothing_is_missed_in_silence(
     with capsys.disabled():
         for jump, seconds in zip(JUMPS, noticed, strict=True):
             print(f"\nclock {jump.name}: noticed after {seconds:.2f} s", end="")
+
+
+# --- what waits to be sent, with a clock that is turned by hand
+
+
+async def _say(it: Line, *texts: str, place: str = ROOM) -> None:
+    """These are to be sent to a place."""
+
+    def unit(tx: Tx) -> None:
+        for text in texts:
+            it.relay.say(tx, parse_address(place), Message(text=text), now=it.clock())
+
+    await it.store.write(unit)
+
+
+async def _within(it: Line, seconds: float, look: Callable[[], bool]) -> bool:
+    """Whether it comes to be so within that time of the line's clock."""
+    for _ in range(int(seconds * 2)):
+        await asyncio.sleep(0.02)
+        if look():
+            return True
+        await it.later(0.5)
+    return look()
+
+
+@pytest.mark.parametrize("back_s", [5.0, HOUR, DAY])
+async def test_what_is_tried_again_does_not_wait_for_the_old_time(tmp_path: Path, back_s: float) -> None:
+    async with line(tmp_path) as it:
+        await it.engine.start()
+        it.telegram.refuses["later"] = Unavailable("away")
+        await _say(it, "later", "then")
+        await until(lambda: it.store.read(lambda tx: [row for row in tx.outbox.list() if row.error]))
+        del it.telegram.refuses["later"]
+        it.clock.at -= back_s
+        assert await _within(it, 10.0, lambda: it.telegram.texts == ["later", "then"])
+
+
+async def test_the_pace_does_not_wait_for_the_old_time(tmp_path: Path) -> None:
+    async with line(tmp_path, requests_per_minute=60) as it:
+        await it.engine.start()
+        await _say(it, *(f"before {n}" for n in range(8)), place="club:a")
+        assert await _within(it, 20.0, lambda: len(it.club.texts) == 8)
+        it.clock.at -= DAY
+        await _say(it, *(f"after {n}" for n in range(8)), place="club:a")
+        assert await _within(it, 20.0, lambda: len(it.club.texts) == 16)
