@@ -1,0 +1,299 @@
+"""Schedules against a model: a random walk of time, jumps, stops and commands, and what must have become of it all.
+
+The model knows nothing but the instants that rules mean and one mark for each schedule: up to where something became
+of them.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from itertools import takewhile
+from pathlib import Path
+
+import pytest
+
+from bot import planning
+from bot.planning import ScheduleError
+from bot.recurrence import Occurrence, Rule, occurrences
+from bot.schedule_line import Missed
+from bot.schedules import LATE_S
+from bot.when import WhenError, parse_when
+from bridges.model import Message
+from tests.bot.fakes import opened
+from tests.bot.test_schedules import At, utc
+
+BEGIN = utc("2026-03-28 12:00")
+"""The next night clocks are set forward in Berlin, and later in Lord Howe set back by half an hour."""
+SEEDS = range(4)
+STEPS = 150
+RULES = (
+    "every 10m UTC",
+    "every 90m UTC",
+    "every hour UTC",
+    "every day at 02:30 Europe/Berlin",
+    "every day at 18:00 America/New_York",
+    "every weekday at 09:00 Europe/London",
+    "cron 0,20 2-4 * * * Europe/Berlin",
+    "every 45m UTC 8 times",
+    "at 2026-03-29 02:15 Europe/Berlin",
+    "at 2026-03-28 20:00 UTC",
+    "every 3h until 2026-03-30 UTC",
+)
+POLICIES: Sequence[Missed] = ("skip", 3600, 600, "ask")
+JUMPS = {-86400.0: 1, -3600.0: 4, -5.0: 4, -0.5: 2, 3.0: 2, 3600.0: 4, 6 * 3600.0: 4, 86400.0: 2}
+"""Seconds by which the clock is set, and how often that happens."""
+JUMPED_S = 5.0
+"""More of it than a second is a jump, forwards."""
+
+
+@dataclass
+class Model:
+    """One schedule as it ought to be."""
+
+    id: int
+    rule: Rule
+    made_at: float
+    missed: Missed
+    mark: float
+    """Up to here something became of all its occurrences."""
+    is_on: bool = True
+    rows: dict[float, tuple[str, int]] = field(default_factory=dict)
+    """What is written down of an instant: its state, and how many before it were missed with it."""
+    told: int = 0
+    """Of how many its author hears."""
+    now: int = 0
+    """How often it was sent by hand."""
+
+    def pending(self, now: float) -> list[Occurrence]:
+        """Those that are due and nothing became of."""
+        coming = occurrences(self.rule, made_at=self.made_at, after=self.mark)
+        return list(takewhile(lambda each: each.at <= now, coming))
+
+    def following(self, after: float) -> Occurrence | None:
+        """The next of which nothing became, later than that."""
+        return next(occurrences(self.rule, made_at=self.made_at, after=max(after, self.mark)), None)
+
+    def turn(self, now: float, *, missed_before: float) -> None:
+        """What is due is dealt with."""
+        due = self.pending(now) if self.is_on else []
+        if not due:
+            return
+        last, before = due[-1], len(due) - 1
+        self.mark = last.at
+        late = last.at < missed_before
+        if not late:
+            state = "sent"
+        elif self.missed == "ask":
+            state = "asked"
+        else:
+            state = "sent" if self.missed != "skip" and now - last.at <= self.missed else "missed"
+        self.rows[last.at] = (state, before)
+        self.told += late or before > 0 or last.meant is not None
+
+
+class Walk:
+    """One engine and its model, side by side."""
+
+    def __init__(self, at: At, chance: random.Random) -> None:
+        self.at, self.chance = at, chance
+        self.models: list[Model] = []
+        self.runs = True
+        self.missed_before = BEGIN - LATE_S
+        self.done: Counter[str] = Counter()
+        at.clock.at = BEGIN
+        at.restart()
+
+    @property
+    def now(self) -> float:
+        return self.at.clock()
+
+    async def turns(self) -> None:
+        """Both deal with what is due."""
+        await self.at.schedules.turn()
+        for each in self.models:
+            each.turn(self.now, missed_before=self.missed_before)
+
+    # --- time
+
+    async def passes(self, seconds: float) -> None:
+        """Time passes as it does; each alarm rings, a little late."""
+        ends = self.now + seconds
+        while self.runs:
+            first = min((o.at for m in self.models if m.is_on and (o := m.following(0.0))), default=ends)
+            if first >= ends:
+                break
+            self._awake(max(self.now, first + self.chance.choice((0.0, 0.01, 0.4))))
+            await self.turns()
+        if self.runs:
+            self._awake(max(self.now, ends))
+            await self.turns()
+        else:
+            self.at.clock.at = ends
+
+    def _awake(self, instant: float) -> None:
+        self.at.clock.at = instant
+        self.at.schedules._beaten_at = instant
+
+    async def jumps(self, seconds: float) -> None:
+        """The clock is set, or goes on while the process sleeps."""
+        self.at.clock.at += seconds
+        if not self.runs:
+            return
+        if seconds > JUMPED_S:
+            self.missed_before = self.now - LATE_S
+        elif seconds < -1.0:
+            self.missed_before = min(self.missed_before, self.now - LATE_S)
+        if self.chance.random() < 0.5:
+            self.at.schedules.beat()  # else an alarm rings first
+        await self.turns()
+        self.at.schedules.beat()
+
+    async def starts(self) -> None:
+        """A process begins."""
+        self.at.restart()
+        self.runs, self.missed_before = True, self.now - LATE_S
+        await self.turns()
+
+    # --- commands
+
+    async def adds(self) -> None:
+        """Somebody makes one."""
+        when, missed = self.chance.choice(RULES), self.chance.choice(POLICIES)
+        try:
+            made = await self.at.add(when, missed=missed)
+        except (ScheduleError, WhenError):
+            return  # it is over already
+        rule = parse_when(when, now=self.now, zone="UTC")
+        self.models.append(Model(made.id, rule, self.now, missed, self.now))
+
+    async def pauses(self, model: Model) -> None:
+        """It is paused, or goes on."""
+        found = await self.at.store.read(lambda tx: tx.schedules.get(model.id))
+        assert found is not None
+        if model.is_on:
+            await self.at.store.write(lambda tx: planning.pause(tx, found, now=self.now))
+        else:
+            held = await self.at.store.write(lambda tx: planning.resume(tx, found, now=self.now))
+            assert held == len(model.pending(self.now)), "it says how many the pause held"
+            model.mark = max(model.mark, self.now)
+        model.is_on = not model.is_on
+
+    async def skips(self, model: Model) -> None:
+        """The next one is left out."""
+        found = await self.at.store.read(lambda tx: tx.schedules.get(model.id))
+        assert found is not None
+        following = model.following(0.0 if model.is_on else self.now)
+        try:
+            skipped = await self.at.store.write(lambda tx: planning.skip(tx, found, now=self.now))
+        except ScheduleError:
+            assert following is None or following.at <= self.now
+            return
+        assert following is not None and skipped == following.at
+        model.rows[skipped] = ("skipped", 0)
+        model.mark = skipped
+
+    async def sends(self, model: Model) -> None:
+        """It is sent by hand."""
+        found = await self.at.store.read(lambda tx: tx.schedules.get(model.id))
+        assert found is not None
+        assert await self.at.store.write(lambda tx: planning.send_now(tx, self.at.firing, found, now=self.now))
+        model.now += 1
+
+    async def edits(self, model: Model) -> None:
+        """It gets other words, or another rule, which counts from now on."""
+        when = self.chance.choice(RULES) if self.chance.random() < 0.5 else None
+        if when is not None and self.now < max(model.mark, *model.rows, 0.0):
+            return  # the clock was set back: two rules would mean the same instants
+        found = await self.at.store.read(lambda tx: tx.schedules.get(model.id))
+        assert found is not None
+        try:
+            rule = model.rule if when is None else parse_when(when, now=self.now, zone="UTC")
+        except WhenError:
+            return  # that is over already
+        made_at = model.made_at if when is None else self.now
+        plan = planning.plan_of(found)
+        try:
+            draft = await self.at.store.read(
+                lambda tx: planning.draft(
+                    tx, self.at.firing, rule=rule, options=plan.options, targets=", ".join(found.targets),
+                    message=Message(text="Other words"), here=None, now=self.now, made_at=made_at, but=found.id,
+                )
+            )  # fmt: skip
+        except ScheduleError:
+            return  # that is over already
+        await self.at.store.write(
+            lambda tx: planning.change(tx, self.at.firing, found, draft, is_admin=True, now=self.now)
+        )
+        if when is not None:
+            if model.is_on and (due := model.pending(self.now)):
+                # It was due before the change, and nothing of the old rule is sent any more: that is not kept silent.
+                model.rows[due[-1].at] = ("missed", len(due) - 1)
+                model.told += 1
+            model.rule, model.made_at, model.mark = rule, made_at, self.now
+
+    # --- the walk
+
+    async def step(self) -> None:
+        """Anything may happen."""
+        chance = self.chance
+        what = chance.choices(
+            ("passes", "jumps", "stops", "adds", "pauses", "skips", "sends", "edits"), (40, 14, 16, 6, 10, 8, 4, 10)
+        )[0]
+        self.done[what] += 1
+        match what:
+            case "passes":
+                await self.passes(chance.choice((0.5, 30.0, 700.0, 3000.0, 30000.0)))
+            case "jumps":
+                await self.jumps(chance.choices(list(JUMPS), list(JUMPS.values()))[0])
+            case "stops" if self.runs:
+                await self.turns()
+                self.runs = False
+            case "stops":
+                await self.passes(chance.choice((0.2, 4.0, 6.0, 900.0, 20000.0)))
+                await self.starts()
+            case "adds":
+                await self.adds()
+            case _:
+                await getattr(self, what)(chance.choice(self.models))
+
+    async def compare(self) -> None:
+        """Everything that is written down is as the model says, and everything that was sent is written down."""
+        for model in self.models:
+            found = await self.at.store.read(lambda tx, id=model.id: tx.schedules.history(id, limit=10_000))
+            ruled = {row.at: (row.state, row.missed) for row in found if row.at % 1 == 0}
+            assert ruled == model.rows, model
+            assert sum(row.at % 1 > 0 for row in found) == model.now
+            now = await self.at.store.read(lambda tx, id=model.id: tx.schedules.get(id))
+            following = model.following(0.0)
+            assert now is not None and now.next_at == (None if following is None else following.at), model
+        sent = sum(state == "sent" for model in self.models for state, _ in model.rows.values())
+        deliveries = await self.at.deliveries()
+        assert len(deliveries) == sent + sum(model.now for model in self.models)
+        assert len({row.broadcast for row in deliveries}) == len(deliveries), "one target, one delivery"
+        told = Counter(line.partition(":")[0] for text in await self.at.told() for line in text.split("\n"))
+        for model in self.models:
+            assert told[f"Schedule {model.id}"] == model.told, model
+
+
+@pytest.fixture
+async def at(tmp_path: Path) -> AsyncIterator[At]:
+    async with opened(tmp_path) as store:
+        yield At(store)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_whatever_happens_each_occurrence_is_accounted_for_once(at: At, seed: int) -> None:
+    walk = Walk(at, random.Random(seed))
+    for _ in range(6):
+        await walk.adds()
+    for _ in range(STEPS):
+        await walk.step()
+    if not walk.runs:
+        await walk.starts()
+    await walk.turns()
+    await walk.compare()
+    assert min(walk.done[what] for what in ("passes", "jumps", "stops", "edits")) > 0
+    assert sum(len(model.rows) for model in walk.models) > 60
