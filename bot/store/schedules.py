@@ -210,8 +210,8 @@ class Schedules:
         # Each state by its own index, and only then in order: nobody asks for all of them.
         found = (
             self._db.execute(
-                f"SELECT {_COLUMNS} FROM schedules WHERE state = '{state}' AND next_at IS NOT NULL AND next_at <= ?{where}"
-                " ORDER BY next_at, id",
+                f"SELECT {_COLUMNS} FROM schedules"
+                f" WHERE state = '{state}' AND next_at IS NOT NULL AND next_at <= ?{where} ORDER BY next_at, id",
                 (at, *values),
             )
             for state in ("on", "paused", "waits")
