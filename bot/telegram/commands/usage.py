@@ -139,7 +139,9 @@ class Usage:
             before, sign, rest = rest.partition("|")
             rest = rest.strip()
             is_needed = not any(part.optional for part in field)
-            if is_needed and not (before.strip() and sign):
+            # Behind the first bar one before what may be left out may be left out with it.
+            may_end = number > 0 and all(part.optional for later in fields[number + 1 :] for part in later)
+            if is_needed and not (before.strip() and (sign or may_end)):
                 behind = "".join(f", then a | and {each[0].called}" for each in fields[number + 1 :])
                 raise UsageMismatch(f"{field[0].what} {'is' if field[0].rest else 'are'} needed{behind}")
             # What stands before a bar may hold blanks.

@@ -145,11 +145,11 @@ async def test_formatting_and_lines_of_buttons_go_along(desk: Desk) -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("words", "text"), [("", "the caption"), ("my own", "my own")])
+@pytest.mark.parametrize(("words", "text"), [("", "the caption"), (" |", "the caption"), (" | my own", "my own")])
 async def test_as_a_reply_its_files_go_along_with_its_words_or_ones_own(desk: Desk, words: str, text: str) -> None:
     photo = desk.message("", chat=OPS, photo=[PHOTO], caption="the caption")
     del photo["text"]
-    await desk.write(f"/schedule tomorrow 9:00 | club:a | {words}", by=BO, reply_to=photo)
+    await desk.write(f"/schedule tomorrow 9:00 | club:a{words}", by=BO, reply_to=photo)
     kept = Message.model_validate_json((await schedule(desk)).message)
     assert (kept.text, [file.kind for file in kept.attachments]) == (text, ["image"])
 
@@ -170,6 +170,7 @@ async def test_as_a_reply_its_files_go_along_with_its_words_or_ones_own(desk: De
         ("tomorrow 9:00 | club:a | {nonsense}", "There is no placeholder “{nonsense}”"),
         ("tomorrow 9:00 | club:a |", "There is nothing to send"),
         ("tomorrow 9:00 | | hi", "needed"),
+        ("tomorrow 9:00 | club:a", "There is nothing to send"),
         ("tomorrow 9:00", "needed, then a | and the targets, then a | and the text"),
         ("tomorrow 9:00 colour=red | club:a | hi", "there is no option “colour”"),
         ("tomorrow 9:00 | club:a | hi\n[Tickets](nonsense)", "opens nothing"),

@@ -23,6 +23,7 @@ from bot.telegram.commands.usage import VOCABULARY, Usage, UsageMismatch, words_
         ("TARGETS | text", "club:a,\n@all|hello", {"TARGETS": "club:a,\n@all", "text": "hello"}),
         ("WHEN | TARGETS | [text]", "at 9:00 |a,b| x | y", {"WHEN": "at 9:00", "TARGETS": "a,b", "text": "x | y"}),
         ("WHEN | TARGETS | [text]", "at 9:00 | a |", {"WHEN": "at 9:00", "TARGETS": "a"}),
+        ("WHEN | TARGETS | [text]", "at 9:00 | a", {"WHEN": "at 9:00", "TARGETS": "a"}),
         ("edit SCHEDULE [WHEN] | [TARGETS] | [text]", "edit 3", {"edit": "edit", "SCHEDULE": "3"}),
         ("edit SCHEDULE [WHEN] | [TARGETS] | [text]", "edit 3 | | x", {"edit": "edit", "SCHEDULE": "3", "text": "x"}),
         (
