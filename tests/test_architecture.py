@@ -121,7 +121,9 @@ NO_IMPURE: dict[str, tuple[str, ...]] = {
     **{f"bridges.{name}.sandbox": ("asyncio", "sqlite3", "subprocess", "threading") for name in PROVIDERS},
     "bot.intake": ("sqlite3",),
     # Clock and chance come in as parameters, so that a test can turn them.
-    **{f"bot.{name}": ("sqlite3", "secrets") for name in ("firing", "plans", "planning", "schedule_notes", "schedules")},
+    **{
+        f"bot.{name}": ("sqlite3", "secrets") for name in ("firing", "plans", "planning", "schedule_notes", "schedules")
+    },
     **{f"bot.{name}": ("sqlite3",) for name in DELIVERING},
 }
 
