@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.date import DateTrigger
@@ -23,7 +25,7 @@ from bot.firing import Firing
 from bot.plans import Plan, plan_of
 from bot.schedule_notes import ask_approval, tell_untold, warn
 from bot.store import Store, Tx
-from bot.store.schedules import Schedule
+from bot.store.schedules import OccurrenceRow, Schedule
 from bot.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -102,7 +104,8 @@ class Schedules:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(BEAT_S)
-            if self._look_at_the_clock():
+            # A clock that is set forward a little is no jump, but its alarms ring by another one, and late.
+            if self._look_at_the_clock() or min(self._alarms, default=math.inf) <= self._clock():
                 self._worker.wake()
 
     def _look_at_the_clock(self) -> bool:
@@ -183,34 +186,47 @@ class Schedules:
             return []  # slept just now: that is looked at first
         due = tx.schedules.due(now, limit=BATCH)
         if due:
-            fired = [self._guarded(tx, schedule, now=now) for schedule in due]
+            fired = [self._guarded(tx, each, partial(self._due, tx, each, now=now), now=now) for each in due]
             return [at for at in fired if at is not None]
         waiting = tx.schedules.waiting(now, limit=BATCH)
         for schedule in waiting:
-            self._let_pass(tx, schedule, now=now)
+            self._guarded(tx, schedule, partial(self._let_pass, tx, schedule, now=now), now=now)
         warnings = tx.schedules.to_warn(now, limit=BATCH)
         for schedule in warnings:
             tx.schedules.warned(schedule.id)
             if schedule.next_at is not None and now < schedule.next_at:
-                warn(tx, self._firing, schedule, at=schedule.next_at, now=now)
+                act = partial(warn, tx, self._firing, schedule, at=schedule.next_at, now=now)
+                self._tried(tx, schedule.id, act)
         outlived = tx.schedules.to_delete(now, limit=BATCH)
         for row in outlived:
             tx.schedules.deleted(row.id)
-            broadcast = None if row.broadcast is None else tx.broadcasts.get(row.broadcast)
-            if broadcast is not None and not broadcasts.kept(broadcast).wiped:
-                broadcasts.take_back(tx, self._firing.relay, broadcast, now=now)
-                point("schedule.ending")
+            self._tried(tx, row.schedule, partial(self._end, tx, row, now=now))
         told = tell_untold(tx, self._firing, limit=BATCH, now=now)
         if told:
             point("schedule.telling")
         return [] if waiting or warnings or outlived or told else None
 
-    def _guarded(self, tx: Tx, schedule: Schedule, *, now: float) -> float | None:
-        """One that cannot be dealt with stops no other one; returns the instant that fired."""
+    def _end(self, tx: Tx, row: OccurrenceRow, *, now: float) -> None:
+        """It has had its time."""
+        broadcast = None if row.broadcast is None else tx.broadcasts.get(row.broadcast)
+        if broadcast is not None and not broadcasts.kept(broadcast).wiped:
+            broadcasts.take_back(tx, self._firing.relay, broadcast, now=now)
+            point("schedule.ending")
+
+    def _tried(self, tx: Tx, id: int, act: Callable[[], object]) -> None:
+        """Do it; where that cannot be done, no other one is stopped by it."""
+        try:
+            with tx.savepoint("firing"):
+                act()
+        except Exception:
+            logger.exception("a schedule failed", extra={"action": "schedules", "schedule": id})
+
+    def _guarded(self, tx: Tx, schedule: Schedule, act: Callable[[], float | None], *, now: float) -> float | None:
+        """One that cannot be dealt with is paused, and stops no other one; returns the instant that fired."""
         assert schedule.next_at is not None
         try:
             with tx.savepoint("firing"):
-                return self._due(tx, schedule, plan_of(schedule), now=now)
+                return act()
         except Exception:
             logger.exception("a schedule failed", extra={"action": "schedules", "schedule": schedule.id})
             tx.schedules.become(schedule.id, "paused", now=now)
@@ -220,8 +236,9 @@ class Schedules:
             )  # fmt: skip
             return None
 
-    def _due(self, tx: Tx, schedule: Schedule, plan: Plan, *, now: float) -> float | None:
+    def _due(self, tx: Tx, schedule: Schedule, *, now: float) -> float | None:
         assert schedule.next_at is not None
+        plan = plan_of(schedule)
         count, last = plan.latest(after=schedule.next_at - 1.0, upto=now)
         fired = None
         if last is not None and not tx.schedules.is_decided(schedule.id, last.at):

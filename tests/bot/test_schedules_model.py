@@ -15,15 +15,19 @@ from pathlib import Path
 
 import pytest
 
-from bot import planning
+from bot import planning, schedules
 from bot.planning import ScheduleError
+from bot.plans import plan_of
 from bot.recurrence import Occurrence, Rule, occurrences
 from bot.schedule_line import Missed
 from bot.schedules import LATE_S
+from bot.store import Tx
+from bot.store.schedules import Schedule
 from bot.when import WhenError, parse_when
 from bridges.model import Message
 from tests.bot.fakes import opened
 from tests.bot.test_schedules import At, utc
+from tests.journeys.world import until
 
 BEGIN = utc("2026-03-28 12:00")
 """The next night clocks are set forward in Berlin, and later in Lord Howe set back by half an hour."""
@@ -214,7 +218,7 @@ class Walk:
         except WhenError:
             return  # that is over already
         made_at = model.made_at if when is None else self.now
-        plan = planning.plan_of(found)
+        plan = plan_of(found)
         try:
             draft = await self.at.store.read(
                 lambda tx: planning.draft(
@@ -297,3 +301,87 @@ async def test_whatever_happens_each_occurrence_is_accounted_for_once(at: At, se
     await walk.compare()
     assert min(walk.done[what] for what in ("passes", "jumps", "stops", "edits")) > 0
     assert sum(len(model.rows) for model in walk.models) > 60
+
+
+# --- what the walk met, one by one
+
+
+async def _edited(at: At, schedule: Schedule, *, when: str | None = None) -> None:
+    """It gets other words, or another rule."""
+    old = await at.now(schedule)
+    plan = plan_of(old)
+    rule = plan.rule if when is None else parse_when(when, now=at.clock(), zone="UTC")
+
+    def unit(tx: Tx) -> None:
+        made = planning.draft(
+            tx, at.firing, rule=rule, options=plan.options, targets=", ".join(old.targets),
+            message=Message(text="Other words"), here=None, now=at.clock(),
+            made_at=plan.made_at if when is None else at.clock(), but=old.id,
+        )  # fmt: skip
+        planning.change(tx, at.firing, old, made, is_admin=True, now=at.clock())
+
+    await at.store.write(unit)
+
+
+async def test_other_words_leave_what_is_skipped(at: At) -> None:
+    schedule = await at.add("every day at 18:00")
+    await at.store.write(lambda tx: planning.skip(tx, schedule, now=at.clock()))
+    await _edited(at, schedule)
+    assert (await at.now(schedule)).next_at == utc("2026-11-21 18:00")
+
+
+async def test_what_is_due_this_moment_goes_out_with_other_words(at: At) -> None:
+    schedule = await at.add("every day at 18:00")
+    at.clock.at = utc("2026-11-20 18:00:00.2")
+    await _edited(at, schedule)
+    await at.comes(utc("2026-11-20 18:00:00.3"))
+    assert await at.sent() == ["Other words"]
+
+
+async def test_what_was_due_before_another_rule_is_not_missed_in_silence(at: At) -> None:
+    schedule = await at.add("every day at 18:00")
+    at.clock.at = utc("2026-11-20 18:00:00.2")
+    await _edited(at, schedule, when="every day at 19:00")
+    await at.comes(utc("2026-11-20 18:00:00.3"))
+    assert await at.sent() == []
+    (line,) = await at.told()
+    assert "Fri 2026-11-20 18:00 UTC was missed" in line and "changed before" in line
+    assert (await at.now(schedule)).next_at == utc("2026-11-20 19:00")
+
+
+async def test_after_a_clock_was_set_back_other_words_fire_nothing_again(at: At) -> None:
+    schedule = await at.add("every 10m", missed=3600)
+    await at.comes(utc("2026-11-20 18:05"), asleep=True)
+    ((row, *_), sent) = await at.history(schedule), await at.sent()
+    assert (row.missed, len(sent)) == (17, 1)
+    await at.comes(utc("2026-11-20 16:05"), asleep=True)
+    await _edited(at, schedule)
+    await at.comes(utc("2026-11-20 16:10"))
+    assert await at.sent() == sent
+    assert (await at.now(schedule)).next_at == utc("2026-11-20 18:10")
+
+
+@pytest.mark.parametrize(("options", "comes"), [({"approve": 1}, "18:00"), ({"warn": 900}, "17:45")])
+async def test_one_that_cannot_be_read_keeps_nobody_from_hearing_of_others(
+    at: At, options: dict[str, object], comes: str
+) -> None:
+    broken = await at.add("at 18:00", **options)
+    await at.add("at 17:00", missed="skip")
+    await at.store.write(lambda tx: tx.db.execute("UPDATE schedules SET rule = 'nonsense' WHERE id = ?", (broken.id,)))
+    await at.comes(utc(f"2026-11-20 {comes}"), asleep=True)
+    assert any("17:00 UTC was missed" in line for line in await at.told())
+
+
+async def test_a_clock_set_forward_a_little_makes_nothing_late(at: At, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schedules, "BEAT_S", 0.01)
+    await at.add("at 18:00")
+    at.clock.at = utc("2026-11-20 17:59:58")
+    at.restart()
+    at.schedules.start()
+    try:
+        await until(lambda: at.schedules._alarms)
+        at.clock.at += 3.0
+        await until(at.sent)
+    finally:
+        await at.schedules.stop()
+    assert await at.sent() == ["Stand-up!"]

@@ -229,7 +229,7 @@ async def _back(faking: Starter, folder: Path, *, by_s: int) -> float:
         await made.begins()
         for wanted in again:
             await made.arrives(wanted)
-        soon = float(int(made.clock.now()) + 2)
+        soon = float(int(made.clock.now()) + (1 if by_s < 60 else 60))
         waits = [await made.add(once(soon), made_at=began, missed=missed) for missed in POLICIES]
         await made.jumps(-by_s)
         await made.goes_on()
