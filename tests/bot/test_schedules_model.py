@@ -7,6 +7,7 @@ of them.
 from __future__ import annotations
 
 import random
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ from tests.journeys.world import until
 
 BEGIN = utc("2026-03-28 12:00")
 """The next night clocks are set forward in Berlin, and later in Lord Howe set back by half an hour."""
+HOUR = 3600.0
 SEEDS = range(4)
 STEPS = 150
 RULES = (
@@ -374,14 +376,20 @@ async def test_one_that_cannot_be_read_keeps_nobody_from_hearing_of_others(
 
 async def test_a_clock_set_forward_a_little_makes_nothing_late(at: At, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schedules, "BEAT_S", 0.01)
-    await at.add("at 18:00")
-    at.clock.at = utc("2026-11-20 17:59:58")
+    # Behind the clock that alarms go by: those ring at once, in vain.
+    at.clock.at = time.time() - HOUR
     at.restart()
+    await at.add("in 10s")
     at.schedules.start()
     try:
-        await until(lambda: at.schedules._alarms)
-        at.clock.at += 3.0
+        alarms = at.schedules._scheduler
+        assert alarms is not None
+        await until(lambda: at.schedules._alarms and not alarms.get_jobs())
+        for _ in range(4):
+            at.clock.at += 3.0
+            await until(lambda: at.schedules._beaten_at == at.clock.at)
         await until(at.sent)
     finally:
         await at.schedules.stop()
     assert await at.sent() == ["Stand-up!"]
+    assert await at.told() == [], "that was no jump"
