@@ -439,9 +439,10 @@ def edit(context: click.Context, id: str, line: tuple[str, ...]) -> None:
     settings = settings_of(context)
     firing = _firing(settings)
     now = time.time()
-    read = _told(lambda: parse_edit(" ".join(line), now=now, zone=settings.telegram.default_timezone))
 
     def do(tx: Tx, schedule: Schedule) -> str:
+        # Another WHEN without a zone is meant in the one that it has.
+        read = parse_edit(" ".join(line), now=now, zone=zone_of(schedule).key)
         message = _message(read.text, plan_of(schedule).message) if read.text else None
         made = planning.redraft(tx, firing, schedule, read, message=message, here=None, now=now)
         changed = planning.change(tx, firing, schedule, made, is_admin=True, now=now)

@@ -407,14 +407,16 @@ class Schedules:
             move_addresses(self._db, table, column, old=old, new=new)
 
     def prune(self, *, before: float, limit: int) -> int:
-        """Forget occurrences that were decided before that, and removed schedules with them; returns how many."""
+        """Forget occurrences that were decided before that, and with them schedules that were removed, or are over;
+        returns how many.
+        """
         cursor = self._db.execute(
             "DELETE FROM occurrences WHERE id IN (SELECT id FROM occurrences WHERE decided_at < ?"
             " AND delete_at IS NULL AND told = 1 AND state != 'asked' LIMIT ?)",
             (before, limit),
         )
         gone = self._db.execute(
-            "SELECT id FROM schedules WHERE state = 'removed' AND updated_at < ?"
+            "SELECT id FROM schedules WHERE (state = 'removed' OR next_at IS NULL) AND updated_at < ?"
             " AND NOT EXISTS (SELECT 1 FROM occurrences WHERE schedule = schedules.id) LIMIT ?",
             (before, limit),
         ).fetchall()
