@@ -118,6 +118,7 @@ class DeliveryEngine:
         """Take up what a former process left behind, then send."""
         now = self._clock()
         self._instance = await self._store.read(lambda tx: tx.meta.instance)
+        newest_at = await self._store.read(lambda tx: tx.outbox.newest_at())
         leases = await self._store.write(lambda tx: tx.outbox.recover(owner=self._owner, now=now, lease_s=LEASE_S))
         if leases:
             point("start.recovered")
@@ -131,7 +132,7 @@ class DeliveryEngine:
                 extra={"action": "recover", "deliveries": sum(len(lease.rows) for lease in leases)},
             )
         for dispatcher in self._dispatchers.values():
-            dispatcher.start()
+            dispatcher.start(seen_at=newest_at)
 
     async def stop(self, *, grace_s: float = 10.0) -> None:
         """Claim nothing more; let what is under way finish for ``grace_s``."""
@@ -193,7 +194,9 @@ class _Dispatcher:
     def wake(self) -> None:
         self._wake.set()
 
-    def start(self) -> None:
+    def start(self, *, seen_at: float) -> None:
+        """``seen_at``: the latest that a former process is known to have seen on the clock."""
+        self._seen_at = seen_at
         self.loop = asyncio.create_task(self._run(), name=f"dispatch {self.account.name}")
         self.wake()
 

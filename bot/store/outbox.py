@@ -534,6 +534,11 @@ class Outbox:
             (by_s, now, account, now),
         )
 
+    def newest_at(self) -> float:
+        """When the newest delivery was made; 0 if there is none."""
+        row = self._db.execute("SELECT created_at FROM outbox ORDER BY id DESC LIMIT 1").fetchone()
+        return 0.0 if row is None else float(row[0])
+
     def next_due(self, account: str) -> float | None:
         """When the earliest lane of an account is due."""
         # One look into the index for each priority, where MIN over all of them would read every lane.

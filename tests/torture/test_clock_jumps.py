@@ -327,3 +327,11 @@ async def test_the_pace_does_not_wait_for_the_old_time(tmp_path: Path) -> None:
         it.clock.at -= DAY
         await _say(it, *(f"after {n}" for n in range(8)), place="club:a")
         assert await _within(it, 20.0, lambda: len(it.club.texts) == 16)
+
+
+async def test_what_was_left_by_a_process_with_a_later_clock_does_not_wait_for_that(tmp_path: Path) -> None:
+    async with line(tmp_path) as it:
+        await _say(it, "left")
+        it.clock.at -= DAY
+        await it.engine.start()
+        assert await _within(it, 5.0, lambda: it.telegram.texts == ["left"])
