@@ -7,7 +7,7 @@ it; ``UNIQUE(schedule, at)`` makes a second time impossible.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -84,8 +84,10 @@ class Firing:
         number = schedule.fired + 1
         if plan.options.replace and schedule.previous is not None:
             self._replace(tx, schedule.previous, now=now)
-        broadcast = self._start(tx, schedule, plan, addresses, at=at, number=number, now=now)
-        delete_at = None if plan.options.expire is None else now + plan.options.expire
+        later = self._later(tx, plan, addresses, now=now)
+        broadcast = self._start(tx, schedule, plan, addresses, at=at, number=number, later=later, now=now)
+        # Whoever may have it last has it for as long as that, too.
+        delete_at = None if plan.options.expire is None else max(later.values(), default=now) + plan.options.expire
         if again is None:
             tx.schedules.decide(
                 schedule.id, at, "sent", now=now, broadcast=broadcast, number=number, note=told, missed=missed,
@@ -147,6 +149,7 @@ class Firing:
         *,
         at: float,
         number: int,
+        later: Mapping[Address, float],
         now: float,
     ) -> int:
         known = values(at=at, zone=plan.rule.zone, end=schedule.ends_at, number=number)
@@ -167,7 +170,7 @@ class Firing:
             schedule=schedule.id,
             label=f"{schedule.title}, {local(at, ZoneInfo(plan.rule.zone))}",
             each=for_one if needs_chat(plan.message) else None,
-            due=self._due(tx, plan, now=now),
+            due=later.__getitem__ if later else None,
             now=now,
         )
         made = tx.broadcasts.get(broadcast) if plan.options.pin else None
@@ -176,18 +179,18 @@ class Firing:
             self.relay.changes.pin(tx, origin, now=now)
         return broadcast
 
-    def _due(self, tx: Tx, plan: Plan, *, now: float) -> Callable[[Address], float] | None:
-        """When a target may have it: after its quiet hours, and with the jitter."""
+    def _later(self, tx: Tx, plan: Plan, addresses: Sequence[Address], *, now: float) -> Mapping[Address, float]:
+        """When each target may have it: after its quiet hours, and with the jitter; empty: all of them now."""
         options = plan.options
         quiet = plan.quiet(self.policy.quiet)
         if quiet is None and not options.jitter:
-            return None
+            return {}
 
         def due(address: Address) -> float:
             later = now + (self.chance() * options.jitter if options.jitter else 0.0)
             return later if quiet is None else free_at(quiet, later, zone_of(tx, address, self.policy.default_zone))
 
-        return due
+        return {address: due(address) for address in addresses}
 
 
 def chat_name(tx: Tx, address: Address) -> str:

@@ -13,6 +13,10 @@ from bot.store.topics import move_addresses
 
 SHOWN, QUIET, MUTE = 0, 1, 2
 """Whether a message shows how an announcement stands: always; only if something is wrong with it; never."""
+WIPED = '{"wiped": true}'
+"""All that is left of what is kept with a message once its words are gone, where what was sent is taken back."""
+WORDLESS = f"IIF(shown != '' AND json_extract(shown, '$.wiped'), '{WIPED}', '')"
+"""SQL: what is kept with a message, without the words."""
 BroadcastState: TypeAlias = Literal["running", "paused", "stopped", "done"]
 
 
@@ -231,11 +235,12 @@ class Broadcasts:
         self._db.execute("UPDATE broadcasts SET ended_at = ? WHERE id = ?", (now, id))
 
     def prune(self, *, before: float, limit: int = 500) -> int:
-        """Forget the words of those that were over before then."""
+        """Forget the words of those that were over before then; what was taken back stays so."""
         return self._db.execute(
-            "UPDATE broadcasts SET text = '', shown = '', label = '' WHERE id IN"
-            " (SELECT id FROM broadcasts WHERE ended_at < ? AND (text != '' OR shown != '' OR label != '') LIMIT ?)",
-            (before, limit),
+            f"UPDATE broadcasts SET text = '', shown = {WORDLESS}, label = '' WHERE id IN"
+            " (SELECT id FROM broadcasts WHERE ended_at < ?"
+            " AND (text != '' OR shown NOT IN ('', ?) OR label != '') LIMIT ?)",
+            (before, WIPED, limit),
         ).rowcount
 
     # --- its deliveries

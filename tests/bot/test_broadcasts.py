@@ -540,6 +540,31 @@ async def test_what_was_taken_back_is_not_taken_back_twice(bench: Bench) -> None
     assert bench.at.club.done == ["delete c1"]
 
 
+async def test_what_was_taken_back_stays_so_when_its_words_are_forgotten(bench: Bench) -> None:
+    await sent(bench, "club:a")
+    await bench.does(broadcasts.take_back, 1, bench.at.relay)
+    await bench.passes(1)
+    await bench.store.write(lambda tx: tx.broadcasts.end(1, now=bench.clock()))
+    assert [await bench.store.write(lambda tx: tx.broadcasts.prune(before=bench.clock() + 1)) for _ in "ab"] == [1, 0]
+    left = await bench.read(lambda tx, each: broadcasts.kept(each))
+    assert left == broadcasts.Kept(wiped=True)
+    assert await bench.does(broadcasts.take_back, 1, bench.at.relay) == 0
+    await bench.passes(1)
+    assert bench.at.club.done == ["delete c1"]
+
+
+async def test_of_what_was_not_taken_back_nothing_is_kept_but_that_it_was(bench: Bench) -> None:
+    await sent(bench, "club:a")
+
+    def unit(tx: Tx) -> int:
+        broadcasts.keep(tx, 1, text="1 of 1", note="words", buttons=[("Stop", "x")])
+        tx.broadcasts.end(1, now=bench.clock())
+        return tx.broadcasts.prune(before=bench.clock() + 1)
+
+    assert await bench.store.write(unit) == 1
+    assert await bench.read(lambda tx, each: (each.text, each.shown, each.label)) == ("", "", "")
+
+
 async def test_what_is_taken_back_before_it_left_never_leaves(bench: Bench) -> None:
     await bench.start("club:a", "desk:b")
     await bench.start("club:c", due=bench.in_hours(1))

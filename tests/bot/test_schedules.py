@@ -417,6 +417,34 @@ async def test_what_has_had_its_time_is_taken_back(at: At) -> None:
     assert at.telegram.done == ["delete t1"]
 
 
+@pytest.mark.parametrize(
+    ("targets", "options", "due", "gone"),
+    [
+        # Quiet hours hold it back for longer than it is to stay: seven in the morning in Tokyo is 22:00.
+        (ROOM, {}, "2026-11-20 22:00", "2026-11-20 22:10"),
+        (f"club:a, {ROOM}", {}, "2026-11-20 22:00", "2026-11-20 22:10"),
+        (ROOM, {"quiet": "no", "jitter": 7200}, "2026-11-20 19:00", "2026-11-20 19:10"),
+    ],
+    ids=["quiet hours", "quiet hours of one target", "jitter"],
+)
+async def test_what_had_to_wait_has_its_time_from_when_it_may_go(
+    at: At, targets: str, options: dict[str, object], due: str, gone: str
+) -> None:
+    at.policy = SchedulePolicy(quiet=parse_quiet("22:00-07:00"))
+    at.restart()
+    await at.store.write(lambda tx: tx.chats.set("-5", "timezone", "Asia/Tokyo"))
+    schedule = await at.add("at 18:00", targets, expire=600, **options)
+    await at.comes(utc("2026-11-20 18:00"))
+    await at.comes(utc("2026-11-20 18:10"))
+    rows = await at.deliveries()
+    assert {(row.op, row.state) for row in rows} == {("send", "queued")}
+    assert max(row.due_at for row in rows) == utc(due)
+    (row,) = await at.history(schedule)
+    assert row.delete_at == utc(gone)
+    await at.comes(utc(gone))
+    assert {row.state for row in await at.deliveries() if row.op == "send"} == {"cancelled"}
+
+
 async def test_quiet_hours_hold_back_by_each_targets_zone_and_not_what_is_urgent(at: At) -> None:
     at.policy = SchedulePolicy(quiet=parse_quiet("22:00-07:00"))
     at.restart()
