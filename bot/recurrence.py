@@ -122,12 +122,15 @@ class Occurrence:
     """The local time (naive) that was meant, where it does not exist on that day; else None."""
 
 
-def occurrences(rule: Rule, *, made_at: float, after: float | None = None) -> Iterator[Occurrence]:
+def occurrences(
+    rule: Rule, *, made_at: float, after: float | None = None, end: float | None = None
+) -> Iterator[Occurrence]:
     """All instants of a rule in order, each once, later than ``after`` (default: ``made_at``).
 
     ``made_at``: when the schedule was made, seconds since the epoch; nothing at or before it counts. Intervals, ``every
     2 …`` and ``times`` count from there, or from the ``starting`` day: so the same rule and ``made_at`` give the same
-    instants whatever ``after`` is.
+    instants whatever ``after`` is. ``end``: what :func:`last_at` gave for them, if that is known: ``times`` are not
+    counted again then.
 
     ``starting`` and ``until`` are compared with the day that is meant, also where a gap moves its instant to the next.
     Where several local times fall on one instant it is that of the one which exists, else of the first. An interval
@@ -141,23 +144,26 @@ def occurrences(rule: Rule, *, made_at: float, after: float | None = None) -> It
         return (Occurrence(float(at)) for at in steps[_index_after(steps, floor) :])
     if rule.times is None:
         return _endless(rule, zone, made_at, floor)
-    if floor <= made_at:
+    if end is None and floor <= made_at:
         return islice(_endless(rule, zone, made_at, floor), rule.times)
-    end = _last_counted(rule, made_at)
-    if end is None or end <= floor:
+    bound = _bound(rule, zone, made_at, end)
+    if bound is None or bound <= floor:
         return iter(())
-    return takewhile(lambda occurrence: occurrence.at <= end, _endless(rule, zone, made_at, floor))
+    return takewhile(lambda occurrence: occurrence.at <= bound, _endless(rule, zone, made_at, floor))
 
 
-def next_occurrence(rule: Rule, *, made_at: float, after: float) -> Occurrence | None:
+def next_occurrence(rule: Rule, *, made_at: float, after: float, end: float | None = None) -> Occurrence | None:
     """The first occurrence later than ``after``; None: nothing is to come. Arguments as in :func:`occurrences`."""
-    return next(occurrences(rule, made_at=made_at, after=after), None)
+    return next(occurrences(rule, made_at=made_at, after=after, end=end), None)
 
 
-def latest(rule: Rule, *, made_at: float, after: float, upto: float) -> tuple[int, Occurrence | None]:
+def latest(
+    rule: Rule, *, made_at: float, after: float, upto: float, end: float | None = None
+) -> tuple[int, Occurrence | None]:
     """How many occurrences are later than ``after`` and not later than ``upto``, and the last of them.
 
-    Quick for any stretch of time: intervals are counted by arithmetic, everything else by days.
+    Quick for any stretch of time: intervals are counted by arithmetic, everything else by days. ``end`` as in
+    :func:`occurrences`.
     """
     floor, ceiling = _whole(max(after, made_at)), _whole(upto)
     zone = zone_named(rule.zone)
@@ -166,10 +172,10 @@ def latest(rule: Rule, *, made_at: float, after: float, upto: float) -> tuple[in
         found = steps[_index_after(steps, floor) : _index_after(steps, ceiling)]
         return len(found), Occurrence(float(found[-1])) if found else None
     if rule.times is not None:
-        end = _last_counted(rule, made_at)
-        if end is None:
+        bound = _bound(rule, zone, made_at, end)
+        if bound is None:
             return 0, None
-        ceiling = min(ceiling, int(end))
+        ceiling = min(ceiling, int(bound))
     return _tally(rule.pattern, _days(rule, zone, made_at, floor), zone, floor, ceiling)
 
 
@@ -180,7 +186,7 @@ def last_at(rule: Rule, *, made_at: float) -> float | None:
         steps = _steps(rule, rule.pattern, zone, made_at)
         return float(steps[-1]) if steps and (rule.until is not None or rule.times is not None) else None
     if rule.times is not None:
-        return _last_counted(rule, made_at)
+        return _last_counted(rule, zone, made_at)
     if isinstance(rule.pattern, Once):
         return next((occurrence.at for occurrence in occurrences(rule, made_at=made_at)), None)
     if rule.until is None:
@@ -222,6 +228,8 @@ _LAST_DAY = date(9999, 12, 29).toordinal()
 """The last day whose every instant can be written as a date in every zone."""
 _END = (_LAST_DAY + 2 - _EPOCH_DAY) * _DAY
 """Later than that day in every zone."""
+_MOVED = 3 * 3_600
+"""Seconds by which an instant is moved at most where a country sets its clocks in another way than was known."""
 _LONGEST = (0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 """How many days a month (1–12) has at most."""
 
@@ -271,13 +279,22 @@ def _index_after(steps: range, instant: int) -> int:
     return max(0, (instant - steps.start) // steps.step + 1)
 
 
-@lru_cache(maxsize=1024)
-def _last_counted(rule: Rule, made_at: float) -> float | None:
-    """The last instant of a rule with ``times``; None if it has no instant. Counted once, for every look at it."""
-    last = None
-    for occurrence in islice(_endless(rule, zone_named(rule.zone), made_at, _whole(made_at)), rule.times):
-        last = occurrence.at
-    return last
+def _bound(rule: Rule, zone: ZoneInfo, made_at: float, end: float | None) -> float | None:
+    """Later than a rule with ``times`` has nothing; None if it has no instant. ``end``: its last one, if known."""
+    assert not isinstance(rule.pattern, Interval)
+    if end is None:
+        return _last_counted(rule, zone, made_at)
+    # Where clocks are set has perhaps been decided anew since the end was worked out: it moves by an hour, and with one
+    # time a day nothing else is so near.
+    return end + _MOVED if len(_clock(rule.pattern)) == 1 else end
+
+
+def _last_counted(rule: Rule, zone: ZoneInfo, made_at: float) -> float | None:
+    """The last instant of a calendar rule with ``times``; None if it has no instant."""
+    assert not isinstance(rule.pattern, Interval)
+    floor = _whole(made_at)
+    _, last = _tally(rule.pattern, _days(rule, zone, made_at, floor), zone, floor, _END, most=rule.times)
+    return None if last is None else last.at
 
 
 def _endless(rule: Rule, zone: ZoneInfo, made_at: float, floor: int) -> Iterator[Occurrence]:
@@ -309,36 +326,52 @@ def _passed(day: int, clock: tuple[time, ...], zone: ZoneInfo, floor: int) -> in
 
 
 def _tally(
-    pattern: _Calendar, days: Iterator[int], zone: ZoneInfo, floor: int, ceiling: int
+    pattern: _Calendar, days: Iterator[int], zone: ZoneInfo, floor: int, ceiling: int, *, most: int | None = None
 ) -> tuple[int, Occurrence | None]:
-    """How many occurrences are in ``(floor, ceiling]``, and the last. Days on which the clock runs evenly, and which
-    are wholly in it, are counted without a look at each of their times."""
+    """How many occurrences are in ``(floor, ceiling]``, of these the first ``most``, and the last. Days on which the
+    clock runs evenly, and which are wholly in it, are counted without a look at each of their times."""
     clock = _clock(pattern)
     count, last = 0, None
+    whole: int | None = None
     for day in days:
-        first, final = _on(day, clock[0], zone), _on(day, clock[-1], zone)
-        if first.at > ceiling:
+        if count == most:
             break
-        if floor < first.at and final.at <= ceiling and (len(clock) == 1 or _even(day, zone)):
-            count += len(clock) - (last is not None and last.at == first.at)
-            last = final
+        fits = most is None or count + len(clock) <= most
+        if fits and _is_within(day, clock, zone, floor, ceiling) and _even(day, zone):
+            # Only what a gap moved on the day before may be met again; days that run evenly share nothing.
+            count += len(clock) - (last is not None and last.at == _on(day, clock[0], zone).at)
+            whole, last = day, None
             continue
+        if whole is not None:
+            whole, last = None, _on(whole, clock[-1], zone)
         for at in clock[_passed(day, clock, zone, floor) :]:
             occurrence = _on(day, at, zone)
-            if occurrence.at > ceiling:
-                break
+            if occurrence.at > ceiling or count == most:
+                return count, last
             if last is None or last.at != occurrence.at:
                 count, last = count + 1, occurrence
             elif occurrence.meant is None:
                 last = occurrence
-    return count, last
+    return count, last if whole is None else _on(whole, clock[-1], zone)
+
+
+def _is_within(day: int, clock: tuple[time, ...], zone: ZoneInfo, floor: int, ceiling: int) -> bool:
+    """Whether all times of a day are in ``(floor, ceiling]``."""
+    begins = (day - _EPOCH_DAY) * _DAY
+    if floor < begins - _DAY and begins + 3 * _DAY <= ceiling:
+        return True
+    return floor < _on(day, clock[0], zone).at and _on(day, clock[-1], zone).at <= ceiling
 
 
 def _even(day: int, zone: ZoneInfo) -> bool:
     """Whether the clock is not put forward or back on a day, nor where it meets the days beside it."""
-    begins = datetime.fromordinal(day)
-    ends = begins + timedelta(days=1)
-    return len({zone.utcoffset(at.replace(fold=fold)) for at in (begins, ends) for fold in (0, 1)}) == 1
+    begins, ends = datetime.fromordinal(day), datetime.fromordinal(day + 1)
+    offset = zone.utcoffset(begins)
+    return (
+        offset == zone.utcoffset(ends)
+        and offset == zone.utcoffset(ends.replace(fold=1))
+        and offset == zone.utcoffset(begins.replace(fold=1))
+    )
 
 
 def _on(day: int, at: time, zone: ZoneInfo) -> Occurrence:

@@ -8,10 +8,9 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass, replace
-from datetime import time
 from typing import Any, Literal, TypeAlias
 
-from bot.quiet import Quiet
+from bot.quiet import Quiet, parse_quiet
 from bot.recurrence import Rule
 from bot.route_errors import quote_word
 from bot.when import LONGEST, Ambiguous, WhenError, parse_duration, parse_when, show_duration
@@ -147,7 +146,6 @@ _FIRST_KEY = re.compile(r"(?:(?<=\s)|\A)[A-Za-z_]+=")
 _QUOTES = {'"': '"', "'": "'", "“": "”", "„": "“", "«": "»"}
 _BARE = re.compile(r"\S*")
 _PLAIN = re.compile(r"[^\s\"'“”„«»\\|]+")
-_CLOCKS = re.compile(r"([0-9]{1,2}):([0-9]{2})[-–]([0-9]{1,2}):([0-9]{2})", re.ASCII)
 _YES = ("yes", "on", "true")
 _NO = ("no", "off", "false")
 _SWITCHES = frozenset({"silent", "pin", "replace", "urgent"})
@@ -196,9 +194,8 @@ def _read_value(raw: str, at: int, key: str) -> tuple[str, int]:
     """One value, and where the next option begins."""
     close = _QUOTES.get(raw[at : at + 1])
     if close is None:
-        bare = _BARE.match(raw, at)
-        assert bare is not None  # the empty match always is
-        value, end = bare[0], bare.end()
+        end = _bare_end(raw, at, key)
+        value = raw[at:end]
         if not value:
             raise WhenError(f"{key}= has no value, as in {EXAMPLES[key]}")
     else:
@@ -210,6 +207,21 @@ def _read_value(raw: str, at: int, key: str) -> tuple[str, int]:
     if rest and not raw[end].isspace():
         raise WhenError(f"{key}= goes on behind its closing quote, a blank is needed there, as in {EXAMPLES[key]}")
     return value.strip(), len(raw) - len(rest)
+
+
+def _bare_end(raw: str, at: int, key: str) -> int:
+    """Where a value without quotes ends: at the next blank, but a duration goes on, ``45 minutes``."""
+    bare = _BARE.match(raw, at)
+    assert bare is not None  # the empty match always is
+    if key in _SPANS or key == "missed":
+        following = _FIRST_KEY.search(raw, at)
+        longer = raw[at : None if following is None else following.start()].rstrip()
+        try:
+            parse_duration(longer.partition(":")[2] if key == "missed" else longer)
+        except WhenError:
+            return bare.end()
+        return max(bare.end(), at + len(longer))
+    return bare.end()
 
 
 def _checked(key: str, value: str, *, editing: bool) -> Missed | Quiet | bool | str | None:
@@ -245,7 +257,10 @@ def _span(key: str, value: str, longest: int) -> int:
     try:
         seconds = parse_duration(value)
     except WhenError:
-        raise WhenError(f"{key}={quote_word(value)} is no duration, as in {EXAMPLES[key]}") from None
+        lead = "missed=send:" if key == "missed" else f"{key}="
+        is_bare = value.isascii() and value.isdecimal() and len(value) < 5
+        right = f"{lead}{value}m" if is_bare else EXAMPLES[key]
+        raise WhenError(f"{key}={quote_word(value)} is no duration, as in {right}") from None
     if seconds > longest:
         raise WhenError(f"{key}= is at most {show_duration(longest)}, as in {EXAMPLES[key]}")
     return seconds
@@ -267,12 +282,12 @@ def _quiet(value: str) -> Quiet | Literal["no"] | None:
         return None
     if value.lower() in _NO:
         return "no"
-    found = _CLOCKS.fullmatch(value)
-    if found is not None:
-        hour, minute, last_hour, last_minute = map(int, found.groups())
-        if max(hour, last_hour) < 24 and max(minute, last_minute) < 60 and (hour, minute) != (last_hour, last_minute):
-            return Quiet(time(hour, minute), time(last_hour, last_minute))
-    raise WhenError(f"quiet={quote_word(value)} is no range of times, and not no, as in {EXAMPLES['quiet']}")
+    try:
+        return parse_quiet(value)
+    except ValueError:
+        raise WhenError(
+            f"quiet={quote_word(value)} is no range of times, and not no, as in {EXAMPLES['quiet']}"
+        ) from None
 
 
 def _show_value(key: str, value: Missed | Quiet | bool | str | None) -> str:

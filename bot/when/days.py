@@ -54,6 +54,9 @@ Day: TypeAlias = Shift | Dated | Coming | Doubtful
 
 _ORDINAL = re.compile(r"([0-9]{1,2})(?:st|nd|rd|th)?\.?")
 _YEAR = re.compile(r"[0-9]{4}")
+_CLOCK = re.compile(r"(?:[01][0-9]|2[0-3])[0-5][0-9]")
+_FIRST_YEAR = 1960
+"""What is less, and looks like a time of day without its colon, is one."""
 _FULL = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 _NUMERIC = re.compile(r"([0-9]{1,4})([/.-])([0-9]{1,2})(?:\2([0-9]{1,4}))?\.?")
 _JOINED = re.compile(r"([0-9]{1,2})(?:-|\.)?([a-z]{3,9})(?:-([0-9]{4}))?")
@@ -140,7 +143,8 @@ def _read_year(words: Words) -> int | None:
     """A year behind a day and a month, with or without a comma before it."""
     before = words.at
     words.take(",")
-    if _YEAR.fullmatch(words.peek()):
+    word = words.peek()
+    if _YEAR.fullmatch(word) and not (_CLOCK.fullmatch(word) and int(word) < _FIRST_YEAR):
         words.at += 1
         return int(words.words[words.at - 1])
     words.at = before

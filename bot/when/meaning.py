@@ -20,6 +20,8 @@ from bot.zone_names import local, nearest_zones, zone_named
 
 LONGEST = 300
 """Characters of WHEN."""
+MOST_TIMES = 10_000
+"""Of ``N times``: what ends is counted out when it is made."""
 MOST_CHOICES = 8
 _DEEPEST = 3
 """How many questions one choice may answer together."""
@@ -47,13 +49,22 @@ def parse_when(text: str, *, now: float, zone: str) -> Rule:
     """
     if len(text) > LONGEST:
         raise WhenError(f"WHEN is too long, at most {LONGEST} characters are read, as in {EXAMPLE}")
-    words = split_words(text)
-    if not words:
-        raise WhenError(f"WHEN is missing; write when, as in {EXAMPLE}, or {EVERY_EXAMPLE}")
     try:
-        return _read(words, now=now, zone=zone)
+        return _read(split_words(text), now=now, zone=zone)
     except Question as question:
         raise _settled(question, now=now, zone=zone) from None
+
+
+def read_rule(text: str) -> Rule:
+    """Read what :func:`bot.when.show_rule` wrote, at any time; what people write has limits that do not count here.
+
+    Raises ``WhenError`` for anything else.
+    """
+    try:
+        # As it is kept it means the same at any time; long ago nothing of it is past.
+        return _read(split_words(text), now=0.0, zone="UTC", most_times=None)
+    except Question as question:
+        raise WhenError(question.text) from None
 
 
 def _settled(question: Question, *, now: float, zone: str) -> WhenError:
@@ -89,13 +100,20 @@ def _answers(
     return [pair for group in groups for pair in group], refused
 
 
-def _read(text: tuple[str, ...], *, now: float, zone: str) -> Rule:
+def _read(text: tuple[str, ...], *, now: float, zone: str, most_times: int | None = MOST_TIMES) -> Rule:
     words = Words(text)
+    if not text:
+        raise WhenError(f"WHEN is missing; write when, as in {EXAMPLE}, or {EVERY_EXAMPLE}")
     said = read_said(words)
     tails = _read_tails(words, _Tails())
     named = _read_zone(words)
     if named is not None:
         tails = _read_tails(words, tails)
+    if most_times is not None and (tails.times or 0) > most_times:
+        raise WhenError(
+            f"{tails.times:,} times are too many, {most_times:,} are the most; write until when instead, as in every"
+            f" day at 9:00 until {_today(named or ZoneInfo(zone), now) + timedelta(weeks=52)}"
+        )
     if words.peek():
         raise _left_over(words, zoned=named is not None)
     return _rule(said, tails, words, zone=named or ZoneInfo(zone), now=now)
@@ -149,6 +167,11 @@ def _tail_times(words: Words) -> int | None:
     before = words.at
     words.take("for")
     count = words.number()
+    if count is None and words.peek().isdecimal() and words.peek(1) in ("times", "time"):
+        raise WhenError(
+            f"{quote_word(words.peek())} times are too many, {MOST_TIMES:,} are the most, as in every day at 9:00"
+            " 5 times"
+        )
     if count is None or not words.take("times", "time"):
         words.at = before
         return None

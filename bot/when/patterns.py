@@ -21,8 +21,10 @@ from bot.when.words import (
     Words,
     not_understood,
     read_duration,
+    read_fraction,
     read_time,
     read_weekdays,
+    show_duration,
     split_words,
 )
 
@@ -131,6 +133,16 @@ def _read_after(words: Words) -> After:
 
 
 def _no_duration(words: Words, begin: int, lead: str) -> Exception:
+    if (fraction := read_fraction(words)) is not None:
+        written, seconds = fraction
+        if not seconds:
+            return WhenError(f"{quote_word(written)} is no duration, which has whole numbers, for example {lead} 1h30m")
+        whole = show_duration(seconds)
+        return words.ask(
+            f"Is {written} meant as {whole}? A duration has whole numbers, for example {lead} 1h30m",
+            [(whole, whole)],
+            begin=begin,
+        )
     if words.peek(1) in ("month", "months", "year", "years"):
         return WhenError(
             "months and years are of different lengths, so they are no durations; write the date, as in 24 dec 18:00"
@@ -220,6 +232,10 @@ def _read_recurring(words: Words, given: time | None) -> Pattern | None:
 
 def _read_every(words: Words, given: time | None) -> Pattern:
     begin = words.at
+    is_fraction = read_fraction(words) is not None
+    words.at = begin
+    if is_fraction:
+        raise _no_duration(words, begin, "every")
     if words.take("other"):
         return _every_unit(words, 2, _unit(words), given)
     if words.take("weekend", "weekends"):

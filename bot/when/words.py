@@ -59,6 +59,7 @@ _BROKEN = re.compile(r"[0-9]+:[0-9:]*(?:[ap]m)?")
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _PART = re.compile(r"([0-9]{1,12})([a-z]+)")
 _PARTS = re.compile(r"(?:[0-9]{1,12}[a-z]+)+")
+_FRACTION = re.compile(r"([0-9]{1,6})\.([0-9]{1,6})([a-z]+)?")
 _NAMED_TIMES = {"noon": time(12), "midday": time(12), "midnight": time(0)}
 
 
@@ -221,6 +222,24 @@ def _duration_part(words: Words) -> list[tuple[int, int]]:
         words.at += 2
         return [(int(word) if word.isdecimal() else 1, UNITS[words.words[words.at - 1]])]
     return []
+
+
+def read_fraction(words: Words) -> tuple[str, int] | None:
+    """``1,5h``, ``1.5 hours`` if that comes next, as it is written and in seconds; 0: it is not a whole number of them,
+    or the comma may be one of thousands. None if something else comes next.
+    """
+    number = words.peek()
+    glued = words.peek(1) == ","
+    if glued:
+        number = f"{number}.{words.peek(2)}"
+    found = _FRACTION.fullmatch(number)
+    unit = found[3] or words.peek(3 if glued else 1) if found is not None else ""
+    if found is None or unit not in UNITS:
+        return None
+    words.at += (3 if glued else 1) + (not found[3])
+    written = f"{found[1]}{',' if glued else '.'}{found[2]}{'' if found[3] else ' '}{unit}"
+    size, rest = divmod(int(found[1] + found[2]) * UNITS[unit], 10 ** len(found[2]))
+    return written, 0 if rest or len(found[2]) > 2 else size
 
 
 def parse_duration(text: str) -> int:

@@ -12,6 +12,7 @@ from dateutil import rrule
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot import recurrence
 from bot.recurrence import (
     Cron,
     Daily,
@@ -329,6 +330,63 @@ def test_no_last_where_there_is_no_end_or_nothing_to_come(rule: Rule) -> None:
 )
 def test_last_at_looks_as_far_back_as_needed(rule: Rule, last: str) -> None:
     assert last_at(rule, made_at=instant(MADE)) == instant(last)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        in_utc(cron(ALL_MINUTES, ALL_HOURS), times=10_000),
+        Rule(cron(ALL_MINUTES, ALL_HOURS), "Europe/Berlin", times=10_000),
+        Rule(cron((0, 30), (2, 3)), "Europe/Berlin", times=10_000),
+        Rule(Daily(time(2, 30)), "America/New_York", times=10_000),
+    ],
+)
+def test_so_many_times_are_counted_by_days(rule: Rule, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = instant(MADE)
+    one_by_one = list(occurrences(rule, made_at=made))
+    looked = []
+
+    def counted(*words: object) -> Occurrence:
+        looked.append(words)
+        return resolve(*words)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(recurrence, "resolve", counted)
+    assert last_at(rule, made_at=made) == one_by_one[-1].at
+    assert len(one_by_one) == 10_000
+    assert len(looked) < 3_000
+
+
+def refuse(*args: object, **more: object) -> None:
+    raise AssertionError("counted again")
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        in_utc(cron((0, 30)), times=7),
+        Rule(Daily(time(2, 30), 2), "Europe/Berlin", times=20),
+        Rule(Weekly(NINE, (0, 3)), "Europe/Berlin", starting=date(2026, 4, 1), times=9),
+        Rule(Daily(NINE), "Europe/Berlin", until=date(2026, 3, 20), times=40),
+        in_utc(Interval(3_600), times=30),
+    ],
+)
+def test_with_an_end_that_is_known_nothing_is_counted_again(rule: Rule, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = instant(MADE)
+    found = list(occurrences(rule, made_at=made))
+    end = last_at(rule, made_at=made)
+    monkeypatch.setattr(recurrence, "_last_counted", refuse)
+    assert list(occurrences(rule, made_at=made, end=end)) == found
+    assert list(occurrences(rule, made_at=made, after=found[2].at, end=end)) == found[3:]
+    assert next_occurrence(rule, made_at=made, after=found[-2].at, end=end) == found[-1]
+    assert next_occurrence(rule, made_at=made, after=found[-1].at, end=end) is None
+    assert latest(rule, made_at=made, after=found[0].at, upto=made + 10**9, end=end) == (len(found) - 1, found[-1])
+
+
+def test_the_last_one_is_not_lost_where_a_country_has_moved_it_by_an_hour() -> None:
+    rule = Rule(Daily(NINE), "Europe/Berlin", times=5)
+    found = list(occurrences(rule, made_at=instant(MADE)))
+    before = found[-1].at - 3_600.0
+    assert list(occurrences(rule, made_at=instant(MADE), after=found[2].at, end=before)) == found[3:]
 
 
 def test_a_fraction_of_a_second_is_before_the_next() -> None:

@@ -27,12 +27,14 @@ from bot.recurrence import (
 )
 from bot.when import (
     LONGEST,
+    MOST_TIMES,
     Ambiguous,
     WhenError,
     ahead,
     instants,
     parse_duration,
     parse_when,
+    read_rule,
     show_duration,
     show_rule,
 )
@@ -690,7 +692,14 @@ REFUSED = {
     "in 3 days at 9:00": "in DURATION counts elapsed time and takes no time of day",
     "in 2h 5 times": "starting, until and times are for what recurs, and this comes once",
     "in -5m": "“-5m” is no duration",
-    "in 1.5h": "“1.5h” is no duration",
+    "in 1,500m": "“1,500m” is no duration, which has whole numbers",
+    "every 1.333h": "“1.333h” is no duration, which has whole numbers",
+    "in 0,0h": "“0,0h” is no duration",
+    "every 1,5 days at 9:00": "counts elapsed time and takes no time of day",
+    "cron * * * * * 999999999 times": "999,999,999 times are too many, 10,000 are the most",
+    "every day at 9:00 10001 times UTC": "10,001 times are too many",
+    "every day at 9:00 10000000000 times": "“10000000000” times are too many",
+    "every day at 9:00 until 24 dec 1800": "until takes a date without a time of day",
     "at 18:00 5 times": "starting, until and times are for what recurs, and this comes once",
     "tomorrow 9:00 until 24 dec": "starting, until and times are for what recurs, and this comes once",
     "every day at nine": "“nine” is no time of day",
@@ -796,7 +805,6 @@ REFUSED = {
     "a" * 10000: "WHEN is too long, at most 300 characters are read",
     "at 18:00 BST": "“bst” is neither part of WHEN nor a time zone",
     "every day on 9:00": "“on 9:00” is too much there",
-    "every 1.5h": "“1.5h” is not understood there",
     "cron a b c d e": "“a” is no minute of cron",
     "cron 0 9 * * mon,": "“” is no day of the week of cron",
     "cron 0-60 * * * *": "“0-60” is no minute of cron",
@@ -805,6 +813,15 @@ REFUSED = {
 
 # What is asked back, and what its buttons say.
 ASKED = {
+    "in 1.5h": ["1h30m"],
+    "in 1,5h": ["1h30m"],
+    "in 1,5 hours Europe/Paris": ["1h30m"],
+    "every 1,5h": ["1h30m"],
+    "every 1.5h": ["1h30m"],
+    "every 1.5 hours until 24 dec": ["1h30m"],
+    "24 dec 1800": ["18:00"],
+    "dec 24, 0930 Europe/Paris": ["9:30"],
+    "every year on 24 dec 1800": ["18:00"],
     "tomorrow at": ["9:00", "12:00", "18:00"],
     "at 9": ["9:00", "21:00"],
     "9": ["9:00", "21:00"],
@@ -1086,6 +1103,45 @@ def test_a_question_is_not_asked_where_no_answer_could_be_kept() -> None:
     error = refusal("today", now=at("2026-11-20T23:00"))
     assert not isinstance(error, Ambiguous)
     assert "that is past: 2026-11-20 09:00 Europe/London was 14 hours ago" in str(error)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        Rule(Daily(time(9)), LONDON, times=123_456_789),
+        Rule(Daily(time(9)), LONDON, starting=date(2020, 1, 1), until=date(2020, 2, 1), times=MOST_TIMES),
+        Rule(Once(datetime(2020, 12, 24, 18)), LONDON),
+        Rule(
+            cron_of(
+                minutes=set(range(0, 60, 3)) | set(range(1, 60, 7)),
+                hours=set(range(0, 24, 5)) | set(range(1, 24, 7)),
+                month_days=set(range(1, 32, 3)) | set(range(2, 32, 5)),
+                months={1, 2, 4, 6, 7, 9, 11},
+                weekdays={0, 2, 4, 6},
+            ),
+            "America/Argentina/ComodRivadavia",
+            starting=date(2026, 12, 24),
+            until=date(2028, 12, 24),
+            times=100,
+        ),
+    ],
+)
+def test_what_is_kept_is_read_without_the_limits_of_what_is_written(rule: Rule) -> None:
+    assert read_rule(show_rule(rule)) == rule
+
+
+def test_a_long_one_that_is_kept_has_more_than_people_may_write() -> None:
+    spaced = "every day at 09:00".replace(" ", " " * LONGEST)
+    assert read_rule(f"{spaced} UTC") == Rule(Daily(time(9)), "UTC")
+    with pytest.raises(WhenError, match="too long"):
+        parse_when(spaced, now=NOW, zone="UTC")
+
+
+@pytest.mark.parametrize("text", ["", "whatever", "at 9", "every day at 09:00 Factory", "12/05 at 9:00"])
+def test_what_was_not_written_by_us_is_refused(text: str) -> None:
+    with pytest.raises(WhenError) as caught:
+        read_rule(text)
+    assert not isinstance(caught.value, Ambiguous)
 
 
 def test_when_that_is_too_long_is_not_read() -> None:
