@@ -89,7 +89,7 @@ def start(
         now=now,
     )
     later = {} if due is None else {address: at for address in places if (at := due(address)) > now}
-    why = f"announcement {number} by {person_name or 'nobody'}"
+    why = f"announcement {number} by {person_name or 'somebody'}"
     if schedule is not None:
         title = label.rpartition(", ")[0] or f"schedule {schedule}"
         why = f"{title[:1].lower()}{title[1:]}, {why}"

@@ -112,7 +112,7 @@ class Firing:
             return True
         chat = parse_address(schedule.chat).conversation.partition("/")[0] if schedule.chat else ""
         roles = set(tx.roles.of(schedule.person, chat=chat))
-        return bool(roles & {"admin", "owner"}) or int(schedule.person) in self.relay.policy.owners
+        return bool(roles & {"admin", "owner"}) or schedule.person in map(str, self.relay.policy.owners)
 
     def targets(self, tx: Tx, schedule: Schedule) -> tuple[list[Address], list[str]]:
         """Where it goes as things are now, each place once, and sentences about targets that are none any more."""
@@ -129,7 +129,7 @@ class Firing:
             within = [each for each in addresses if each.account != TELEGRAM or is_within(each, chat)]
             if len(within) < len(addresses):
                 number = len(addresses) - len(within)
-                troubles.append(f"Left out: {number} of other chats, beyond the role of {schedule.person_name}")
+                troubles.append(f"Left out: {number} of other chats, beyond the role of {schedule.person_name or 'somebody'}")
             addresses = within
         if len(addresses) > MOST:
             troubles.append(f"Left out: {len(addresses) - MOST} of {len(addresses)} targets; {MOST} are the most")
@@ -163,7 +163,7 @@ class Firing:
             self.relay,
             targets=addresses,
             message=message,
-            person=int(schedule.person) if schedule.person else None,
+            person=int(schedule.person) if schedule.person.isdigit() else None,
             person_name=schedule.person_name,
             chat=parse_address(schedule.chat) if schedule.chat else None,
             origin=None,

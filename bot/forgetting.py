@@ -6,14 +6,14 @@ Ids stay everywhere, so that replies find their way and the balance stays. It ma
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
 from bot import decisions
 from bot.addresses import TELEGRAM
 from bot.store import Store, Tx
-from bot.store.erasing import Known, Page
+from bot.store.erasing import Known, Page, Planned
 from bot.store.outbox import State
 
 AT_ONCE = 200
@@ -23,11 +23,13 @@ OWNER = "owner"
 EVERYWHERE = "*"
 MESSAGES, DELIVERIES, MENTIONS = "messages", "deliveries of these", "other deliveries that name them, and answers"
 ARRIVALS, FAILED, IMPORTS, ROLES = "raw arrivals", "failed arrivals", "past messages not sent", "roles"
+NOTES = "notes of schedules that name them"
 STAYS = (
     "ids of messages and conversations stay: replies find their way, and the balance stays",
     "the audit stays, with ids and without words",
     "what others wrote stays, also where they name them",
     "files that a running bot keeps on its disk go when it starts the next time",
+    "schedules of theirs that are still to come go on with their words, as nobody's; --also-waiting removes them",
     "names given with /name, titles of chats and topics in Telegram, and backups are not touched",
 )
 
@@ -53,6 +55,10 @@ class Kept:
     """Announcements under way."""
     notes: Sequence[str]
     """What is not simply removed."""
+    schedules: Sequence[Planned] = ()
+    """Those that they made and that are still to come."""
+    schedules_to: Sequence[Planned] = ()
+    """Those, whoever made them, that go to their private chat: people decide about them."""
 
     @property
     def is_empty(self) -> bool:
@@ -109,9 +115,13 @@ async def look(store: Store, account: str, id: str, *, owners: Collection[int]) 
             MESSAGES: len(erasing.messages(person)),
             DELIVERIES: erasing.deliveries(person),
             **erasing.rows_of(person),
+            **erasing.schedules(person),
             ROLES: len(going),
         }
-        return Kept(person, found, erasing.waiting(person), erasing.announcing(person), notes)
+        return Kept(
+            person, found, erasing.waiting(person), erasing.announcing(person), notes,
+            erasing.schedules_of(person), erasing.schedules_to(person),
+        )  # fmt: skip
 
     kept = await store.read(unit)
     looked = {
@@ -121,16 +131,17 @@ async def look(store: Store, account: str, id: str, *, owners: Collection[int]) 
             (MENTIONS, lambda tx: tx.erasing.mentions),
             (FAILED, lambda tx: tx.erasing.failed_arrivals),
             (IMPORTS, lambda tx: tx.erasing.imports),
+            (NOTES, lambda tx: tx.erasing.notes),
         )
     }
     # Their own deliveries name them too, and are counted above.
     looked[MENTIONS] = max(looked[MENTIONS] - kept.found[DELIVERIES], 0)
-    return Kept(person, {**kept.found, **looked}, kept.waiting, kept.announcing, kept.notes)
+    return replace(kept, found={**kept.found, **looked})
 
 
 def steps_of(kept: Kept) -> int:
     """About how many steps it is to forget them, for who waits."""
-    rows = sum(kept.found[what] for what in (ARRIVALS, MENTIONS, FAILED, IMPORTS, MESSAGES))
+    rows = sum(kept.found[what] for what in (ARRIVALS, MENTIONS, FAILED, IMPORTS, NOTES, MESSAGES))
     return rows // AT_ONCE + 5
 
 
@@ -174,12 +185,21 @@ class Forgetter:
         self._owners = owners
         self._now = now
 
-    async def forget(self, *, also_waiting: Sequence[tuple[int, State]] = (), told: Callable[[int], None]) -> int:
+    async def forget(
+        self,
+        *,
+        also_waiting: Sequence[tuple[int, State]] = (),
+        also_schedules: Sequence[int] = (),
+        told: Callable[[int], None],
+    ) -> int:
         """Do it; returns how many messages could not go yet because they are just being sent.
 
         ``told``: how many steps were done since it was told last. What names them goes first, for the names are
         needed to find it; who they are goes last.
         """
+        for id in also_schedules:
+            await self._store.write(partial(self._drop_schedule, id=id))
+            told(1)
         for id, _ in also_waiting:
             await self._store.write(partial(self._let_go, id=id))
             told(1)
@@ -194,6 +214,9 @@ class Forgetter:
             )
             await failed
             await self._through(lambda tx: tx.erasing.imports, lambda tx, ids: tx.erasing.drop_imports(ids), told)
+        await self._through(lambda tx: tx.erasing.notes, lambda tx, ids: tx.erasing.rename_notes(person, ids), told)
+        # Before their messages are looked for: from here on no schedule makes another one in their name.
+        await self._store.write(self._disown_schedules)
         messages = await self._store.read(lambda tx: tx.erasing.messages(person))
         left = 0
         for start in range(0, len(messages), AT_ONCE):
@@ -218,6 +241,14 @@ class Forgetter:
     def _thoroughly(self, tx: Tx, *, change: Callable[[Tx, Sequence[int]], None], ids: Sequence[int]) -> None:
         tx.erasing.be_thorough()
         change(tx, ids)
+
+    def _drop_schedule(self, tx: Tx, *, id: int) -> None:
+        tx.erasing.be_thorough()
+        tx.erasing.drop_schedule(id)
+
+    def _disown_schedules(self, tx: Tx) -> None:
+        tx.erasing.be_thorough()
+        tx.erasing.disown_schedules(self._person)
 
     def _let_go(self, tx: Tx, *, id: int) -> None:
         """What waits is discarded; what is just being sent stays."""

@@ -527,7 +527,7 @@ def _print_one(schedule: Schedule, history: Sequence[Became], *, now: float) -> 
     for place, each in enumerate(planning.coming(schedule, now=now)):
         _say(f"{'then' if place else 'next'}: {local(each.at, zone)}")
     _say(f"targets: {', '.join(schedule.targets)}")
-    _say(f"made: {local(math.floor(schedule.created_at), zone)} by {schedule.person_name or 'nobody'}")
+    _say(f"made: {local(math.floor(schedule.created_at), zone)} by {schedule.person_name or 'somebody'}")
     _say(f"text: {message.text}")
     for button in message.links:
         _say(f"button: {button.label} ({button.url})")

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias
 
+from bot.store.broadcasts import WIPED, WORDLESS
 from bot.store.outbox import State
+from bot.store.schedules import FORGOTTEN
 
 WAITING: tuple[State, ...] = ("queued", "sending", "held", "dead")
 """What somebody still sends or decides about: its words are needed."""
@@ -23,6 +25,17 @@ _SHORTEST = 2
 
 Page: TypeAlias = tuple[Sequence[int], int | None]
 """Some rows, and after which one to go on; None: these were the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A schedule that is still to come."""
+
+    id: int
+    name: str
+    when: str
+    target: str = ""
+    """What of its targets is meant."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +67,15 @@ class Known:
         """The text with their names taken out."""
         return self._names.sub(b"somebody", text.encode("utf-8", "replace")).decode("utf-8", "replace")
 
+    def is_named_in(self, text: str) -> bool:
+        """Whether one of their names stands there as a word."""
+        return self._names.search(text.encode("utf-8", "replace")) is not None
+
+    @property
+    def maker(self) -> str | None:
+        """As schedules name who made them; None: somebody who can have made none."""
+        return self.id if self.account == "telegram" and self.id not in ("", FORGOTTEN) else None
+
 
 def _words(words: Iterable[str]) -> re.Pattern[bytes]:
     """Finds any of them standing alone, as it is written or as JSON may write it."""
@@ -78,8 +100,10 @@ class Erasing:
         """Everybody who was known by exactly this name: account and id."""
         rows = self._db.execute(
             "SELECT DISTINCT account, sender_id FROM messages WHERE sender_name = ? AND sender_id != ''"
-            " UNION SELECT 'telegram', person FROM people WHERE name = ? ORDER BY 1, 2",
-            (name, name),
+            " UNION SELECT 'telegram', person FROM people WHERE name = ?"
+            " UNION SELECT 'telegram', person FROM schedules WHERE person_name = ? AND person NOT IN ('', ?)"
+            " ORDER BY 1, 2",
+            (name, name, name, FORGOTTEN),
         )
         return [(str(account), str(id)) for account, id in rows]
 
@@ -88,7 +112,9 @@ class Erasing:
         rows = self._db.execute(
             "SELECT DISTINCT sender_name FROM messages WHERE account = ?1 AND sender_id = ?2 AND sender_name != ''"
             " UNION SELECT name FROM people WHERE ?1 = 'telegram' AND person = ?2"
-            " UNION SELECT username FROM people WHERE ?1 = 'telegram' AND person = ?2 AND username != '' ORDER BY 1",
+            " UNION SELECT username FROM people WHERE ?1 = 'telegram' AND person = ?2 AND username != ''"
+            " UNION SELECT person_name FROM schedules WHERE ?1 = 'telegram' AND person = ?2 AND person_name != ''"
+            " ORDER BY 1",
             (account, id),
         )
         return Known(account, id, tuple(str(name) for (name,) in rows))
@@ -121,6 +147,49 @@ class Erasing:
             (person.account, person.id),
         ).fetchone()
         return int(row[0])
+
+    def schedules_of(self, person: Known) -> Sequence[Planned]:
+        """Schedules that they made and that are still to come, also those that are paused or wait for somebody."""
+        rows = self._db.execute(
+            f"SELECT id, name, rule FROM schedules WHERE person = ? AND {_COMING} ORDER BY id", (person.maker,)
+        )
+        return [Planned(*row) for row in rows]
+
+    def schedules_to(self, person: Known) -> Sequence[Planned]:
+        """Schedules, whoever made them, that are still to come and go to them alone: by the address, a name of it or an
+        audience.
+        """
+        found: dict[int, Planned] = {}
+        for address in self._private(person):
+            rows = self._db.execute(
+                "WITH meant (target) AS (VALUES (?1) UNION SELECT name FROM names WHERE address = ?1"
+                " UNION SELECT '@' || name FROM audience_members WHERE address = ?1)"
+                " SELECT id, name, rule, t.target FROM meant JOIN schedule_targets AS t USING (target)"
+                f" JOIN schedules ON schedules.id = t.schedule WHERE {_COMING}",
+                (address,),
+            )
+            found |= {row[0]: Planned(*row) for row in rows}
+        return [found[id] for id in sorted(found)]
+
+    def _private(self, person: Known) -> Sequence[str]:
+        """The addresses of their private chats."""
+        rows = self._db.execute(
+            "SELECT DISTINCT conversation FROM messages AS m WHERE account = ? AND sender_id = ? AND EXISTS (SELECT 1"
+            " FROM conversations WHERE account = m.account AND conversation = m.conversation AND kind = 'direct')",
+            (person.account, person.id),
+        )
+        return [*{person.who: None} | {f"{person.account}:{conversation}": None for (conversation,) in rows}]
+
+    def schedules(self, person: Known) -> Mapping[str, int]:
+        """How many schedules say who they are."""
+        if person.maker is None:
+            return {}
+        coming, over = self._db.execute(
+            f"SELECT COALESCE(SUM({_COMING}), 0), COALESCE(SUM(NOT ({_COMING})), 0) FROM schedules WHERE person = ?",
+            (person.maker,),
+        ).fetchone()
+        (approved,) = self._db.execute(f"SELECT COUNT(*) FROM schedules WHERE {_APPROVED}", (person.maker,)).fetchone()
+        return {"schedules to come": coming, "schedules that are over": over, "approvals of schedules": approved}
 
     def waiting(self, person: Known) -> Sequence[tuple[int, State]]:
         """Deliveries of their messages that still wait: number and state."""
@@ -183,6 +252,15 @@ class Erasing:
             limit=limit,
         )
 
+    def notes(self, person: Known, *, after: int, limit: int) -> Page:
+        """What became of occurrences, where that names them."""
+        return self._among(
+            "SELECT id, note FROM occurrences WHERE id > ? AND note != '' ORDER BY id LIMIT ?",
+            lambda row: person.is_named_in(row[1]),
+            after=after,
+            limit=limit,
+        )
+
     def _among(self, query: str, is_one: Callable[[tuple[Any, ...]], bool], *, after: int, limit: int) -> Page:
         rows = self._db.execute(query, (after, limit)).fetchall()
         return [row[0] for row in rows if is_one(row)], rows[-1][0] if len(rows) == limit else None
@@ -229,6 +307,48 @@ class Erasing:
                 self._db.execute("DELETE FROM texts WHERE at = ?", (created_at,))
                 self._db.execute("DELETE FROM files WHERE created_at = ?", (created_at,))
 
+    def rename_notes(self, person: Known, ids: Iterable[int]) -> None:
+        """What became of occurrences does not name them any more."""
+        for id in ids:
+            for (note,) in self._db.execute("SELECT note FROM occurrences WHERE id = ?", (id,)).fetchall():
+                self._db.execute("UPDATE occurrences SET note = ? WHERE id = ?", (person.without(note), id))
+
+    def drop_schedule(self, id: int) -> None:
+        """A schedule loses words, name and targets and is removed; its rule and what became of it stay for a while."""
+        self._db.execute(
+            "UPDATE schedules SET state = 'removed', next_at = NULL, warn_at = NULL, message = ?, name = '',"
+            " called = '', options = json_remove(options, '$.name') WHERE id = ?",
+            (EMPTY, id),
+        )
+        self._db.execute("DELETE FROM schedule_targets WHERE schedule = ?", (id,))
+
+    def disown_schedules(self, person: Known) -> None:
+        """Their schedules are nobody's: those that are over lose their words, the others go on with them, and are told
+        of to the owners instead of in the person's private chat. Their approvals count on, without the id.
+        """
+        if person.maker is None:
+            return
+        for (id,) in self._db.execute(
+            f"SELECT id FROM schedules WHERE person = ? AND NOT ({_COMING})", (person.maker,)
+        ).fetchall():
+            self.drop_schedule(id)
+        named = self._db.execute("SELECT id, name FROM schedules WHERE person = ? AND name != ''", (person.maker,))
+        self._db.executemany(
+            "UPDATE schedules SET name = '', called = '', options = json_remove(options, '$.name') WHERE id = ?",
+            [(id,) for id, name in named.fetchall() if person.is_named_in(name)],
+        )
+        self._db.execute(
+            # "0" is the character after "/".
+            "UPDATE schedules SET person = ?1, person_name = '',"
+            " chat = IIF(chat = ?2 OR (chat > ?2 || '/' AND chat < ?2 || '0'), '', chat) WHERE person = ?3",
+            (FORGOTTEN, person.who, person.maker),
+        )
+        self._db.execute(
+            f"UPDATE schedules SET approved_by ="
+            f" trim(replace(',' || approved_by || ',', ',' || ?1 || ',', ',{FORGOTTEN},'), ',') WHERE {_APPROVED}",
+            (person.maker,),
+        )
+
     def drop_imports(self, ids: Iterable[int]) -> None:
         """Messages of the past that were not sent are not to be sent any more."""
         self._db.executemany("DELETE FROM imports WHERE n = ?", [(id,) for id in ids])
@@ -264,6 +384,13 @@ class Erasing:
             self._db.executemany(f"UPDATE {table} SET {column} = ? WHERE {key} = ?", found)
 
 
+_COMING = (
+    "(state != 'removed' AND (next_at IS NOT NULL"
+    " OR EXISTS (SELECT 1 FROM occurrences AS o WHERE o.schedule = schedules.id AND o.state IN ('asked', 'waits'))))"
+)
+"""Something of the schedule is still to come, or to be decided."""
+_APPROVED = "instr(',' || approved_by || ',', ',' || ?1 || ',')"
+
 _Small: TypeAlias = tuple[str, str, str, tuple[object, ...]]
 
 
@@ -279,7 +406,10 @@ def _small(person: Known) -> Sequence[_Small]:
     ]
     if person.account != "telegram":
         return found
-    ended = "person = ? AND ended_at IS NOT NULL AND (text != '' OR shown != '' OR person_name != '')"
+    ended = (
+        "person = ? AND ended_at IS NOT NULL"
+        f" AND (text != '' OR shown NOT IN ('', '{WIPED}') OR label != '' OR person_name != '')"
+    )
     return [
         *found,
         all_of("what is known of them in Telegram", "people", "person = ?", person.id),
@@ -288,7 +418,7 @@ def _small(person: Known) -> Sequence[_Small]:
         (
             "announcements that ended",
             f"SELECT COUNT(*) FROM broadcasts WHERE {ended}",
-            f"UPDATE broadcasts SET text = '', shown = '', label = '', person_name = '' WHERE {ended}",
+            f"UPDATE broadcasts SET text = '', shown = {WORDLESS}, label = '', person_name = '' WHERE {ended}",
             (person.id,),
         ),
     ]

@@ -12,6 +12,8 @@ from bot.store.topics import move_addresses
 
 ScheduleState: TypeAlias = Literal["on", "paused", "waits", "removed"]
 """``waits``: for somebody's approval. ``removed``: kept for its history, and for taking that back."""
+FORGOTTEN = "-"
+"""Instead of the id of a person who is forgotten: no role counts for it, nor is it the command line's."""
 OccurrenceState: TypeAlias = Literal["sent", "skipped", "missed", "asked", "failed", "dropped"]
 """``sent``: it is in the outbox. ``asked``: it was missed and a person decides. ``failed``: nothing could be sent.
 ``dropped``: that person said no."""
