@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-import json
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -12,9 +11,9 @@ from functools import partial
 from itertools import islice, takewhile
 from typing import Final, TypeAlias
 
-from bot import planning
+from bot import pending
 from bot.calendars import ENTRIES_MOST, Entry, State, admits, feed
-from bot.plans import rule_of
+from bot.plans import message_of, rule_of
 from bot.recurrence import Occurrence
 from bot.store import Store, Tx
 from bot.store.schedules import OccurrenceState, Schedule
@@ -33,6 +32,7 @@ _BECAME: Final[dict[OccurrenceState, State]] = {
     "skipped": "skipped",
     "missed": "missed",
     "asked": "missed",
+    "waits": "waits",
     "failed": "missed",
     "dropped": "missed",
 }
@@ -93,7 +93,7 @@ _Queue: TypeAlias = list[tuple[float, int, Entry, Iterator[Occurrence]]]
 
 def _begin(queue: _Queue, schedule: Schedule, *, now: float, until: float, most: int | None) -> None:
     try:
-        found = islice(takewhile(lambda each: each.at <= until, planning.upcoming(schedule, now=now)), most)
+        found = islice(takewhile(lambda each: each.at <= until, pending.upcoming(schedule, now=now)), most)
         first = next(found, None)
         if first is not None:
             entry = _entry(schedule, first.at, _COMING[schedule.state])
@@ -132,7 +132,7 @@ def _entry(schedule: Schedule, at: float, state: State) -> Entry:
         schedule=schedule.id,
         at=at,
         name=schedule.name,
-        text=str(json.loads(schedule.message).get("text", "")),
+        text=message_of(schedule).text,
         targets=", ".join(schedule.targets),
         zone=rule_of(schedule).zone,
         state=state,

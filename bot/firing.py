@@ -18,11 +18,14 @@ from bot.plans import Plan, plan_of
 from bot.quiet import Quiet, free_at
 from bot.relay import Relay
 from bot.store import Tx
-from bot.store.schedules import OccurrenceRow, Schedule
+from bot.store.schedules import OccurrenceRow, OccurrenceState, Schedule
 from bot.targets import MOST, parse_targets
+from bot.when import show_duration
 from bot.zones import local, zone_of
 from bridges.errors import Refused
 from bridges.model import Message
+
+NOT_APPROVED = "Nobody has approved it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +76,12 @@ class Firing:
             else:
                 tx.schedules.redecide(again.id, "failed", now=now, note=told)
             return False
-        if self._is_too_large(tx, schedule, len(addresses)):
-            most = self.policy.approval_over
-            tx.schedules.must_wait(schedule.id, needs=self.policy.approvals, now=now)
-            tx.schedules.decide(
-                schedule.id, at, "missed", now=now, missed=missed, told=False,
-                note=f"It goes to {len(addresses)} targets by now; more than {most} need an admin's approval.",
-            )  # fmt: skip
+        # About one that a person has decided about this was asked before.
+        if again is None and (needs := self.approvals(tx, schedule, len(addresses))):
+            tx.schedules.must_wait(schedule.id, needs=max(needs, plan.options.approve), now=now)
+            state, waits = waits_as(plan)
+            why = f"It goes to {len(addresses)} targets by now; {self.over_words}."
+            tx.schedules.decide(schedule.id, at, state, now=now, note=f"{why}\n{waits}", missed=missed, told=False)
             return False
         number = schedule.fired + 1
         if plan.options.replace and schedule.previous is not None:
@@ -100,11 +102,17 @@ class Firing:
         tx.schedules.sent(schedule.id, broadcast=broadcast)
         return True
 
-    def _is_too_large(self, tx: Tx, schedule: Schedule, count: int) -> bool:
-        """Whether it has grown beyond what whoever made it may send without an approval."""
-        if not self.policy.approval_over or count <= self.policy.approval_over or schedule.approvers:
-            return False
-        return not self.is_admins(tx, schedule)
+    def approvals(self, tx: Tx, schedule: Schedule, count: int) -> int:
+        """How many persons have to approve of it before it goes to so many targets; 0: nobody any more."""
+        over = self.policy.approval_over
+        if not over or count <= over or schedule.trusted or self.is_admins(tx, schedule):
+            return 0
+        return self.policy.approvals
+
+    @property
+    def over_words(self) -> str:
+        """What many targets need."""
+        return f"more than {self.policy.approval_over} need an admin's approval"
 
     def is_admins(self, tx: Tx, schedule: Schedule) -> bool:
         """Whether an admin made it, or somebody at the command line."""
@@ -129,7 +137,9 @@ class Firing:
             within = [each for each in addresses if each.account != TELEGRAM or is_within(each, chat)]
             if len(within) < len(addresses):
                 number = len(addresses) - len(within)
-                troubles.append(f"Left out: {number} of other chats, beyond the role of {schedule.person_name or 'somebody'}")
+                troubles.append(
+                    f"Left out: {number} of other chats, beyond the role of {schedule.person_name or 'somebody'}"
+                )
             addresses = within
         if len(addresses) > MOST:
             troubles.append(f"Left out: {len(addresses) - MOST} of {len(addresses)} targets; {MOST} are the most")
@@ -191,6 +201,17 @@ class Firing:
             return later if quiet is None else free_at(quiet, later, zone_of(tx, address, self.policy.default_zone))
 
         return {address: due(address) for address in addresses}
+
+
+def waits_as(plan: Plan) -> tuple[OccurrenceState, str]:
+    """What becomes of an occurrence that comes before its approval, and what its author hears of that."""
+    match plan.options.missed:
+        case "skip":
+            return "missed", NOT_APPROVED
+        case "ask":
+            return "waits", "You are asked about it when it is approved."
+        case within_s:
+            return "waits", f"It goes out when it is approved, if that is within {show_duration(within_s)}."
 
 
 def chat_name(tx: Tx, address: Address) -> str:

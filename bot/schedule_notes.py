@@ -59,11 +59,11 @@ def _tell(words: Words, schedule: Schedule, row: OccurrenceRow) -> Words:
         case "sent":
             words.add("what was due at ").at(row.at, zone).add(" was sent.")
         case "asked":
-            words.add("what was due at ").at(row.at, zone).add(
-                " was missed while Patchbay was not running, and was not sent. Send it now?"
-            )
+            words.add("what was due at ").at(row.at, zone).add(" was missed, and was not sent. Send it now?")
         case "failed":
             words.add("what was due at ").at(row.at, zone).add(" could not be sent.")
+        case "waits":
+            words.add("what was due at ").at(row.at, zone).add(" waits for its approval.")
         case _:
             words.add("what was due at ").at(row.at, zone).add(" was missed, and is not sent.")
     for line in filter(None, (before, cut(row.note, NOTE_MOST))):

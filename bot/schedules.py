@@ -22,6 +22,7 @@ from apscheduler.triggers.date import DateTrigger
 from bot import broadcasts
 from bot.faultpoints import point
 from bot.firing import Firing
+from bot.pending import following, hold_back, overdue
 from bot.plans import Plan, plan_of
 from bot.schedule_notes import ask_approval, tell_untold, warn
 from bot.store import Store, Tx
@@ -190,7 +191,7 @@ class Schedules:
             return [at for at in fired if at is not None]
         waiting = tx.schedules.waiting(now, limit=BATCH)
         for schedule in waiting:
-            self._guarded(tx, schedule, partial(self._let_pass, tx, schedule, now=now), now=now)
+            self._guarded(tx, schedule, partial(hold_back, tx, schedule, now=now), now=now)
         warnings = tx.schedules.to_warn(now, limit=BATCH)
         for schedule in warnings:
             tx.schedules.warned(schedule.id)
@@ -239,9 +240,9 @@ class Schedules:
     def _due(self, tx: Tx, schedule: Schedule, *, now: float) -> float | None:
         assert schedule.next_at is not None
         plan = plan_of(schedule)
-        count, last = plan.latest(after=schedule.next_at - 1.0, upto=now)
+        count, last = overdue(schedule, plan, now=now)
         fired = None
-        if last is not None and not tx.schedules.is_decided(schedule.id, last.at):
+        if last is not None:
             note = f"{last.meant:%H:%M} does not exist on that day, for clocks are set forward." if last.meant else ""
             if last.at >= self._missed_before:
                 # Several only if this is slow, or if those before were missed: never a burst.
@@ -250,7 +251,7 @@ class Schedules:
             else:
                 self._missed(tx, schedule, plan, last.at, note=note, missed=count - 1, now=now)
             point("schedule.firing")
-        coming = plan.next_after(max(now, schedule.next_at))
+        coming = following(schedule, plan, after=max(now, schedule.next_at))
         at = None if coming is None else coming.at
         tx.schedules.aim_at(schedule.id, next_at=at, warn_at=plan.warn_at(at, now=now))
         after = tx.schedules.get(schedule.id)
@@ -268,16 +269,3 @@ class Schedules:
             self._firing.fire(tx, schedule, at, now=now, note="\n".join(filter(None, (note, late))), missed=missed)
         else:
             tx.schedules.decide(schedule.id, at, "missed", now=now, note=note, missed=missed, told=False)
-
-    def _let_pass(self, tx: Tx, schedule: Schedule, *, now: float) -> None:
-        """Its time came before its approval."""
-        assert schedule.next_at is not None
-        plan = plan_of(schedule)
-        count, last = plan.latest(after=schedule.next_at - 1.0, upto=now)
-        at = schedule.next_at if last is None else last.at
-        tx.schedules.decide(
-            schedule.id, at, "missed", now=now, note="Nobody has approved it.", missed=max(count - 1, 0), told=False
-        )
-        coming = plan.next_after(max(now, at))
-        at_next = None if coming is None else coming.at
-        tx.schedules.aim_at(schedule.id, next_at=at_next, warn_at=plan.warn_at(at_next, now=now))

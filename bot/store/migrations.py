@@ -302,7 +302,7 @@ _SCHEDULES = (
         made_at REAL NOT NULL, next_at REAL, ends_at REAL, warn_at REAL,
         options TEXT NOT NULL, message TEXT NOT NULL, chat TEXT NOT NULL, reach TEXT NOT NULL,
         person TEXT NOT NULL, person_name TEXT NOT NULL,
-        needs INTEGER NOT NULL DEFAULT 0, approved_by TEXT NOT NULL DEFAULT '',
+        needs INTEGER NOT NULL DEFAULT 0, approved_by TEXT NOT NULL DEFAULT '', trusted INTEGER NOT NULL DEFAULT 0,
         fired INTEGER NOT NULL DEFAULT 0, previous INTEGER, created_at REAL NOT NULL, updated_at REAL NOT NULL
     ) STRICT""",
     """CREATE INDEX schedules_due ON schedules (next_at, id) WHERE state = 'on' AND next_at IS NOT NULL""",
@@ -320,7 +320,7 @@ _SCHEDULES = (
     # Each instant that a schedule meant, once: what became of it. Made in the transaction that makes its deliveries.
     """CREATE TABLE occurrences (
         id INTEGER PRIMARY KEY AUTOINCREMENT, schedule INTEGER NOT NULL REFERENCES schedules (id), at REAL NOT NULL,
-        state TEXT NOT NULL CHECK (state IN ('sent', 'skipped', 'missed', 'asked', 'failed', 'dropped')),
+        state TEXT NOT NULL CHECK (state IN ('sent', 'skipped', 'missed', 'asked', 'waits', 'failed', 'dropped')),
         decided_at REAL NOT NULL, broadcast INTEGER, number INTEGER NOT NULL DEFAULT 0, note TEXT NOT NULL DEFAULT '',
         missed INTEGER NOT NULL DEFAULT 0, told INTEGER NOT NULL DEFAULT 1, delete_at REAL,
         UNIQUE (schedule, at)
@@ -329,6 +329,7 @@ _SCHEDULES = (
     """CREATE INDEX occurrences_delete ON occurrences (delete_at) WHERE delete_at IS NOT NULL""",
     """CREATE INDEX occurrences_broadcast ON occurrences (broadcast) WHERE broadcast IS NOT NULL""",
     """CREATE INDEX occurrences_decided ON occurrences (decided_at)""",
+    """CREATE INDEX occurrences_waits ON occurrences (schedule) WHERE state = 'waits'""",
     # An announcement that a schedule made says so.
     """ALTER TABLE broadcasts ADD COLUMN schedule INTEGER""",
     """ALTER TABLE broadcasts ADD COLUMN label TEXT NOT NULL DEFAULT ''""",

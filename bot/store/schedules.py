@@ -14,9 +14,9 @@ ScheduleState: TypeAlias = Literal["on", "paused", "waits", "removed"]
 """``waits``: for somebody's approval. ``removed``: kept for its history, and for taking that back."""
 FORGOTTEN = "-"
 """Instead of the id of a person who is forgotten: no role counts for it, nor is it the command line's."""
-OccurrenceState: TypeAlias = Literal["sent", "skipped", "missed", "asked", "failed", "dropped"]
-"""``sent``: it is in the outbox. ``asked``: it was missed and a person decides. ``failed``: nothing could be sent.
-``dropped``: that person said no."""
+OccurrenceState: TypeAlias = Literal["sent", "skipped", "missed", "asked", "waits", "failed", "dropped"]
+"""``sent``: it is in the outbox. ``asked``: it was missed and a person decides. ``waits``: its time came before its
+approval, of each schedule one at most. ``failed``: nothing could be sent. ``dropped``: that person said no."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,8 @@ class NewSchedule:
     state: ScheduleState = "on"
     needs: int = 0
     """How many persons have to approve of it."""
+    trusted: bool = False
+    """It needs no approval however many targets it comes to have: an admin answers for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,11 @@ class Schedule:
     """The announcement that was sent last."""
     created_at: float
     updated_at: float
+    trusted: bool
+    """It needs no approval however many targets it comes to have: an admin answers for it."""
     targets: tuple[str, ...] = ()
+    decided: tuple[float, ...] = ()
+    """Instants not before ``next_at`` of which something became already, such as skipped ones; in order."""
 
     @property
     def approvers(self) -> tuple[str, ...]:
@@ -112,7 +118,7 @@ class OccurrenceRow:
 
 _COLUMNS = (
     "id, name, rule, state, made_at, next_at, ends_at, warn_at, options, message, chat, reach, person, person_name,"
-    " needs, approved_by, fired, previous, created_at, updated_at"
+    " needs, approved_by, fired, previous, created_at, updated_at, trusted"
 )
 _NEXT_AT = _COLUMNS.split(", ").index("next_at")
 _OCCURRENCE = "id, schedule, at, state, decided_at, broadcast, number, note, missed, told, delete_at"
@@ -142,11 +148,12 @@ class Schedules:
         """Keep a new one; returns its number."""
         cursor = self._db.execute(
             "INSERT INTO schedules (name, called, rule, state, made_at, next_at, ends_at, warn_at, options, message,"
-            " chat, reach, person, person_name, needs, created_at, updated_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " chat, reach, person, person_name, needs, trusted, created_at, updated_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 new.name, new.name.casefold(), new.rule, new.state, new.made_at, new.next_at, new.ends_at, new.warn_at,
-                new.options, new.message, new.chat, new.reach, new.person, new.person_name, new.needs, now, now,
+                new.options, new.message, new.chat, new.reach, new.person, new.person_name, new.needs, new.trusted,
+                now, now,
             ),
         )  # fmt: skip
         assert cursor.lastrowid is not None
@@ -158,11 +165,11 @@ class Schedules:
         """Make it another one; who made it, where, and its history stay. Nobody has approved of the new one."""
         self._db.execute(
             "UPDATE schedules SET name = ?, called = ?, rule = ?, state = ?, made_at = ?, next_at = ?, ends_at = ?,"
-            " warn_at = ?, options = ?, message = ?, reach = ?, needs = ?, approved_by = '', updated_at = ?"
-            " WHERE id = ?",
+            " warn_at = ?, options = ?, message = ?, reach = ?, needs = ?, approved_by = '', trusted = ?,"
+            " updated_at = ? WHERE id = ?",
             (
                 new.name, new.name.casefold(), new.rule, new.state, new.made_at, new.next_at, new.ends_at, new.warn_at,
-                new.options, new.message, new.reach, new.needs, now, id,
+                new.options, new.message, new.reach, new.needs, new.trusted, now, id,
             ),
         )  # fmt: skip
         self._db.execute("DELETE FROM schedule_targets WHERE schedule = ?", (id,))
@@ -241,16 +248,26 @@ class Schedules:
         targets = self._db.execute(
             "SELECT target FROM schedule_targets WHERE schedule = ? ORDER BY place", (row[0],)
         ).fetchall()
-        return Schedule(*row, tuple(str(target) for (target,) in targets))  # type: ignore[arg-type,call-arg]
+        next_at = row[_NEXT_AT]
+        decided = () if next_at is None else self._decided(row[0], next_at)
+        *most, trusted = row
+        return Schedule(*most, bool(trusted), tuple(str(target) for (target,) in targets), decided)  # type: ignore[arg-type,call-arg]
+
+    def _decided(self, id: object, since: object) -> tuple[float, ...]:
+        rows = self._db.execute("SELECT at FROM occurrences WHERE schedule = ? AND at >= ? ORDER BY at", (id, since))
+        return tuple(float(at) for (at,) in rows)
 
     def become(self, id: int, state: ScheduleState, *, now: float) -> None:
         """It is paused, works again, waits or is removed."""
         self._db.execute("UPDATE schedules SET state = ?, updated_at = ? WHERE id = ?", (state, now, id))
         self._woken.add("schedules")
 
-    def approve(self, id: int, persons: Sequence[str]) -> None:
-        """These have approved of it."""
-        self._db.execute("UPDATE schedules SET approved_by = ? WHERE id = ?", (",".join(persons), id))
+    def approve(self, id: int, persons: Sequence[str], *, needs: int, trusted: bool) -> None:
+        """These have approved of it, of so many that it needs."""
+        self._db.execute(
+            "UPDATE schedules SET approved_by = ?, needs = ?, trusted = ? WHERE id = ?",
+            (",".join(persons), needs, trusted, id),
+        )
 
     def must_wait(self, id: int, *, needs: int, now: float) -> None:
         """It waits for so many approvals from now on."""
@@ -339,14 +356,17 @@ class Schedules:
         broadcast: int | None = None,
         number: int = 0,
         note: str = "",
+        told: bool = True,
         delete_at: float | None = None,
     ) -> None:
-        """Somebody decided about one that was asked, missed or failed."""
+        """Somebody decided about one that was asked, missed or failed, or that had to wait."""
         self._db.execute(
-            "UPDATE occurrences SET state = ?, decided_at = ?, broadcast = ?, number = ?, note = ?, told = 1,"
+            "UPDATE occurrences SET state = ?, decided_at = ?, broadcast = ?, number = ?, note = ?, told = ?,"
             " delete_at = ? WHERE id = ?",
-            (state, now, broadcast, number, note, delete_at, id),
+            (state, now, broadcast, number, note, told, delete_at, id),
         )
+        if not told:
+            self._woken.add("schedules")
 
     def is_decided(self, schedule: int, at: float) -> bool:
         """Whether something became of that instant."""
@@ -357,6 +377,29 @@ class Schedules:
         """One of them."""
         row = self._db.execute(f"SELECT {_OCCURRENCE} FROM occurrences WHERE id = ?", (id,)).fetchone()
         return None if row is None else _occurrence(row)
+
+    def held_back(self, schedule: int) -> OccurrenceRow | None:
+        """The one whose time came before the approval of its schedule."""
+        row = self._db.execute(
+            f"SELECT {_OCCURRENCE} FROM occurrences INDEXED BY occurrences_waits"
+            " WHERE schedule = ? AND state = 'waits' ORDER BY at DESC LIMIT 1",
+            (schedule,),
+        ).fetchone()
+        return None if row is None else _occurrence(row)
+
+    def decided_after(self, schedule: int, after: float, *, is_skipped_counted: bool) -> frozenset[float]:
+        """Instants later than that of which something became already."""
+        rows = self._db.execute(
+            "SELECT at FROM occurrences WHERE schedule = ? AND at > ? AND (? OR state != 'skipped')",
+            (schedule, after, is_skipped_counted),
+        )
+        return frozenset(float(at) for (at,) in rows)
+
+    def unskip(self, schedule: int, *, after: float) -> None:
+        """What was to be left out later than that is not any more: its rule is another one."""
+        self._db.execute(
+            "DELETE FROM occurrences WHERE schedule = ? AND at > ? AND state = 'skipped'", (schedule, after)
+        )
 
     def history(self, schedule: int, *, limit: int) -> Sequence[OccurrenceRow]:
         """What became of its latest occurrences, latest first."""
@@ -384,6 +427,11 @@ class Schedules:
         ).fetchall()
         return [_occurrence(row) for row in rows]
 
+    def tell(self, id: int) -> None:
+        """The author has to hear of it."""
+        self._db.execute("UPDATE occurrences SET told = 0 WHERE id = ?", (id,))
+        self._woken.add("schedules")
+
     def told(self, ids: Sequence[int]) -> None:
         """The author has heard of these."""
         self._db.executemany("UPDATE occurrences SET told = 1 WHERE id = ?", [(id,) for id in ids])
@@ -409,13 +457,14 @@ class Schedules:
             move_addresses(self._db, table, column, old=old, new=new)
 
     def prune(self, *, before: float, limit: int) -> int:
-        """Forget occurrences that were decided before that, and with them schedules that were removed, or are over;
-        returns how many.
+        """Forget occurrences that were over and decided before that, and with them schedules that were removed, or are
+        over; returns how many. What somebody may still be asked about stays, unless its schedule is removed.
         """
         cursor = self._db.execute(
-            "DELETE FROM occurrences WHERE id IN (SELECT id FROM occurrences WHERE decided_at < ?"
-            " AND delete_at IS NULL AND told = 1 AND state != 'asked' LIMIT ?)",
-            (before, limit),
+            "DELETE FROM occurrences WHERE id IN (SELECT id FROM occurrences o WHERE decided_at < :before"
+            " AND at < :before AND delete_at IS NULL AND told = 1 AND (state != 'asked' OR EXISTS (SELECT 1 FROM"
+            " schedules s WHERE s.id = o.schedule AND s.state = 'removed' AND s.updated_at < :before)) LIMIT :limit)",
+            {"before": before, "limit": limit},
         )
         gone = self._db.execute(
             "SELECT id FROM schedules WHERE (state = 'removed' OR next_at IS NULL) AND updated_at < ?"

@@ -4,6 +4,7 @@ decided about an occurrence, one that is near, an approval; the buttons of one t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from bot import planning
@@ -23,13 +24,12 @@ from bot.schedule_notes import (
     SKIP,
     WARNING,
     approval,
-    ask_approval,
     counted,
     identity,
 )
 from bot.store import Tx
 from bot.store.outbox import PRIORITY_REPLY
-from bot.store.schedules import Schedule
+from bot.store.schedules import OccurrenceState, Schedule
 from bot.telegram import scheduling
 from bot.telegram.access import Role
 from bot.telegram.cards import Press, Pressed, card_kinds, confirmation
@@ -156,13 +156,13 @@ def deciding(press: Press, tx: Tx) -> Pressed:
     if press.choice == DROP:
         tx.schedules.redecide(row.id, "dropped", now=now, note=row.note)
         return Pressed("It is left.", reply_of(words.add(f" is not sent.{who}")), outcome=outcome)
-    if schedule.state == "removed" or len(schedule.approvers) < schedule.needs:
-        why = "is removed" if schedule.state == "removed" else "waits for its approval"
-        raise planning.ScheduleError(f"schedule {schedule.id} {why}: nothing of it is sent")
+    if schedule.state == "removed":
+        raise planning.ScheduleError(f"schedule {schedule.id} is removed: nothing of it is sent")
+    planning.may_be_sent(tx, actor.firing, schedule)
     if actor.firing.fire(tx, schedule, row.at, now=now, again=row):
         return Pressed("It is sent.", reply_of(words.add(f" is sent now.{who}")), outcome=f"{outcome} sent")
     failed = tx.schedules.occurrence(row.id)
-    why = _why_waiting(tx, actor, schedule) or (failed.note if failed is not None else "")
+    why = failed.note if failed is not None else ""
     choices = (("Send again", SEND), ("Leave it", DROP))
     buttons = deal(tx, DECIDING, choices, chat=press.card.chat, subject=row.id, expires_s=None, now=now)
     words.add(f" could not be sent.\n{why}")
@@ -177,9 +177,8 @@ def warning(press: Press, tx: Tx) -> Pressed:
     scheduling.within_reach(tx, actor, schedule)
     who = f" ({press.person_name})"
     if press.choice == PAUSE:
-        planning.pause(tx, schedule, now=now)
-        text = f"{paused_words(schedule)}{who}"
-        return Pressed("It is paused.", Reply(text), outcome=f"schedule {schedule.id} paused")
+        words = paused_words(schedule, planning.pause(tx, schedule, now=now)).add(who)
+        return Pressed("It is paused.", reply_of(words), outcome=f"schedule {schedule.id} paused")
     skipped = planning.skip(tx, schedule, now=now, at=float(press.payload["at"]))
     words = skipped_words(_again(tx, schedule), skipped, now=now).add(who)
     return Pressed("It is skipped.", reply_of(words), outcome=f"schedule {schedule.id} skipped")
@@ -207,14 +206,25 @@ def approving(press: Press, tx: Tx) -> Pressed:
         planning.remove(tx, schedule, now=now)
         text = f"{schedule.title} was rejected by {press.person_name}, and is removed: nothing of it is sent."
         return Pressed("Rejected.", Reply(text), outcome=f"schedule {schedule.id} rejected")
-    left = planning.approve(tx, schedule, person=str(press.person), asked_by=asked_by, now=now)
+    done = planning.approve(tx, actor.firing, schedule, person=str(press.person), asked_by=asked_by, now=now)
     approved = _again(tx, schedule)
-    if left:
+    if done.left:
         given = f"{len(approved.approvers)} of {approved.needs}"
-        return Pressed(f"Approved: {given}.", _approval(press, tx, approved, left=left), outcome=given)
+        return Pressed(f"Approved: {given}.", _approval(press, tx, approved, left=done.left), outcome=given)
     words = Words(f"{schedule.title} is approved by {press.person_name}.\n")
+    if done.waited is not None:
+        words.add("What was due at ").at(done.waited.at, zone_of(schedule)).add(f" {_WAITED[done.waited.state]}.\n")
     reply = reply_of(_standing(tx, actor, approved, words))
     return Pressed("Approved.", reply, outcome=f"schedule {schedule.id} approved")
+
+
+_WAITED: Mapping[OccurrenceState, str] = {
+    "sent": "is sent now",
+    "asked": "is asked about",
+    "missed": "is not sent any more: it is too late for that",
+    "failed": "could not be sent",
+}
+"""What becomes of an occurrence that had waited for an approval."""
 
 
 def _approval(press: Press, tx: Tx, schedule: Schedule, *, left: int) -> Reply:
@@ -318,33 +328,29 @@ def sent_now(tx: Tx, actor: Actor, schedule: Schedule) -> Reply:
         text = f"{schedule.title} is sent to {counted(len(addresses))} now; what is planned stays."
         return Reply(text, outcome=outcome)
     row = next(iter(tx.schedules.history(schedule.id, limit=1)), None)
-    why = _why_waiting(tx, actor, schedule) or (row.note if row is not None else "")
+    why = row.note if row is not None else ""
     return Reply(f"{schedule.title} could not be sent. {why}".rstrip(), outcome=f"schedule {schedule.id} failed")
-
-
-def _why_waiting(tx: Tx, actor: Actor, schedule: Schedule) -> str:
-    """It has grown since it was made, so that it needs an approval now, which is asked for; empty: that is not why."""
-    after = _again(tx, schedule)
-    if after.state != "waits":
-        return ""
-    ask_approval(tx, actor.firing, after, needed=after.needs, now=actor.now)
-    return "It goes to so many targets by now that an admin has to approve of it first."
 
 
 def removed(tx: Tx, actor: Actor, schedule: Schedule) -> Reply:
     """Remove it, with the button that takes that back."""
-    planning.remove(tx, schedule, now=actor.now)
+    left = planning.remove(tx, schedule, now=actor.now)
     buttons = scheduling.undo(tx, actor, schedule, {"what": "remove", "state": schedule.state})
-    text = f"{schedule.title} is removed: nothing of it is sent any more."
-    return Reply(text, buttons, outcome=f"schedule {schedule.id} removed")
+    words = Words(f"{schedule.title} is removed: nothing of it is sent any more.").join(_left_out(schedule, left))
+    return reply_of(words, buttons, outcome=f"schedule {schedule.id} removed")
 
 
-def paused_words(schedule: Schedule) -> str:
-    """What a pause means."""
-    return (
+def paused_words(schedule: Schedule, left: float | None) -> Words:
+    """What a pause means. ``left``: the instant that was due and is not sent any more."""
+    words = Words(
         f"{schedule.title} is paused: nothing of it is sent until /schedule resume {schedule.id}, and what falls into"
         " the pause is not sent afterwards either."
     )
+    return words.join(_left_out(schedule, left))
+
+
+def _left_out(schedule: Schedule, at: float | None) -> Words:
+    return Words() if at is None else Words(" What was due at ").at(at, zone_of(schedule)).add(" is not sent.")
 
 
 def skipped_words(schedule: Schedule, skipped: float, *, now: float) -> Words:

@@ -11,7 +11,7 @@ from bot.broadcast_report import Receipt, receipts
 from bot.cards import deal
 from bot.instants import Words
 from bot.names import defuse_text
-from bot.plans import plan_of, zone_of
+from bot.plans import message_of, zone_of
 from bot.previews import PAGE_MOST
 from bot.schedule_notes import PAUSE, SKIP
 from bot.shaping import attachment_note
@@ -44,7 +44,6 @@ EDIT_HINT = "Copy the command below, change it and send it; what you leave empty
 
 def shown_schedule(tx: Tx, actor: Actor, schedule: Schedule) -> Reply:
     """One in full, with its buttons. Words that one message does not hold stand in a message before it."""
-    plan = plan_of(schedule)
     zone = zone_of(schedule)
     addresses, troubles = actor.firing.targets(tx, schedule)
     targets = scheduling.shown_targets(tx, actor, schedule)
@@ -64,7 +63,7 @@ def shown_schedule(tx: Tx, actor: Actor, schedule: Schedule) -> Reply:
         became = _became(tx, actor, schedule, row)
         if utf16_length(words.text) + utf16_length(became.text) < LIST_MOST:
             words.add("\n· ").join(became)
-    message = defuse_text(plan.message)
+    message = defuse_text(message_of(schedule))
     text = Words().say(message)
     for note in map(attachment_note, message.attachments):
         text.add(f"\n{note}" if text.text else note)
@@ -102,7 +101,12 @@ def _became(tx: Tx, actor: Actor, schedule: Schedule, row: OccurrenceRow) -> Wor
     return words
 
 
-_STATES = {"asked": "missed, to be decided", "failed": "could not be sent", "dropped": "left out by a person"}
+_STATES = {
+    "asked": "missed, to be decided",
+    "waits": "waits for approval",
+    "failed": "could not be sent",
+    "dropped": "left out by a person",
+}
 
 
 def _receipts(actor: Actor, found: Sequence[Receipt]) -> str:

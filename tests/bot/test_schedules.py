@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from bot.addresses import parse_address
 from bot.firing import Firing, SchedulePolicy
 from bot.planning import ScheduleError
 from bot.quiet import parse_quiet
-from bot.schedule_line import Options
+from bot.schedule_line import Options, parse_edit
 from bot.schedule_notes import APPROVING, DECIDING, WARNING
 from bot.schedules import LATE_S, Schedules
 from bot.store import Tx
@@ -82,6 +83,19 @@ class At(Line):
                 is_admin=False,
                 now=self.clock(),
             )
+
+        return await self.store.write(unit)
+
+    async def edit(self, schedule: Schedule, line: str, *, is_admin: bool = True) -> Schedule:
+        """Somebody changes it now, with a line as people write it."""
+
+        def unit(tx: Tx) -> Schedule:
+            old = tx.schedules.get(schedule.id)
+            assert old is not None
+            read = parse_edit(line, now=self.clock(), zone="UTC")
+            message = Message(text=read.text) if read.text else None
+            made = planning.redraft(tx, self.firing, old, read, message=message, here=None, now=self.clock())
+            return planning.change(tx, self.firing, old, made, is_admin=is_admin, now=self.clock())
 
         return await self.store.write(unit)
 
@@ -545,45 +559,327 @@ async def test_a_removed_one_fires_no_more_and_can_be_had_back(at: At) -> None:
 # --- approval
 
 
+async def approved(at: At, schedule: Schedule, *, person: str = "12") -> planning.Approved:
+    """Somebody approves of it as it is now."""
+    waiting = await at.now(schedule)
+    return await at.store.write(lambda tx: planning.approve(tx, at.firing, waiting, person=person, now=at.clock()))
+
+
+async def grown(at: At, *, approvals: int = 1, when: str = "every day at 18:00", **options: object) -> Schedule:
+    """One whose audience grew, after it was made, beyond what goes without an approval."""
+    at.policy = SchedulePolicy(approval_over=1, approvals=approvals)
+    at.restart()
+    await at.store.write(lambda tx: tx.audiences.add("all", [ROOM], person="1", now=1.0))
+    schedule = await at.add(when, "@all", **options)
+    await at.store.write(lambda tx: tx.audiences.add("all", ["club:a"], person="1", now=1.0))
+    return schedule
+
+
 async def test_without_its_approval_it_does_not_fire_and_its_author_hears(at: At) -> None:
     schedule = await at.add("every day at 18:00", approve=1)
     assert schedule.state == "waits"
     await at.comes(utc("2026-11-20 18:00"))
     assert await at.sent() == []
-    assert "Nobody has approved it" in "".join(await at.told())
-    schedule = await at.now(schedule)
+    (line,) = await at.told()
+    assert "18:00 UTC waits for its approval.\nIt goes out when it is approved, if that is within 1h." in line
     with pytest.raises(ScheduleError, match="somebody else"):
-        await at.store.write(lambda tx: planning.approve(tx, schedule, person="11", now=at.clock()))
-    assert await at.store.write(lambda tx: planning.approve(tx, schedule, person="12", now=at.clock())) == 0
-    await at.comes(utc("2026-11-21 18:00"))
+        await approved(at, schedule, person="11")
+
+
+@pytest.mark.parametrize(
+    ("missed", "late_s", "state"),
+    [
+        (3600, 0.0, "sent"),
+        (3600, 3600.0, "sent"),
+        (3600, 3601.0, "missed"),
+        ("skip", 1.0, "missed"),
+        ("ask", 7200.0, "asked"),
+    ],
+)
+@pytest.mark.parametrize("when", ["at 18:00", "every day at 18:00"])
+async def test_what_was_due_before_its_approval_is_judged_at_its_approval(
+    at: At, when: str, missed: object, late_s: float, state: str
+) -> None:
+    schedule = await at.add(when, approve=1, missed=missed)
+    await at.comes(utc("2026-11-20 18:00"))
+    assert await at.sent() == [] and len(await at.told()) == 1
+    await at.comes(utc("2026-11-20 18:00") + late_s)
+    done = await approved(at, schedule)
+    assert done.left == 0
+    assert (None if done.waited is None else done.waited.state) == (None if missed == "skip" else state)
+    await at.comes(at.clock() + 1)
+    assert await at.sent() == ["Stand-up!"] * (state == "sent")
+    (row,) = await at.history(schedule)
+    assert (row.at, row.state) == (utc("2026-11-20 18:00"), state)
+    assert [subject for subject, _ in await at.cards(DECIDING)] == [row.id] * (state == "asked")
+    now = await at.now(schedule)
+    assert (now.state, now.next_at) == ("on", None if when.startswith("at") else utc("2026-11-21 18:00"))
+
+
+async def test_of_several_that_came_before_the_approval_the_latest_is_sent(at: At) -> None:
+    schedule = await at.add("every 10m", approve=1)
+    for minutes in (10, 20, 30):
+        await at.comes(FRIDAY + minutes * 60)
+    at.clock.at = FRIDAY + 40 * 60  # which the engine has not seen yet
+    await approved(at, schedule)
+    await at.comes(FRIDAY + 41 * 60)
     assert await at.sent() == ["Stand-up!"]
+    states = [(row.at - FRIDAY, row.state) for row in await at.history(schedule)]
+    assert states == [(2400, "sent"), (1800, "missed"), (1200, "missed"), (600, "missed")]
+
+
+async def test_what_was_due_while_nobody_was_there_and_before_its_approval_is_judged_once(at: At) -> None:
+    schedule = await at.add("at 18:00", approve=1)
+    at.clock.at = utc("2026-11-20 18:30")
+    at.restart()
+    await at.schedules.turn()
+    await approved(at, schedule)
+    assert await at.sent() == ["Stand-up!"]
+
+
+async def test_what_waited_and_has_no_targets_any_more_can_be_tried_again(at: At) -> None:
+    await at.store.write(lambda tx: tx.audiences.add("all", [ROOM], person="1", now=1.0))
+    schedule = await at.add("at 18:00", "@all", approve=1)
+    await at.comes(utc("2026-11-20 18:00"))
+    await at.store.write(lambda tx: tx.audiences.remove("all", [ROOM]))
+    done = await approved(at, schedule)
+    assert done.waited is not None and done.waited.state == "failed"
+    await at.comes(utc("2026-11-20 18:00:01"))
+    assert [subject for subject, _ in await at.cards(DECIDING)] == [done.waited.id]
 
 
 async def test_two_persons_are_two_persons(at: At) -> None:
     at.policy = SchedulePolicy(approval_over=1, approvals=2)
     at.restart()
     schedule = await at.add("every day at 18:00", f"{ROOM}, club:a")
-    assert await at.store.write(lambda tx: planning.approve(tx, schedule, person="12", now=at.clock())) == 1
-    once = await at.now(schedule)
+    assert (await approved(at, schedule)).left == 1
     with pytest.raises(ScheduleError, match="already"):
-        await at.store.write(lambda tx: planning.approve(tx, once, person="12", now=at.clock()))
-    assert once.state == "waits"
-    assert await at.store.write(lambda tx: planning.approve(tx, once, person="13", now=at.clock())) == 0
+        await approved(at, schedule)
+    assert (await at.now(schedule)).state == "waits"
+    assert (await approved(at, schedule, person="13")).left == 0
     assert (await at.now(schedule)).state == "on"
 
 
 async def test_an_audience_that_has_grown_needs_the_approval_that_its_size_needs(at: At) -> None:
-    at.policy = SchedulePolicy(approval_over=1)
-    at.restart()
-    await at.store.write(lambda tx: tx.audiences.add("all", [ROOM], person="1", now=1.0))
-    schedule = await at.add("every day at 18:00", "@all")
+    schedule = await grown(at)
     assert schedule.state == "on"
-    await at.store.write(lambda tx: tx.audiences.add("all", ["club:a"], person="1", now=1.0))
     await at.comes(utc("2026-11-20 18:00"))
     assert await at.sent() == []
     assert (await at.now(schedule)).state == "waits"
     assert [subject for subject, _ in await at.cards(APPROVING)] == [schedule.id]
-    waiting = await at.now(schedule)
-    await at.store.write(lambda tx: planning.approve(tx, waiting, person="12", now=at.clock()))
+    await approved(at, schedule)
+    assert len(await at.sent()) == 2, "what it was about"
     await at.comes(utc("2026-11-21 18:00"))
+    assert len(await at.sent()) == 4
+
+
+async def test_a_once_that_has_grown_is_not_lost(at: At) -> None:
+    schedule = await grown(at, when="at 18:00")
+    await at.comes(utc("2026-11-20 18:00"))
+    assert any("2 targets by now; more than 1 need an admin's approval" in line for line in await at.told())
+    at.clock.at = utc("2026-11-20 18:20")
+    await approved(at, schedule)
+    assert len(await at.sent()) == 2
+
+
+async def test_one_approval_that_the_line_asked_for_is_not_the_two_that_the_size_needs(at: At) -> None:
+    schedule = await grown(at, approvals=2, approve=1)
+    # Of what it is by now two have to approve.
+    assert (await approved(at, schedule)).left == 1
+    assert (await approved(at, schedule, person="13")).left == 0
+    await at.comes(utc("2026-11-20 18:00"))
+    assert len(await at.sent()) == 2
+
+
+async def test_one_that_grew_after_one_approval_needs_two(at: At) -> None:
+    at.policy = SchedulePolicy(approval_over=1, approvals=2)
+    at.restart()
+    await at.store.write(lambda tx: tx.audiences.add("all", [ROOM], person="1", now=1.0))
+    schedule = await at.add("every day at 18:00", "@all", approve=1)
+    assert (await approved(at, schedule)).left == 0
+    await at.store.write(lambda tx: tx.audiences.add("all", ["club:a"], person="1", now=1.0))
+    await at.comes(utc("2026-11-20 18:00"))
+    assert await at.sent() == []
+    assert ((await at.now(schedule)).state, (await at.now(schedule)).needs) == ("waits", 2)
+
+
+async def test_what_an_admin_edits_needs_no_approval_of_its_size_any_more(at: At) -> None:
+    at.policy = SchedulePolicy(approval_over=1)
+    at.restart()
+    schedule = await at.add("every day at 18:00", f"{ROOM}, club:a")
+    await approved(at, schedule)
+    changed = await at.edit(schedule, "| | Corrected words")
+    assert changed.state == "on"
+    await at.comes(utc("2026-11-20 18:00"))
+    assert await at.sent() == ["Corrected words"] * 2
+
+
+async def test_what_waited_is_sent_when_an_admin_edits_it(at: At) -> None:
+    at.policy = SchedulePolicy(approval_over=1)
+    at.restart()
+    schedule = await at.add("at 18:00", f"{ROOM}, club:a")
+    await at.comes(utc("2026-11-20 18:00"))
+    at.clock.at = utc("2026-11-20 18:10")
+    await at.edit(schedule, "| | Corrected words")
+    assert await at.sent() == ["Corrected words"] * 2
+    await at.comes(utc("2026-11-20 18:10:01"))
+    assert "It waited for its approval, and is late." in (await at.told())[-1]
+
+
+async def test_an_operators_edit_of_what_an_admin_answers_for_asks_again(at: At) -> None:
+    schedule = await grown(at)
+    await at.edit(schedule, "| | An admin's words")
+    changed = await at.edit(schedule, "| | An operator's words", is_admin=False)
+    assert (changed.state, changed.trusted) == ("waits", False)
+
+
+@pytest.mark.parametrize("is_paused", [False, True])
+async def test_one_that_has_grown_is_not_sent_by_hand_and_stays_as_it_is(at: At, is_paused: bool) -> None:
+    schedule = await grown(at)
+    if is_paused:
+        await at.store.write(lambda tx: planning.pause(tx, schedule, now=at.clock()))
+    before = await at.now(schedule)
+    with pytest.raises(ScheduleError, match=r"goes to 2 targets by now, and more than 1 need an admin's approval"):
+        await at.store.write(lambda tx: planning.send_now(tx, at.firing, before, now=at.clock()))
+    assert await at.now(schedule) == before
+    assert await at.history(schedule) == []
+
+
+# --- what is due while somebody changes it
+
+
+async def test_other_words_leave_what_is_due_and_go_out_with_it(at: At) -> None:
+    schedule = await at.add("at 18:00")
+    at.clock.at = utc("2026-11-20 18:00:00.2")
+    await at.edit(schedule, "| | Other words")
+    await at.comes(utc("2026-11-20 18:00:00.3"))
+    assert await at.sent() == ["Other words"]
+
+
+@pytest.mark.parametrize(("missed", "sent"), [("skip", []), (3600, ["Other words"])])
+async def test_other_words_of_what_was_due_while_nobody_was_there_are_judged_as_missed(
+    at: At, missed: object, sent: list[str]
+) -> None:
+    schedule = await at.add("at 18:00", missed=missed)
+    at.clock.at = utc("2026-11-20 18:30")
+    await at.edit(schedule, "| | Other words")
+    at.restart()
+    await at.schedules.turn()
+    assert await at.sent() == sent
+    assert len(await at.told()) == 1
+
+
+async def test_what_is_over_is_not_to_be_changed(at: At) -> None:
+    schedule = await at.add("at 18:00")
+    await at.comes(utc("2026-11-20 18:00"))
+    with pytest.raises(ScheduleError, match="never to come"):
+        await at.edit(schedule, "| | Other words")
+
+
+async def test_with_another_rule_what_was_due_is_written_down_and_told(at: At) -> None:
+    schedule = await at.add("every day at 16:00")
+    at.clock.at = utc("2026-11-22 16:30")
+    await at.edit(schedule, "every day at 17:00 | |")
+    (row,) = await at.history(schedule)
+    assert (row.at, row.state, row.missed) == (utc("2026-11-22 16:00"), "missed", 2)
+    assert row.note == "The schedule was changed when this was due."
+    at.restart()
+    await at.schedules.turn()
+    assert await at.sent() == [] and "16:00 UTC was missed" in "".join(await at.told())
+    assert (await at.now(schedule)).next_at == utc("2026-11-22 17:00")
+
+
+@pytest.mark.parametrize(
+    ("act", "note"),
+    [(planning.pause, "Paused before it went out."), (planning.remove, "The schedule was removed when this was due.")],
+)
+async def test_what_is_due_does_not_vanish_with_a_pause_or_a_removal(at: At, act: Any, note: str) -> None:
+    schedule = await at.add("at 18:00")
+    at.clock.at = utc("2026-11-20 18:00:00.2")
+    assert await at.store.write(lambda tx: act(tx, schedule, now=at.clock())) == utc("2026-11-20 18:00")
+    await at.comes(utc("2026-11-20 18:00:01"))
+    (row,) = await at.history(schedule)
+    assert (row.state, row.note) == ("skipped", note)
+    assert await at.sent() == []
+
+
+async def test_what_waits_for_its_approval_does_not_vanish_with_a_removal(at: At) -> None:
+    schedule = await at.add("at 18:00", approve=1)
+    await at.comes(utc("2026-11-20 18:00"))
+    waiting = await at.now(schedule)
+    left = await at.store.write(lambda tx: planning.remove(tx, waiting, now=at.clock()))
+    assert left == utc("2026-11-20 18:00")
+    assert [row.state for row in await at.history(schedule)] == ["skipped"]
+
+
+async def test_what_a_pause_held_is_written_down(at: At) -> None:
+    schedule = await at.add("every day at 18:00")
+    await at.store.write(lambda tx: planning.pause(tx, schedule, now=at.clock()))
+    at.clock.at = utc("2026-11-22 19:00")
+    paused = await at.now(schedule)
+    assert await at.store.write(lambda tx: planning.resume(tx, paused, now=at.clock())) == 3
+    (row,) = await at.history(schedule)
+    assert (row.at, row.state, row.missed, row.note) == (
+        utc("2026-11-22 18:00"), "skipped", 2, "It fell into a pause."
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("act", [planning.pause, planning.remove])
+async def test_one_that_cannot_be_read_can_be_paused_and_removed(at: At, act: Any) -> None:
+    schedule = await at.add("at 18:00")
+    await at.store.write(lambda tx: tx.db.execute("UPDATE schedules SET rule = 'nonsense'"))
+    at.clock.at = utc("2026-11-20 18:30")
+    broken = await at.now(schedule)
+    await at.store.write(lambda tx: act(tx, broken, now=at.clock()))
+    assert [row.state for row in await at.history(schedule)] == ["skipped"]
+
+
+# --- what is to come
+
+
+async def test_what_is_due_is_not_to_come(at: At) -> None:
+    schedule = await at.add("every day at 18:00")
+    at.clock.at = utc("2026-11-20 18:30")
+    assert [each.at for each in planning.coming(schedule, now=at.clock(), most=1)] == [utc("2026-11-21 18:00")]
+    assert "Due since Fri 2026-11-20 18:00 UTC" in planning.standing(schedule, now=at.clock()).text
+
+
+async def test_a_skip_while_something_is_due_leaves_that_and_takes_the_next(at: At) -> None:
+    schedule = await at.add("every day at 18:00")
+    at.clock.at = utc("2026-11-20 18:30")
+    assert await at.store.write(lambda tx: planning.skip(tx, schedule, now=at.clock())) == utc("2026-11-21 18:00")
+    due = await at.now(schedule)
+    assert [each.at for each in planning.coming(due, now=at.clock(), most=1)] == [utc("2026-11-22 18:00")]
+    # Also where it is found only when the skipped one has come as well.
+    at.clock.at = utc("2026-11-21 18:10")
+    at.restart()
+    await at.schedules.turn()
+    states = {row.at: (row.state, row.missed) for row in await at.history(schedule)}
+    assert states == {utc("2026-11-20 18:00"): ("missed", 0), utc("2026-11-21 18:00"): ("skipped", 0)}
+    assert (await at.now(schedule)).next_at == utc("2026-11-22 18:00")
+
+
+async def test_what_fires_right_now_cannot_be_skipped(at: At) -> None:
+    schedule = await at.add("at 18:00")
+    at.clock.at = utc("2026-11-20 18:00:00.1")
+    for instant in (None, utc("2026-11-20 18:00")):
+        with pytest.raises(ScheduleError, match="too late to skip"):
+            await at.store.write(lambda tx, at_=instant: planning.skip(tx, schedule, now=at.clock(), at=at_))
+
+
+async def test_two_skips_take_two(at: At) -> None:
+    schedule = await at.add("every day at 18:00")
+    for day in (20, 21):
+        found = await at.now(schedule)
+        skipped = await at.store.write(lambda tx, found=found: planning.skip(tx, found, now=at.clock()))
+        assert skipped == utc(f"2026-11-{day} 18:00")
+
+
+async def test_a_skip_of_the_old_rule_takes_nothing_of_the_new_one(at: At) -> None:
+    schedule = await at.add("every day at 16:00")
+    await at.store.write(lambda tx: planning.skip(tx, schedule, now=at.clock()))
+    changed = await at.edit(schedule, "every 30m | |")
+    assert [each.at - FRIDAY for each in planning.coming(changed, now=at.clock())] == [1800, 3600, 5400]
+    for seconds in (1800, 3600):
+        await at.comes(FRIDAY + seconds)
     assert len(await at.sent()) == 2

@@ -76,11 +76,20 @@ class Model:
     def pending(self, now: float) -> list[Occurrence]:
         """Those that are due and nothing became of."""
         coming = occurrences(self.rule, made_at=self.made_at, after=self.mark)
-        return list(takewhile(lambda each: each.at <= now, coming))
+        return [each for each in takewhile(lambda each: each.at <= now, coming) if each.at not in self.rows]
 
     def following(self, after: float) -> Occurrence | None:
         """The next of which nothing became, later than that."""
-        return next(occurrences(self.rule, made_at=self.made_at, after=max(after, self.mark)), None)
+        coming = occurrences(self.rule, made_at=self.made_at, after=max(after, self.mark))
+        return next((each for each in coming if each.at not in self.rows), None)
+
+    def lapses(self, state: str, now: float) -> int:
+        """What is due is not sent any more; returns how many those are."""
+        due = self.pending(now)
+        if due:
+            self.rows[due[-1].at] = (state, len(due) - 1)
+            self.mark = due[-1].at
+        return len(due)
 
     def turn(self, now: float, *, missed_before: float) -> None:
         """What is due is dealt with."""
@@ -180,26 +189,25 @@ class Walk:
         found = await self.at.store.read(lambda tx: tx.schedules.get(model.id))
         assert found is not None
         if model.is_on:
-            await self.at.store.write(lambda tx: planning.pause(tx, found, now=self.now))
+            left = await self.at.store.write(lambda tx: planning.pause(tx, found, now=self.now))
+            assert (left is not None) == (model.lapses("skipped", self.now) > 0), "it says what is not sent any more"
         else:
             held = await self.at.store.write(lambda tx: planning.resume(tx, found, now=self.now))
-            assert held == len(model.pending(self.now)), "it says how many the pause held"
-            model.mark = max(model.mark, self.now)
+            assert held == model.lapses("skipped", self.now), "it says how many the pause held"
         model.is_on = not model.is_on
 
     async def skips(self, model: Model) -> None:
         """The next one is left out."""
         found = await self.at.store.read(lambda tx: tx.schedules.get(model.id))
         assert found is not None
-        following = model.following(0.0 if model.is_on else self.now)
+        following = model.following(self.now)
         try:
             skipped = await self.at.store.write(lambda tx: planning.skip(tx, found, now=self.now))
         except ScheduleError:
-            assert following is None or following.at <= self.now
+            assert following is None
             return
         assert following is not None and skipped == following.at
         model.rows[skipped] = ("skipped", 0)
-        model.mark = skipped
 
     async def sends(self, model: Model) -> None:
         """It is sent by hand."""
@@ -211,7 +219,8 @@ class Walk:
     async def edits(self, model: Model) -> None:
         """It gets other words, or another rule, which counts from now on."""
         when = self.chance.choice(RULES) if self.chance.random() < 0.5 else None
-        if when is not None and self.now < max(model.mark, *model.rows, 0.0):
+        became = [at for at, (state, _) in model.rows.items() if state != "skipped"]
+        if when is not None and self.now < max(model.mark, *became, 0.0):
             return  # the clock was set back: two rules would mean the same instants
         found = await self.at.store.read(lambda tx: tx.schedules.get(model.id))
         assert found is not None
@@ -234,10 +243,10 @@ class Walk:
             lambda tx: planning.change(tx, self.at.firing, found, draft, is_admin=True, now=self.now)
         )
         if when is not None:
-            if model.is_on and (due := model.pending(self.now)):
-                # It was due before the change, and nothing of the old rule is sent any more: that is not kept silent.
-                model.rows[due[-1].at] = ("missed", len(due) - 1)
-                model.told += 1
+            # What was due before the change is not sent any more, and that is not kept silent.
+            if model.lapses("missed" if model.is_on else "skipped", self.now):
+                model.told += model.is_on
+            model.rows = {at: row for at, row in model.rows.items() if at <= self.now or row[0] != "skipped"}
             model.rule, model.made_at, model.mark = rule, made_at, self.now
 
     # --- the walk
@@ -347,7 +356,7 @@ async def test_what_was_due_before_another_rule_is_not_missed_in_silence(at: At)
     await at.comes(utc("2026-11-20 18:00:00.3"))
     assert await at.sent() == []
     (line,) = await at.told()
-    assert "Fri 2026-11-20 18:00 UTC was missed" in line and "changed before" in line
+    assert "Fri 2026-11-20 18:00 UTC was missed" in line and "changed when this was due" in line
     assert (await at.now(schedule)).next_at == utc("2026-11-20 19:00")
 
 

@@ -66,8 +66,8 @@ def schedule(call: Call, tx: Tx) -> Answer:
     addresses = scheduling.within_reach(tx, actor, found)
     match word:
         case "pause":
-            planning.pause(tx, found, now=call.now)
-            return Reply(schedule_cards.paused_words(found), outcome=f"schedule {found.id} paused")
+            words = schedule_cards.paused_words(found, planning.pause(tx, found, now=call.now))
+            return reply_of(words, outcome=f"schedule {found.id} paused")
         case "resume":
             return _resume(tx, actor, found.id)
         case "skip":
