@@ -7,12 +7,20 @@ from dataclasses import dataclass, fields
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from bot.decisions import DecisionError
 from bot.quiet import Quiet, parse_quiet
 from bot.recurrence import Occurrence, Rule, last_at, latest, next_occurrence
 from bot.schedule_line import Options
 from bot.store.schedules import Schedule
-from bot.when import parse_when
+from bot.when import read_rule, show_rule
 from bridges.model import Message
+
+_UNREAD = (ValueError, TypeError, AttributeError, LookupError, OSError)
+"""What reading raises where it is not what is written here."""
+
+
+class Unreadable(DecisionError):
+    """What is kept of a schedule cannot be read: another version wrote it, or its zone is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,19 +31,22 @@ class Plan:
     made_at: float
     options: Options
     message: Message
+    known_end: float | None = None
+    """Its last occurrence as it was worked out when it was made, so that ``N times`` are not counted again; None: that
+    is not known, or it has no end."""
 
     def next_after(self, after: float) -> Occurrence | None:
         """Its first occurrence later than that; None: there is none to come."""
-        return next_occurrence(self.rule, made_at=self.made_at, after=after)
+        return next_occurrence(self.rule, made_at=self.made_at, after=after, end=self.known_end)
 
     def latest(self, *, after: float, upto: float) -> tuple[int, Occurrence | None]:
         """How many occurrences lie after the one and not after the other, and the last of them."""
-        return latest(self.rule, made_at=self.made_at, after=after, upto=upto)
+        return latest(self.rule, made_at=self.made_at, after=after, upto=upto, end=self.known_end)
 
     @property
     def ends_at(self) -> float | None:
         """Its last occurrence; None: it has no end."""
-        return last_at(self.rule, made_at=self.made_at)
+        return last_at(self.rule, made_at=self.made_at) if self.known_end is None else self.known_end
 
     def warn_at(self, at: float | None, *, now: float) -> float | None:
         """When its author is to hear of an occurrence beforehand; None: not at all, or it is too late for that."""
@@ -51,32 +62,68 @@ class Plan:
 
 
 def plan_of(schedule: Schedule) -> Plan:
-    """Read what is kept; raises ``ValueError`` if another version wrote what this one cannot read."""
-    return Plan(
-        rule_of(schedule),
-        schedule.made_at,
-        options_from_json(schedule.options),
-        Message.model_validate_json(schedule.message),
-    )
+    """Read what is kept; raises ``Unreadable``."""
+    rule = rule_of(schedule)
+    try:
+        options = options_from_json(schedule.options)
+        message = Message.model_validate_json(schedule.message)
+    except _UNREAD as error:
+        raise _unreadable(schedule) from error
+    return Plan(rule, schedule.made_at, options, message, schedule.ends_at)
 
 
 def rule_of(schedule: Schedule) -> Rule:
     """Read its rule alone, for lists of very many; raises as :func:`plan_of`."""
-    return _rule(schedule.rule)
+    try:
+        return _rule(schedule.rule)
+    except _UNREAD as error:
+        raise _unreadable(schedule) from error
+
+
+def message_of(schedule: Schedule) -> Message:
+    """Read what it sends; nothing if that cannot be read."""
+    try:
+        return Message.model_validate_json(schedule.message)
+    except ValueError:
+        return Message()
+
+
+def is_readable(schedule: Schedule) -> bool:
+    """Whether :func:`plan_of` reads it."""
+    try:
+        plan_of(schedule)
+    except Unreadable:
+        return False
+    return True
+
+
+def reads_back(plan: Plan) -> bool:
+    """Whether what would be kept of it means the same when it is read."""
+    try:
+        options = options_from_json(options_to_json(plan.options))
+        return (_rule(show_rule(plan.rule)), options) == (plan.rule, plan.options)
+    except _UNREAD:
+        return False
+
+
+def _unreadable(schedule: Schedule) -> Unreadable:
+    return Unreadable(
+        f"schedule {schedule.id} cannot be read: another version of this program wrote it, or its time zone is not"
+        " known here; it can be removed, and made anew"
+    )
 
 
 def zone_of(schedule: Schedule) -> ZoneInfo:
     """The zone of its rule; UTC for one that cannot be read."""
     try:
         return ZoneInfo(_rule(schedule.rule).zone)
-    except (ValueError, KeyError, OSError):
+    except _UNREAD:
         return ZoneInfo("UTC")
 
 
 @lru_cache(maxsize=8192)
 def _rule(text: str) -> Rule:
-    # As it is kept it means the same at any time; long ago nothing of it is past.
-    return parse_when(text, now=0.0, zone="UTC")
+    return read_rule(text)
 
 
 def options_to_json(options: Options) -> str:

@@ -343,7 +343,7 @@ def _tally(
             whole, last = day, None
             continue
         if whole is not None:
-            whole, last = None, _on(whole, clock[-1], zone)
+            last, whole = _on(whole, clock[-1], zone), None
         for at in clock[_passed(day, clock, zone, floor) :]:
             occurrence = _on(day, at, zone)
             if occurrence.at > ceiling or count == most:

@@ -18,7 +18,6 @@ from datetime import date, datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, Union, cast, get_args, get_origin
 from urllib.parse import quote, urlsplit
-from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
     AfterValidator,
@@ -33,6 +32,7 @@ from pydantic import (
 )
 
 from bot.quiet import parse_quiet
+from bot.zone_names import nearest_zones, zone_named
 from bridges.api import AccountSettings, Token, check_hook_secret, is_loopback
 
 if TYPE_CHECKING:
@@ -151,14 +151,11 @@ def _public_url(value: str) -> str:
 
 
 def _zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (KeyError, ValueError, OSError):
-        names = available_timezones()
-        alike = difflib.get_close_matches(value, names, n=1, cutoff=0.7)
-        same = [name for name in names if name.lower() == value.lower()]
-        hint = next(iter(same or alike), "Europe/London")
-        raise ValueError(f'must be an IANA time zone such as "{hint}"') from None
+    """The name of a zone that can also be written in the chat: the files know more of them."""
+    found = zone_named(value)
+    if found is None or found.key != value:
+        near = (found.key,) if found is not None else nearest_zones(value)
+        raise ValueError(f'must be an IANA time zone such as "{next(iter(near), "Europe/London")}"')
     return value
 
 

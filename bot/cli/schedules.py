@@ -26,7 +26,7 @@ from bot.files import Files
 from bot.firing import Firing
 from bot.link_buttons import take_buttons
 from bot.placeholders import PlaceholderError
-from bot.plans import plan_of, zone_of
+from bot.plans import message_of, plan_of, zone_of
 from bot.relay import Relay
 from bot.schedule_line import Line, parse_edit, parse_line
 from bot.schedule_notes import ask_approval, counted
@@ -292,7 +292,9 @@ def _add_some(
     adding: _Adding, lines: Sequence[tuple[int, Line | Exception]], tx: Tx, *, now: float
 ) -> list[tuple[int, str | Exception]]:
     def one(line: Line) -> str:
-        made, schedule = adding.add(tx, line, now=now)
+        # One that is refused half-way leaves nothing behind.
+        with tx.savepoint("line"):
+            made, schedule = adding.add(tx, line, now=now)
         first = made.coming[0].at
         named = f" ({schedule.name})" if schedule.name else ""
         next_ = local(first, ZoneInfo(made.plan.rule.zone))
@@ -494,7 +496,7 @@ def _whole(schedule: Schedule, history: Sequence[Became], *, now: float) -> dict
         **planning.data(schedule, now=now, instant=when),
         "name": schedule.name,
         "state": schedule.state,
-        "buttons": [{"label": each.label, "url": each.url} for each in plan_of(schedule).message.links],
+        "buttons": [{"label": each.label, "url": each.url} for each in message_of(schedule).links],
         "made_at": when(schedule.created_at),
         "made_by": schedule.person_name,
         "chat": schedule.chat,
@@ -521,7 +523,7 @@ _STATES = {"on": "on", "paused": "paused", "waits": "waits for an approval"}
 
 
 def _print_one(schedule: Schedule, history: Sequence[Became], *, now: float) -> None:
-    zone, message = zone_of(schedule), plan_of(schedule).message
+    zone, message = zone_of(schedule), message_of(schedule)
     _say(f"{schedule.title}: {planning.line_of(schedule)}")
     _say(f"state: {_STATES[schedule.state]}")
     for place, each in enumerate(planning.coming(schedule, now=now)):

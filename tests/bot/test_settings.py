@@ -310,6 +310,20 @@ MISTAKES = {
         'default_timezone = "europe/london"',
         'telegram.default_timezone: must be an IANA time zone such as "Europe/London" (given: "europe/london")',
     ),
+    **{
+        f"zone that nobody says: {name}": (
+            "telegram",
+            f'default_timezone = "{name}"',
+            f'telegram.default_timezone: must be an IANA time zone such as "{near}" (given: "{name}")',
+        )
+        for name, near in {
+            "Factory": "Europe/London",
+            "localtime": "Europe/London",
+            "posixrules": "Europe/London",
+            "posix/Europe/Paris": "Europe/Paris",
+            "right/UTC": "UTC",
+        }.items()
+    },
     "zone with an escape": ("telegram", 'default_timezone = "../etc"', "telegram.default_timezone: must be an IANA"),
     "zone that is a folder": ("telegram", 'default_timezone = "Europe"', "telegram.default_timezone: must be an IANA"),
     "api url without scheme": ("telegram", 'api_base_url = "x.org"', "telegram.api_base_url: must be a URL"),
