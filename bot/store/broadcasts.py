@@ -15,7 +15,7 @@ SHOWN, QUIET, MUTE = 0, 1, 2
 """Whether a message shows how an announcement stands: always; only if something is wrong with it; never."""
 WIPED = '{"wiped": true}'
 """All that is left of what is kept with a message once its words are gone, where what was sent is taken back."""
-WORDLESS = f"IIF(shown != '' AND json_extract(shown, '$.wiped'), '{WIPED}', '')"
+WORDLESS = f"IIF(json_valid(shown) AND json_extract(shown, '$.wiped'), '{WIPED}', '')"
 """SQL: what is kept with a message, without the words."""
 BroadcastState: TypeAlias = Literal["running", "paused", "stopped", "done"]
 

@@ -316,8 +316,8 @@ class Erasing:
     def drop_schedule(self, id: int) -> None:
         """A schedule loses words, name and targets and is removed; its rule and what became of it stay for a while."""
         self._db.execute(
-            "UPDATE schedules SET state = 'removed', next_at = NULL, warn_at = NULL, message = ?, name = '',"
-            " called = '', options = json_remove(options, '$.name') WHERE id = ?",
+            f"UPDATE schedules SET state = 'removed', next_at = NULL, warn_at = NULL, message = ?, {_NAMELESS}"
+            " WHERE id = ?",
             (EMPTY, id),
         )
         self._db.execute("DELETE FROM schedule_targets WHERE schedule = ?", (id,))
@@ -334,7 +334,7 @@ class Erasing:
             self.drop_schedule(id)
         named = self._db.execute("SELECT id, name FROM schedules WHERE person = ? AND name != ''", (person.maker,))
         self._db.executemany(
-            "UPDATE schedules SET name = '', called = '', options = json_remove(options, '$.name') WHERE id = ?",
+            f"UPDATE schedules SET {_NAMELESS} WHERE id = ?",
             [(id,) for id, name in named.fetchall() if person.is_named_in(name)],
         )
         self._db.execute(
@@ -389,6 +389,7 @@ _COMING = (
     " OR EXISTS (SELECT 1 FROM occurrences AS o WHERE o.schedule = schedules.id AND o.state IN ('asked', 'waits'))))"
 )
 """Something of the schedule is still to come, or to be decided."""
+_NAMELESS = "name = '', called = '', options = IIF(json_valid(options), json_remove(options, '$.name'), '{}')"
 _APPROVED = "instr(',' || approved_by || ',', ',' || ?1 || ',')"
 
 _Small: TypeAlias = tuple[str, str, str, tuple[object, ...]]

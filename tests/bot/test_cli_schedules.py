@@ -455,3 +455,29 @@ def test_a_check_names_the_targets_that_nothing_can_be_sent_to(config: Path) -> 
     assert why.startswith("schedule 1: @all is empty")
     said(config, "pause", "1")
     assert checked()[0][1] is True
+
+
+# --- somebody is forgotten
+
+
+@pytest.mark.parametrize(
+    ("more", "says", "left"),
+    [
+        ((), "Of theirs schedule 1: still to come, and goes on as nobody's; --also-waiting removes them", [("Ann", 2)]),
+        (("--yes",), "Of theirs schedule 1: goes on as nobody's", [("", 2)]),
+        (("--yes", "--also-waiting"), "Of theirs schedule 1: is removed", []),
+    ],
+)
+def test_schedules_of_who_is_forgotten(
+    config: Path, more: tuple[str, ...], says: str, left: list[tuple[str, int]]
+) -> None:
+    said(config, "add", "every day at 09:00 | club:a, club:b | Stand up!")
+    inside(config, lambda tx: tx.db.execute("UPDATE schedules SET person = '5', person_name = 'Ann'"))
+    result = CliRunner().invoke(cli, ["--config", str(config), "forget", "Ann", *more])
+    assert (result.exception, result.exit_code) == (None, 0)
+    assert says in result.stdout.splitlines()
+    rows = inside(config, lambda tx: tx.schedules.all())
+    assert [(each.person_name, len(each.targets)) for each in rows] == left
+    if left == [("", 2)]:
+        assert "by somebody" in said(config, "show", "1")
+

@@ -175,8 +175,11 @@ async def test_done_twice_it_finds_nothing_more(desk: Desk) -> None:
     assert await forgotten(desk) == 0
 
 
-async def test_stopped_in_the_middle_it_ends_when_it_is_run_again(desk: Desk, tmp_path: Path) -> None:
-    await lives(desk)
+@pytest.mark.parametrize("has_schedules", [False, True])
+async def test_stopped_in_the_middle_it_ends_when_it_is_run_again(
+    desk: Desk, tmp_path: Path, has_schedules: bool
+) -> None:
+    await (schedules if has_schedules else lives)(desk)
 
     class Stopped(Exception):
         pass
@@ -512,6 +515,18 @@ async def test_what_is_to_come_is_removed_on_request(desk: Desk, tmp_path: Path)
     assert await desk.line.store.read(lambda tx: tx.schedules.due(desk.line.clock() + 2 * DAY, limit=9)) == [
         await schedule(desk, 5)
     ]
+
+
+async def test_what_cannot_be_read_does_not_stand_in_the_way(desk: Desk, tmp_path: Path) -> None:
+    await schedules(desk)
+    broken = (
+        "UPDATE schedules SET options = 'zyxname {', message = message || 'x', rule = 'whatever' WHERE id IN (2, 4)"
+    )
+    await desk.line.store.write(lambda tx: tx.db.execute(broken))
+    await forgotten(desk)
+    scrub(tmp_path / "p.sqlite3")
+    assert b"zyxname" not in raw(tmp_path) and b"xyzzy" not in raw(tmp_path)
+    assert [(await schedule(desk, id)).state for id in (2, 4)] == ["removed", "on"]
 
 
 async def test_what_somebody_has_to_decide_about_is_to_come(desk: Desk) -> None:
