@@ -115,9 +115,9 @@ class Firing:
         return f"more than {self.policy.approval_over} need an admin's approval"
 
     def is_admins(self, tx: Tx, schedule: Schedule) -> bool:
-        """Whether an admin made it, or somebody at the command line."""
+        """Whether somebody made it who is an admin now."""
         if not schedule.person:
-            return True
+            return False
         chat = parse_address(schedule.chat).conversation.partition("/")[0] if schedule.chat else ""
         roles = set(tx.roles.of(schedule.person, chat=chat))
         return bool(roles & {"admin", "owner"}) or schedule.person in map(str, self.relay.policy.owners)

@@ -565,7 +565,7 @@ async def approved(at: At, schedule: Schedule, *, person: str = "12") -> plannin
     return await at.store.write(lambda tx: planning.approve(tx, at.firing, waiting, person=person, now=at.clock()))
 
 
-async def grown(at: At, *, approvals: int = 1, when: str = "every day at 18:00", **options: object) -> Schedule:
+async def grown(at: At, *, approvals: int = 1, when: str = "every day at 18:00", **options: Any) -> Schedule:
     """One whose audience grew, after it was made, beyond what goes without an approval."""
     at.policy = SchedulePolicy(approval_over=1, approvals=approvals)
     at.restart()
@@ -731,6 +731,13 @@ async def test_an_operators_edit_of_what_an_admin_answers_for_asks_again(at: At)
     await at.edit(schedule, "| | An admin's words")
     changed = await at.edit(schedule, "| | An operator's words", is_admin=False)
     assert (changed.state, changed.trusted) == ("waits", False)
+
+
+async def test_what_is_nobodys_is_no_admins(at: At) -> None:
+    """Whoever made it was forgotten; what the command line makes is trusted from the start."""
+    schedule = await grown(at, person="")
+    await at.comes(utc("2026-11-20 18:00"))
+    assert (await at.sent(), (await at.now(schedule)).state) == ([], "waits")
 
 
 @pytest.mark.parametrize("is_paused", [False, True])

@@ -11,6 +11,7 @@ from bot.store.balance import balance
 from bot.store.inbox import SEEN_LEAST_S, SEEN_LONGER_S, Arrived
 from bot.store.messages import Copy
 from bot.store.outbox import NewDelivery, Outcome
+from bot.store.schedules import NewSchedule, OccurrenceState, ScheduleState
 
 DAY = 86_400.0
 NOW = 100 * DAY
@@ -207,3 +208,109 @@ async def test_texts_are_blanked_no_more_than_the_limit_at_a_time(store: Store) 
 
     await store.write(fill)
     assert [await store.write(lambda tx: tx.messages.prune(before=9.0, limit=2)) for _ in range(4)] == [2, 2, 1, 0]
+
+
+# --- schedules
+
+
+def schedule(tx: Tx, *, at: float = 1.0, state: ScheduleState = "on", next_at: float | None = 1e9) -> int:
+    """A schedule as it was left then."""
+    new = NewSchedule(
+        rule="every day at 09:00 UTC", made_at=at, next_at=next_at, ends_at=None, warn_at=None, options="{}",
+        message="{}", targets=("a:c",), chat="", reach="", person="1", person_name="Ann", state=state,
+    )  # fmt: skip
+    return tx.schedules.add(new, now=at)
+
+
+def occurrence(
+    tx: Tx, id: int, state: OccurrenceState = "sent", *, at: float = 1.0, decided: float = 1.0, **more: Any
+) -> None:
+    assert tx.schedules.decide(id, at, state, now=decided, **more)
+
+
+async def left_of(store: Store, id: int, *, before: float = 10.0) -> tuple[bool, int]:
+    """Whether a schedule is there after what is old has gone, and how many of its occurrences."""
+    while await store.write(lambda tx: tx.schedules.prune(before=before, limit=5)):
+        pass
+    return await store.read(lambda tx: (tx.schedules.get(id) is not None, len(tx.schedules.history(id, limit=99))))
+
+
+@pytest.mark.parametrize(
+    ("state", "next_at", "at", "stays"),
+    [
+        ("removed", 1e9, 1.0, False),
+        ("removed", None, 1.0, False),
+        ("removed", 1e9, 10.0, True),
+        ("on", None, 1.0, False),
+        ("on", None, 10.0, True),
+        ("on", 1e9, 1.0, True),
+        ("on", 1.0, 1.0, True),
+        ("paused", None, 1.0, False),
+        ("paused", 1.0, 1.0, True),
+        ("waits", None, 1.0, False),
+        ("waits", 1e9, 1.0, True),
+    ],
+)
+async def test_a_schedule_goes_once_it_is_removed_or_over_and_old(
+    store: Store, state: ScheduleState, next_at: float | None, at: float, stays: bool
+) -> None:
+    id = await store.write(lambda tx: schedule(tx, at=at, state=state, next_at=next_at))
+    await store.write(lambda tx: occurrence(tx, id))
+    assert await left_of(store, id) == (stays, 0)
+    rows = await store.read(lambda tx: tx.db.execute("SELECT COUNT(*) FROM schedule_targets").fetchone())
+    assert rows == (int(stays),)
+
+
+@pytest.mark.parametrize("state", ["sent", "skipped", "missed", "waits", "failed", "dropped"])
+async def test_an_occurrence_goes_once_it_is_old(store: Store, state: OccurrenceState) -> None:
+    id = await store.write(schedule)
+    await store.write(lambda tx: occurrence(tx, id, state))
+    await store.write(lambda tx: occurrence(tx, id, state, at=10.0, decided=10.0))
+    assert await left_of(store, id) == (True, 1)
+
+
+async def test_what_is_skipped_of_a_day_to_come_stays_until_then(store: Store) -> None:
+    id = await store.write(schedule)
+    await store.write(lambda tx: occurrence(tx, id, "skipped", at=20.0, decided=1.0))
+    assert await left_of(store, id, before=19.0) == (True, 1)
+    assert await left_of(store, id, before=21.0) == (True, 0)
+
+
+@pytest.mark.parametrize(
+    ("state", "more", "stays"),
+    [
+        ("on", {}, True),
+        ("paused", {}, True),
+        ("removed", {}, False),
+        ("removed", {"delete_at": 99.0}, True),
+        ("removed", {"told": False}, True),
+    ],
+)
+async def test_what_somebody_is_asked_about_stays_as_long_as_its_schedule(
+    store: Store, state: ScheduleState, more: dict[str, Any], stays: bool
+) -> None:
+    id = await store.write(lambda tx: schedule(tx, state=state, next_at=None))
+    await store.write(lambda tx: occurrence(tx, id, "asked", **more))
+    assert await left_of(store, id) == (stays, int(stays))
+
+
+@pytest.mark.parametrize("state", ["on", "removed"])
+async def test_what_is_to_be_taken_back_stays_until_that_is_done(store: Store, state: ScheduleState) -> None:
+    id = await store.write(lambda tx: schedule(tx, state=state, next_at=None))
+    await store.write(lambda tx: occurrence(tx, id, delete_at=99.0))
+    assert await left_of(store, id) == (True, 1)
+    (row,) = await store.read(lambda tx: tx.schedules.history(id, limit=1))
+    await store.write(lambda tx: tx.schedules.deleted(row.id))
+    assert await left_of(store, id) == (False, 0)
+
+
+async def test_a_call_takes_a_few_occurrences_and_schedules(store: Store) -> None:
+    def fill(tx: Tx) -> None:
+        for _ in range(3):
+            id = schedule(tx, next_at=None)
+            for at in (1.0, 2.0):
+                occurrence(tx, id, at=at)
+
+    await store.write(fill)
+    taken = [await store.write(lambda tx: tx.schedules.prune(before=10.0, limit=4)) for _ in range(4)]
+    assert taken == [6, 3, 0, 0]
