@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 from bot.quiet import Quiet, parse_quiet
 from bot.recurrence import Rule
 from bot.route_errors import quote_word
-from bot.when import LONGEST, Ambiguous, WhenError, parse_duration, parse_when, show_duration
+from bot.when import Ambiguous, WhenError, parse_duration, parse_when, show_duration
 
 EXAMPLE = "tomorrow 9:00 | support:room-42, @all | We are open again."
 EXAMPLES = {
@@ -156,7 +156,7 @@ def _split_head(head: str) -> tuple[str, str]:
     """WHEN, and the options behind it as they are written."""
     found = _FIRST_KEY.search(head)
     when, raw = (head, "") if found is None else (head[: found.start()], head[found.start() :])
-    if len(when.strip()) > LONGEST or len(raw) > LONGEST_OPTIONS:
+    if len(raw) > LONGEST_OPTIONS:
         raise WhenError(f"what stands before the first bar is too long, as in {EXAMPLE}")
     return when.strip(), raw
 

@@ -84,14 +84,15 @@ def _check_route(name: str, rule: object, accounts: Mapping[str, Account]) -> tu
 
 
 def _check_schedules(tx: Tx, firing: Firing) -> list[tuple[str, bool, str, str]]:
-    """One row for all of them if all is well, else one for each of the first targets that nothing can be sent to."""
+    """One row for all of them if all is well, else one for each of the first that cannot be read, and of the first
+    targets that nothing can be sent to."""
     number = tx.schedules.count()
     if not number:
         return []
-    wrong = planning.unreachable(tx, firing)
+    wrong = [*planning.unreadable(tx), *planning.unreachable(tx, firing)]
     if not wrong:
         return [("schedules", True, "", f"{number:,}, all their targets can be sent to")]
-    more = [f"and {len(wrong) - UNREACHABLE_SHOWN:,} more targets"] if len(wrong) > UNREACHABLE_SHOWN else []
+    more = [f"and {len(wrong) - UNREACHABLE_SHOWN:,} more"] if len(wrong) > UNREACHABLE_SHOWN else []
     return [("schedules", False, "", words) for words in (*wrong[:UNREACHABLE_SHOWN], *more)]
 
 

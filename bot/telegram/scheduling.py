@@ -28,7 +28,7 @@ from bot.targets import parse_targets
 from bot.telegram.access import Role
 from bot.telegram.replies import Reply, UsageError, out_of_reach
 from bot.text import cut, utf16_length
-from bot.when import Ambiguous, WhenError, parse_when, show_rule
+from bot.when import Ambiguous, WhenError, read_rule, show_rule
 from bot.zones import zone_of
 from bridges.errors import Refused
 from bridges.model import Button, Message
@@ -268,7 +268,7 @@ class Planned:
     def from_data(cls, data: Mapping[str, Any]) -> Planned:
         """What :meth:`to_data` gave."""
         return cls(
-            parse_when(data["rule"], now=data["made_at"], zone="UTC"),
+            read_rule(data["rule"]),
             options_from_json(data["options"]),
             data["targets"],
             Message.model_validate(data["message"]),

@@ -19,7 +19,9 @@ from bot.when.words import MONTH_NAMES, VOCABULARY, WEEKDAY_NAMES, Words, not_un
 from bot.zone_names import local, nearest_zones, zone_named
 
 LONGEST = 300
-"""Characters of WHEN."""
+"""Characters of WHEN as people write it."""
+_LONGEST_SHOWN = 1_000
+"""Characters of a rule as it is shown: ``4th mon`` is ``fourth mon`` there, and ``*/3,1-59/3`` forty numbers."""
 MOST_TIMES = 10_000
 """Of ``N times``: what ends is counted out when it is made."""
 MOST_CHOICES = 8
@@ -47,12 +49,22 @@ def parse_when(text: str, *, now: float, zone: str) -> Rule:
     ``now``: seconds since the epoch. ``zone``: the name of the zone where the text has none. Raises ``WhenError``, and
     its ``Ambiguous`` where the text may mean several things: each of those can be read.
     """
-    if len(text) > LONGEST:
+    if len(text) > LONGEST and not _is_shown(text):
         raise WhenError(f"WHEN is too long, at most {LONGEST} characters are read, as in {EXAMPLE}")
     try:
         return _read(split_words(text), now=now, zone=zone)
     except Question as question:
         raise _settled(question, now=now, zone=zone) from None
+
+
+def _is_shown(text: str) -> bool:
+    """Whether it is a rule as it is shown, which can be given back whatever it was made of."""
+    if len(text) > _LONGEST_SHOWN:
+        return False
+    try:
+        return show_rule(read_rule(text)) == text.strip()
+    except WhenError:
+        return False
 
 
 def read_rule(text: str) -> Rule:

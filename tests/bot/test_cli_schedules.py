@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar
@@ -14,13 +14,17 @@ from typing import Any, TypeVar
 import pytest
 from click.testing import CliRunner, Result
 
+from bot import planning
 from bot.cli import cli, main
 from bot.cli.accounts import _check_schedules
 from bot.cli.common import Problem
 from bot.cli.schedules import _firing
+from bot.recurrence import Daily, Rule
+from bot.schedule_line import Options
 from bot.settings import load_settings
 from bot.store import Tx
 from bot.store.sqlite import SqliteStore
+from bridges.model import Message
 from tests.bot.test_cli import CONFIG
 
 T = TypeVar("T")
@@ -481,3 +485,100 @@ def test_schedules_of_who_is_forgotten(
     if left == [("", 2)]:
         assert "by somebody" in said(config, "show", "1")
 
+
+# --- what cannot be read
+
+
+BROKEN = {
+    "rule": "whatever this is",
+    "options": '{"unheard_of": 1, "quiet": "never"}',
+    "message": '["no message"]',
+}
+
+
+def break_it(config: Path, id: int, column: str) -> None:
+    inside(config, lambda tx: tx.db.execute(f"UPDATE schedules SET {column} = ? WHERE id = ?", (BROKEN[column], id)))
+
+
+@pytest.fixture(params=BROKEN)
+def broken(config: Path, request: pytest.FixtureRequest) -> Path:
+    """A configuration with three schedules, of which the second cannot be read."""
+    for place in ("club:a", "club:b", "telegram:-5"):
+        said(config, "add", f"every day at 9:00 | {place} | Good morning")
+    break_it(config, 2, request.param)
+    return config
+
+
+def test_one_that_cannot_be_read_stands_in_the_list(broken: Path) -> None:
+    lines = said(broken, "list").splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["1", "2", "3"]
+    assert ["cannot be read" in line for line in lines] == [False, True, False]
+    found = listed(broken)
+    assert [each["id"] for each in found] == [1, 2, 3]
+    assert ["(cannot be read)" in each["when"] for each in found] == [False, True, False]
+    assert all(each["next"] for each in (found[0], found[2]))
+
+
+def test_one_that_cannot_be_read_is_shown_and_the_others_go_on(broken: Path) -> None:
+    assert "(cannot be read)" in said(broken, "show", "2")
+    assert json.loads(said(broken, "show", "2", "--json"))["id"] == 2
+    assert len([line for line in said(broken, "next", "--days", "1").splitlines() if "telegram:-5" in line]) == 1
+    assert said(broken, "calendar").startswith("http")
+    assert "can be removed" in refused(broken, "edit", "2", "| | Other words")
+    assert "can be removed" in refused(broken, "now", "2", "--yes")
+
+
+@pytest.mark.parametrize("state", ["on", "paused", "due"])
+def test_one_that_cannot_be_read_is_paused_and_removed(broken: Path, state: str) -> None:
+    if state == "paused":
+        assert said(broken, "pause", "2").startswith("paused: 2")
+    if state == "due":
+        inside(broken, lambda tx: tx.db.execute("UPDATE schedules SET next_at = ? WHERE id = 2", (NOW - 60.0,)))
+    assert said(broken, "remove", "2").startswith("removed: 2")
+    assert [each["id"] for each in listed(broken)] == [1, 3]
+
+
+def test_a_check_tells_of_one_that_cannot_be_read(broken: Path) -> None:
+    rows = inside(broken, lambda tx: _check_schedules(tx, _firing(load_settings(broken, environ={}))))
+    assert rows == [("schedules", False, "", "schedule 2: cannot be read")]
+
+
+def test_a_line_that_is_refused_half_way_leaves_nothing(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ask(tx: Tx, firing: object, schedule: object, *, now: float) -> None:
+        if schedule.name == "bad":  # type: ignore[attr-defined]
+            raise planning.ScheduleError("it cannot be asked")
+
+    monkeypatch.setattr(COMMANDS, "_ask", ask)
+    lines = b"every day at 9:00 name=good | club:a | x\nevery day at 9:00 name=bad | club:a | x\n"
+    result = run(config, "add", "-", stdin=lines)
+    assert result.exit_code == 2
+    assert "line 2: it cannot be asked" in result.stderr
+    assert [each["when"].partition("name=")[2] for each in listed(config)] == ["good"]
+
+
+def test_so_many_times_are_refused_and_as_many_as_may_be_are_not_counted_again(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "10,000 are the most" in refused(config, "add", "cron * * * * * 999999999 times | club:a | x")
+    said(config, "add", "cron * * * * * 10000 times | club:a | x")
+
+    def refuse(*args: object) -> None:
+        raise AssertionError("counted again")
+
+    monkeypatch.setattr("bot.recurrence._last_counted", refuse)
+    assert len(listed(config)[0]["next"]) == 3
+    for words in (("next",), ("skip", "1"), ("pause", "1"), ("resume", "1"), ("show", "1"), ("remove", "1")):
+        assert said(config, *words)
+
+
+def test_what_would_not_read_back_is_not_kept(config: Path) -> None:
+    rule = Rule(Daily(time(9)), "Factory")
+
+    def unit(tx: Tx) -> None:
+        planning.draft(
+            tx, _firing(load_settings(config, environ={})), rule=rule, options=Options(), targets="club:a",
+            message=Message(text="x"), here=None, now=NOW,
+        )  # fmt: skip
+
+    with pytest.raises(planning.ScheduleError, match="would not be read as the same again"):
+        inside(config, unit)

@@ -25,6 +25,7 @@ from bot.recurrence import (
     Yearly,
     occurrences,
 )
+from bot.schedule_line import parse_line
 from bot.when import (
     LONGEST,
     MOST_TIMES,
@@ -1128,6 +1129,20 @@ def test_a_question_is_not_asked_where_no_answer_could_be_kept() -> None:
 )
 def test_what_is_kept_is_read_without_the_limits_of_what_is_written(rule: Rule) -> None:
     assert read_rule(show_rule(rule)) == rule
+
+
+def test_what_is_shown_can_be_given_back_even_where_it_is_longer_than_what_was_written() -> None:
+    written = (
+        "cron */3,1-59/3 */3,1-23/3 */3,2-31/3 */3,2-12/3 mon,wed,fri,sat starting 2026-12-24 until 2028-12-24 100"
+        " times America/Argentina/ComodRivadavia"
+    )
+    rule = parse_when(written, now=NOW, zone=LONDON)
+    shown = show_rule(rule)
+    assert len(written) < LONGEST < len(shown)
+    assert parse_when(shown, now=NOW, zone=LONDON) == rule
+    assert show_rule(parse_line(f"{shown} | x:1 | Hello", now=NOW, zone=LONDON).rule or rule) == shown
+    with pytest.raises(WhenError, match="too long"):
+        parse_when(shown.replace(" ", "  "), now=NOW, zone=LONDON)
 
 
 def test_a_long_one_that_is_kept_has_more_than_people_may_write() -> None:
