@@ -318,10 +318,15 @@ def remove(context: click.Context, id: str) -> None:
     """Let a schedule never fire again."""
 
     def do(tx: Tx, schedule: Schedule) -> str:
-        planning.remove(tx, schedule, now=time.time())
-        return f"removed: {schedule.id}  {planning.line_of(schedule)}"
+        left = planning.remove(tx, schedule, now=time.time())
+        return f"removed: {schedule.id}  {planning.line_of(schedule)}{_left_out(schedule, left)}"
 
     _say(_one(settings_of(context), id, do))
+
+
+def _left_out(schedule: Schedule, at: float | None) -> str:
+    """What was due and is not sent any more, if anything."""
+    return "" if at is None else f"; what was due at {local(at, zone_of(schedule))} is not sent"
 
 
 @schedules.command()
@@ -331,8 +336,8 @@ def pause(context: click.Context, id: str) -> None:
     """Let nothing of a schedule fire until it is resumed."""
 
     def do(tx: Tx, schedule: Schedule) -> str:
-        planning.pause(tx, schedule, now=time.time())
-        return f"paused: {schedule.id}  {planning.line_of(schedule)}"
+        left = planning.pause(tx, schedule, now=time.time())
+        return f"paused: {schedule.id}  {planning.line_of(schedule)}{_left_out(schedule, left)}"
 
     _say(_one(settings_of(context), id, do))
 

@@ -147,7 +147,14 @@ async def test_an_approval_is_never_the_requesters_own(world: World) -> None:
     ops.say("/schedule in 2s approve=1 missed=send:1h | here | Approved words")
     card = await ops.hears("waits for an admin's approval")
     assert "Somebody else" in await ops.press(card, "Approve", by=ANN)
+    # Its time comes first: it waits, and is sent with the approval.
+    told = await ops.hears("waits for its approval")
+    assert "It goes out when it is approved, if that is within 1h." in told["text"]
+    assert "Approved words" not in ops.texts()
     await ops.press(card, "Approve", by=BO)
+    await shows(ops, card, "is sent now")
+    await ops.hears("Approved words")
+    assert ops.texts().count("Approved words") == 1
     await ops.ask(f"/revoke {BO}")
 
 

@@ -24,6 +24,8 @@ from tests.bot.telegram.scratch import a_scratch_desk
 T = TypeVar("T")
 PHOTO = {"file_id": "f", "file_unique_id": "u", "width": 1, "height": 1, "file_size": 10}
 ONE = "/schedule every mon,thu at 9:30 | club:a | We are open."
+NINE = 1_800_003_600.0
+"""When what is at 9:00 is due."""
 TWO = "/schedule every day at 9:00 | club:a, desk:b | We are open."
 
 
@@ -561,10 +563,69 @@ async def test_one_that_has_grown_is_sent_only_with_an_approval(desk: Desk) -> N
     await made(desk, "/schedule every day at 9:00 | @all | hi")
     approving(desk, over=1)
     pressed = await desk.press(await one(desk, "/schedule now 1"), "Send now", by=BO)
-    assert "an admin has to approve of it first" in pressed.toast
-    assert labels(pressed.answers[0]) == ["Approve", "Reject"]
+    assert "goes to 2 targets by now, and more than 1 need an admin's approval" in pressed.toast
+    assert (await schedule(desk)).state == "on"
+    # What the answer names asks for it.
+    asked = await one(desk, "/schedule edit 1 approve=1 | |")
+    (question,) = (await desk.press(asked, "Change", by=BO)).answers
+    assert labels(question) == ["Approve", "Reject"]
     assert (await schedule(desk)).state == "waits"
+    await desk.grant(CY, "admin")
+    await desk.press(question, "Approve", by=CY)
+    await desk.press(await one(desk, "/schedule now 1"), "Send now", by=BO)
+    assert await sends(desk) == ["club:a: hi", "desk:b: hi"]
+
+
+async def test_what_was_asked_about_is_sent_by_nobody_without_the_approval_that_it_needs(desk: Desk) -> None:
+    await desk.write("/audience add all club:a desk:b")
+    await made(desk, "/schedule every day at 9:00 missed=ask | @all | hi")
+
+    card = await untold(desk, "asked")
+    approving(desk, over=1)
+    assert "more than 1 need an admin's approval" in (await desk.press(card, "Send", by=BO)).toast
+    assert (await schedule(desk)).state == "on"
     assert await sends(desk) == []
+
+
+@pytest.mark.parametrize(
+    ("when", "late_s", "words"),
+    [
+        ("at 9:00", 600, "What was due at Fri 2027-01-15 09:00 UTC is sent now.\n"),
+        ("at 9:00", 4000, "What was due at Fri 2027-01-15 09:00 UTC is not sent any more"),
+        ("at 9:00 missed=ask", 600, "What was due at Fri 2027-01-15 09:00 UTC is asked about"),
+    ],
+)
+async def test_an_approval_says_what_becomes_of_what_waited_for_it(
+    desk: Desk, when: str, late_s: float, words: str
+) -> None:
+    await desk.grant(CY, "admin")
+    (question, _) = await desk.write(f"/schedule {when} approve=1 | club:a | hi", by=BO)
+    desk.line.clock.at = NINE + late_s
+    pressed = await desk.press(question, "Approve", by=CY)
+    assert pressed.card is not None
+    assert f"Schedule 1 is approved by Cy.\n{words}" in pressed.card.text
+    assert await sends(desk) == (["club:a: hi"] if "is sent" in words else [])
+
+
+async def test_what_was_due_at_a_pause_or_a_removal_is_named(desk: Desk) -> None:
+    for number in (1, 2):
+        await made(desk, f"/schedule at 9:00 | club:{number} | hi")
+    desk.line.clock.at = NINE + 0.2
+    left = " What was due at Fri 2027-01-15 09:00 UTC is not sent."
+    assert (await one(desk, "/schedule pause 1")).text.endswith(f"is not sent afterwards either.{left}")
+    assert (await one(desk, "/schedule remove 2")).text == (
+        f"Schedule 2 is removed: nothing of it is sent any more.{left}"
+    )
+
+
+async def test_words_of_what_is_due_can_be_changed(desk: Desk) -> None:
+    await made(desk, "/schedule at 9:00 | club:a | hi")
+    desk.line.clock.at = NINE + 0.2
+    text = (await one(desk, "/schedule edit 1 | | hello")).text
+    assert "What was due at Fri 2027-01-15 09:00 UTC was not sent yet: it is changed, too." in text
+    shown = (await one(desk, "/schedule show 1")).text
+    assert "Due since Fri 2027-01-15 09:00 UTC, and not sent yet." in shown
+    assert "due now" in (await one(desk, "/schedules")).text
 
 
 async def test_skip_says_what_was_skipped_and_what_is_next(desk: Desk) -> None:
@@ -858,3 +919,22 @@ async def test_what_was_done_stands_in_the_audit(desk: Desk) -> None:
     assert deeds[-3:] == [
         ("/schedule", "asked"), ("button schedule yes", "schedule 1"), ("/schedule", "schedule 1 paused")
     ]  # fmt: skip
+
+
+# --- what cannot be read
+
+
+@pytest.mark.parametrize(("column", "value"), [("rule", "whatever"), ("options", "[]"), ("message", "[]")])
+async def test_one_that_cannot_be_read_is_listed_shown_and_removed(desk: Desk, column: str, value: str) -> None:
+    await made(desk, ONE)
+    await made(desk, ONE)
+    await desk.line.store.write(lambda tx: tx.db.execute(f"UPDATE schedules SET {column} = ? WHERE id = 1", (value,)))
+    listed = (await one(desk, "/schedules")).text.splitlines()
+    assert [("cannot be read" in line) for line in listed if line[:2] in ("1:", "2:")] == [True, False]
+    shown = await one(desk, "/schedule show 1")
+    assert "(cannot be read)" in shown.text
+    assert "can be removed" in (await one(desk, "/schedule edit 1 | | Other words")).text
+    assert "can be removed" in (await one(desk, "/schedule now 1")).text
+    assert "is paused" in (await one(desk, "/schedule pause 1")).text
+    assert "is removed" in (await one(desk, "/schedule remove 1")).text
+    assert [each.id for each in await read(desk, lambda tx: tx.schedules.all())] == [2]
