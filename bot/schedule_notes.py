@@ -10,6 +10,7 @@ from bot.addresses import Address, parse_address
 from bot.cards import deal
 from bot.firing import Firing
 from bot.instants import Words
+from bot.pending import upcoming
 from bot.plans import Plan, plan_of, zone_of
 from bot.store import Tx
 from bot.store.schedules import OccurrenceRow, Schedule
@@ -88,7 +89,7 @@ def ask_approval(
     tx: Tx, firing: Firing, schedule: Schedule, *, needed: int, now: float, asked_by: str | None = None
 ) -> None:
     """Ask in its chat for the approval of a schedule, by others than whoever made it, or changed it: ``asked_by``."""
-    words = approval(tx, firing, schedule, needed=needed)
+    words = approval(tx, firing, schedule, needed=needed, now=now)
     shown, payload = identity(schedule), {"by": schedule.person if asked_by is None else asked_by}
     say(
         tx, firing, schedule, words, kind=APPROVING, subject=schedule.id, choices=DECISIONS, payload=payload,
@@ -96,15 +97,20 @@ def ask_approval(
     )  # fmt: skip
 
 
-def approval(tx: Tx, firing: Firing, schedule: Schedule, *, needed: int) -> Words:
+def approval(tx: Tx, firing: Firing, schedule: Schedule, *, needed: int, now: float) -> Words:
     """All that is to be approved, in words. ``needed``: by how many."""
     plan = plan_of(schedule)
     addresses, _ = firing.targets(tx, schedule)
     words = Words().add(f"{schedule.title} by {schedule.person_name or 'somebody'} waits for an admin's approval")
     words.add(f" ({needed} of them are needed).\n" if needed > 1 else ".\n")
     words.add(f"{schedule.rule}, to {counted(len(addresses))}: {cut(', '.join(schedule.targets), TEXT_MOST)}")
-    if schedule.next_at is not None:
-        words.add("\nNext: ").at(schedule.next_at, ZoneInfo(plan.rule.zone))
+    zone = ZoneInfo(plan.rule.zone)
+    held = tx.schedules.held_back(schedule.id)
+    if held is not None:
+        words.add("\nWhat was due at ").at(held.at, zone).add(" waits for it.")
+    following = next(upcoming(schedule, now=now), None)
+    if following is not None:
+        words.add("\nNext: ").at(following.at, zone)
     return words.add(f"\n\n{_first_words(plan)}")
 
 

@@ -229,7 +229,7 @@ _WAITED: Mapping[OccurrenceState, str] = {
 
 def _approval(press: Press, tx: Tx, schedule: Schedule, *, left: int) -> Reply:
     """The same question once more, as things are now."""
-    words = approval(tx, press.services.firing, schedule, needed=left)
+    words = approval(tx, press.services.firing, schedule, needed=left, now=press.now)
     if schedule.approvers:
         words.add(f"\n\nApproved: {len(schedule.approvers)} of {schedule.needs}.")
     buttons = deal(

@@ -315,6 +315,17 @@ def test_the_last_one_can_be_skipped_once(config: Path) -> None:
     assert listed(config)[0]["next"] == []
 
 
+@pytest.mark.parametrize("command", ["pause", "remove"])
+def test_what_was_due_and_is_not_sent_any_more_is_named(
+    config: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    said(config, "add", "every day at 9:00 | club:a | hi")
+    monkeypatch.setattr(COMMANDS, "time", SimpleNamespace(time=lambda: NOW + 86_400))
+    assert said(config, command, "1").endswith(
+        "every day at 09:00 Europe/Paris; what was due at Sat 2026-11-21 09:00 Europe/Paris is not sent\n"
+    )
+
+
 def test_now_sends_once_more_and_leaves_what_is_to_come(config: Path) -> None:
     said(config, "add", "every day at 9:00 | club:a | hi")
     assert said(config, "now", "1") == "sent: 1 to 1 target\n"

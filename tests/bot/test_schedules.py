@@ -676,7 +676,9 @@ async def test_an_audience_that_has_grown_needs_the_approval_that_its_size_needs
 async def test_a_once_that_has_grown_is_not_lost(at: At) -> None:
     schedule = await grown(at, when="at 18:00")
     await at.comes(utc("2026-11-20 18:00"))
-    assert any("2 targets by now; more than 1 need an admin's approval" in line for line in await at.told())
+    said = "\n".join(await at.told())
+    assert "2 targets by now; more than 1 need an admin's approval" in said
+    assert "waits for an admin's approval" in said and "18:00 UTC waits for it.\n\nStand-up!" in said
     at.clock.at = utc("2026-11-20 18:20")
     await approved(at, schedule)
     assert len(await at.sent()) == 2
