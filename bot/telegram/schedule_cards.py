@@ -24,7 +24,7 @@ from bot.schedule_notes import (
     SKIP,
     WARNING,
     approval,
-    counted,
+    counted_targets,
     identity,
 )
 from bot.store import Tx
@@ -51,11 +51,13 @@ from bot.telegram.scheduling import (
     reply_of,
 )
 from bot.text import cut
+from bot.unsent import unsent
 from bridges.model import Message, Span, SpanKind
 
 TEXT_MOST = 2_500
 """Of the words in a question that one message has to hold."""
 TROUBLE_MOST, TROUBLES_MOST = 150, 5
+HISTORY_MOST = 50
 _OPERATOR = Role.OPERATOR
 
 
@@ -124,13 +126,15 @@ def undoing(press: Press, tx: Tx) -> Pressed:
     if told["what"] == "add":
         if schedule.state == "removed":
             raise planning.ScheduleError(f"schedule {schedule.id} is removed already")
-        if schedule.fired:
+        if schedule.fired and not unsent(tx, schedule):
             raise planning.ScheduleError(
                 f"something of schedule {schedule.id} was sent already; /schedule remove {schedule.id} ends it"
             )
-        planning.remove(tx, schedule, now=now)
-        text = f"Undone: {_title(schedule)} is removed. Nothing of it was sent."
-        return Pressed("Undone.", Reply(text), outcome=f"schedule {schedule.id} removed")
+        left = planning.remove(tx, schedule, now=now)
+        was_sent = _again(tx, schedule).fired > 0
+        words = Words(f"Undone: {_title(schedule)} is removed.").join(planning.left_words(schedule, left))
+        words.add(" What was sent before stays." if was_sent else " Nothing of it was sent.")
+        return Pressed("Undone.", reply_of(words), outcome=f"schedule {schedule.id} removed")
     planning.restore(tx, schedule, now=now, goes_on=told["state"] != "paused")
     back = _again(tx, schedule)
     words = Words(f"Undone: {_title(schedule)} is back, {scheduling.state_words(back)}.\n")
@@ -301,7 +305,7 @@ def _now_preview(tx: Tx, services: Any, payload: Any) -> str:
     addresses, troubles = services.firing.targets(tx, schedule)
     message = plan_of(schedule).message
     files = len(message.attachments)
-    lines = [f"Send {_title(schedule)} to {counted(len(addresses))} now, once more than its rule says?", ""]
+    lines = [f"Send {_title(schedule)} to {counted_targets(len(addresses))} now, once more than its rule says?", ""]
     lines += [cut(defuse_text(message).text, TEXT_MOST)] if message.text else []
     lines += [f"(with {files} file{'s' if files != 1 else ''})"] if files else []
     return "\n".join([*lines, *(cut(each, TROUBLE_MOST) for each in troubles[:TROUBLES_MOST])])
@@ -325,9 +329,10 @@ def sent_now(tx: Tx, actor: Actor, schedule: Schedule) -> Reply:
     outcome = f"schedule {schedule.id} sent"
     if planning.send_now(tx, actor.firing, schedule, now=actor.now):
         addresses, _ = actor.firing.targets(tx, schedule)
-        text = f"{schedule.title} is sent to {counted(len(addresses))} now; what is planned stays."
+        text = f"{schedule.title} is sent to {counted_targets(len(addresses))} now; what is planned stays."
         return Reply(text, outcome=outcome)
-    row = next(iter(tx.schedules.history(schedule.id, limit=1)), None)
+    # What is skipped of days to come is later, and was written down before.
+    row = max(tx.schedules.history(schedule.id, limit=HISTORY_MOST), key=lambda each: each.id, default=None)
     why = row.note if row is not None else ""
     return Reply(f"{schedule.title} could not be sent. {why}".rstrip(), outcome=f"schedule {schedule.id} failed")
 
@@ -336,21 +341,17 @@ def removed(tx: Tx, actor: Actor, schedule: Schedule) -> Reply:
     """Remove it, with the button that takes that back."""
     left = planning.remove(tx, schedule, now=actor.now)
     buttons = scheduling.undo(tx, actor, schedule, {"what": "remove", "state": schedule.state})
-    words = Words(f"{schedule.title} is removed: nothing of it is sent any more.").join(_left_out(schedule, left))
+    words = Words(f"{schedule.title} is removed: nothing of it is sent any more.").join(planning.left_words(schedule, left))
     return reply_of(words, buttons, outcome=f"schedule {schedule.id} removed")
 
 
-def paused_words(schedule: Schedule, left: float | None) -> Words:
-    """What a pause means. ``left``: the instant that was due and is not sent any more."""
+def paused_words(schedule: Schedule, left: planning.Left) -> Words:
+    """What a pause means, and what it kept from being sent."""
     words = Words(
         f"{schedule.title} is paused: nothing of it is sent until /schedule resume {schedule.id}, and what falls into"
         " the pause is not sent afterwards either."
     )
-    return words.join(_left_out(schedule, left))
-
-
-def _left_out(schedule: Schedule, at: float | None) -> Words:
-    return Words() if at is None else Words(" What was due at ").at(at, zone_of(schedule)).add(" is not sent.")
+    return words.join(planning.left_words(schedule, left))
 
 
 def skipped_words(schedule: Schedule, skipped: float, *, now: float) -> Words:
