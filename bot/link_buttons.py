@@ -92,6 +92,12 @@ def _check(link: LinkButton) -> None:
         )
 
 
+def site_of(url: str) -> str:
+    """What an address leads to: all before its path, its query and its fragment."""
+    end = url.find("://") + 3 if "://" in url else 0
+    return url[: next((at for at in range(end, len(url)) if url[at] in "/?#"), len(url))]
+
+
 def is_openable(url: str) -> bool:
     """Whether a button can open it: an address on the web with a name that anybody can look up, or one in Telegram."""
     if len(url) > URL_MOST or not url.isprintable() or any(char.isspace() for char in url):

@@ -8,12 +8,13 @@ from __future__ import annotations
 import difflib
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import partial
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
+from bot.link_buttons import URL_MOST, is_openable, site_of
 from bot.text import cut
 from bridges.model import LABEL_MOST, LinkButton, Message, Span
 
@@ -40,8 +41,15 @@ def check(text: str | Message, *, has_end: bool) -> None:
     """Raise ``PlaceholderError`` unless all that stands in braces can be filled. ``has_end``: the schedule has a last
     occurrence.
 
-    Of a message the words of its buttons and their addresses are looked at, too.
+    Of a message the words of its buttons and their addresses are looked at, too: what a button leads to is the same
+    for everybody, and only behind that may a placeholder be.
     """
+    for button in () if isinstance(text, str) else text.links:
+        if "{" in site_of(button.url) or "}" in site_of(button.url):
+            raise PlaceholderError(
+                f"The address of the button “{_shown(button.label)}” has a brace before its first slash, where nothing"
+                " is filled in; put it behind that, for example [Tickets](https://example.org/{n})"
+            )
     for each in _texts(text):
         for found in _TOKEN.finditer(each):
             if found[0] not in ("{{", "}}"):
@@ -86,12 +94,14 @@ def fill(message: Message, known: Mapping[str, str]) -> Message:
 
     Without ``chat`` in ``known`` a ``{chat}`` stays, and so do all doubled braces then, for the fill that is to follow:
     a message that :func:`needs_chat` no more is final, and is not to be filled again. What is not known stays as it
-    is written; nothing is raised.
+    is written; nothing is raised. A button that opens nothing with what was filled in is a line of the text then.
     """
     is_final = CHAT in known or not needs_chat(message)
     put = partial(_put, known=known, is_final=is_final)
     text, spans = _replaced(message.text, message.spans, put)
-    links = tuple(_filled_button(each, put) for each in message.links)
+    filled = [_filled_button(each, put, known) for each in message.links]
+    links, lines = _openable(filled) if is_final and filled != list(message.links) else (tuple(filled), [])
+    text = "\n".join([*filter(None, [text]), *lines])
     return message.model_copy(update={"text": text, "spans": spans, "links": links})
 
 
@@ -109,12 +119,32 @@ def _put(found: re.Match[str], *, known: Mapping[str, str], is_final: bool) -> s
     return value if is_final else value.replace("{", "{{").replace("}", "}}")
 
 
-def _filled_button(button: LinkButton, put: Callable[[re.Match[str]], str]) -> LinkButton:
+def _filled_button(button: LinkButton, put: Callable[[re.Match[str]], str], known: Mapping[str, str]) -> LinkButton:
+    def put_quoted(found: re.Match[str]) -> str:
+        value = _put(found, known=known, is_final=True)
+        # What is not known yet stays for the fill that follows; what is known has no braces then that it could read.
+        return put(found) if not found[1] or value == found[0] else quote(value, safe="")
+
     label = _TOKEN.sub(put, button.label)
-    url = _TOKEN.sub(lambda found: quote(put(found), safe="") if found[1] else put(found), button.url)
+    url = _TOKEN.sub(put_quoted, button.url)
     if (label, url) == (button.label, button.url):
         return button
     return button.model_copy(update={"label": cut(label, LABEL_MOST) or button.label, "url": url})
+
+
+def _openable(buttons: Sequence[LinkButton]) -> tuple[tuple[LinkButton, ...], list[str]]:
+    """Those that can be opened, in their rows, and lines of text for the others."""
+    kept: list[LinkButton] = []
+    lines: list[str] = []
+    begins_row = True
+    for button in buttons:
+        begins_row = begins_row or not button.beside
+        if is_openable(button.url):
+            kept.append(button.model_copy(update={"beside": not begins_row}))
+            begins_row = False
+        else:
+            lines.append(f"{button.label}: {button.url if len(button.url) <= URL_MOST else 'its address is too long'}")
+    return tuple(kept), lines
 
 
 def _replaced(text: str, spans: tuple[Span, ...], put: Callable[[re.Match[str]], str]) -> tuple[str, tuple[Span, ...]]:

@@ -258,3 +258,70 @@ def test_two_steps_give_what_one_gives(message: Message) -> None:
 def test_no_text_raises_anything_else(text: str) -> None:
     is_accepted(text)
     assert isinstance(fill(Message(text=text), KNOWN).text, str)
+
+
+# --- where a button leads
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://{chat}.example.org/x",
+        "https://{chat}",
+        "https://example.org:{n}/",
+        "https://{n}@example.org/",
+        "{weekday}://example.org",
+        "tg://{chat}?id=1",
+        "https://{{n}}.example.org",
+        "https://example.org}/{n}",
+    ],
+)
+def test_where_a_button_leads_is_not_filled_in(url: str) -> None:
+    message = Message(text="Go", links=(LinkButton(label="Map", url=url),))
+    with pytest.raises(PlaceholderError, match=r"button “Map” .* for example \[Tickets\]\(https://example.org/\{n\}\)"):
+        check(message, has_end=True)
+
+
+@pytest.mark.parametrize(
+    ("url", "filled"),
+    [
+        ("https://example.org/{chat}?no={n}#{weekday}", "https://example.org/Team?no=7#Thursday"),
+        ("https://example.org?no={n}", "https://example.org?no=7"),
+        ("https://example.org#{n}", "https://example.org#7"),
+        ("tg://resolve?domain={chat}", "tg://resolve?domain=Team"),
+        ("https://example.org/{{n}}", "https://example.org/{n}"),
+    ],
+)
+def test_what_follows_that_is(url: str, filled: str) -> None:
+    message = Message(text="Go", links=(LinkButton(label="Map", url=url),))
+    check(message, has_end=True)
+    (button,) = fill(message, KNOWN).links
+    assert button.url == filled
+
+
+def test_what_is_filled_into_an_address_leads_nowhere_else() -> None:
+    message = Message(text="Go", links=(LinkButton(label="Map", url="https://example.org/{chat}"),))
+    (button,) = fill(message, KNOWN | {"chat": "../@evil.org/?x#y z"}).links
+    assert button.url == "https://example.org/..%2F%40evil.org%2F%3Fx%23y%20z"
+
+
+def test_a_button_whose_address_becomes_too_long_is_a_line_of_the_text() -> None:
+    links = (
+        LinkButton(label="For {chat}", url="https://example.org/" + "{chat}" * 200),
+        LinkButton(label="All", url="https://example.org", beside=True),
+        LinkButton(label="More", url="https://example.net", beside=True),
+    )
+    message = Message(text="Go", links=links)
+    check(message, has_end=True)
+    known = KNOWN | {"chat": "A team with a long name"}
+    filled = fill(fill(message, {name: value for name, value in known.items() if name != "chat"}), known)
+    assert filled.text == "Go\nFor A team with a long name: its address is too long"
+    assert [(each.label, each.beside) for each in filled.links] == [("All", False), ("More", True)]
+
+
+def test_an_address_is_filled_in_two_steps_as_in_one() -> None:
+    message = Message(text="Go", links=(LinkButton(label="{n}", url="https://example.org/{chat}/{weekday}/{{n}}"),))
+    early = {"weekday": "a {day}", "n": "7"}
+    known = early | {"chat": "{n}"}
+    assert fill(fill(message, early), known) == fill(message, known)
+    assert fill(message, known).links[0].url == "https://example.org/%7Bn%7D/a%20%7Bday%7D/{n}"
