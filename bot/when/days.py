@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from calendar import isleap, monthrange
+from calendar import monthrange
 from dataclasses import dataclass
 from datetime import MAXYEAR, date
 from typing import TypeAlias, cast
@@ -21,6 +21,11 @@ class Shift:
     """So many days from today."""
 
     days: int
+    is_evening: bool = False
+    """``tonight``: its time is none of the morning or the afternoon."""
+    begin: int = 0
+    end: int = 0
+    """Where it stands among the words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,7 @@ Day: TypeAlias = Shift | Dated | Coming | Doubtful
 _ORDINAL = re.compile(r"([0-9]{1,2})(?:st|nd|rd|th)?\.?")
 _YEAR = re.compile(r"[0-9]{4}")
 _CLOCK = re.compile(r"(?:[01][0-9]|2[0-3])[0-5][0-9]")
+_FEBRUARY = 2
 _FIRST_YEAR = 1960
 """What is less, and looks like a time of day without its colon, is one."""
 _FULL = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
@@ -69,7 +75,7 @@ def read_day(words: Words, *, after_at: bool = False) -> Day | None:
     """
     begin = words.at
     if words.take("today"):
-        return Shift(0)
+        return Shift(0, begin=begin, end=words.at)
     if words.take("tomorrow"):
         return Shift(1)
     if words.take_all("the", "day", "after", "tomorrow") or words.take_all("day", "after", "tomorrow"):
@@ -160,15 +166,14 @@ def _dated(year: int | None, month: int, day: int, *, written: str) -> Dated:
         raise WhenError(f"{quote_word(written)} is too far ahead; a date is at most in {LAST_YEAR}, as in 24 dec 18:00")
     if not 1 <= month <= 12:
         raise WhenError(f"{quote_word(written)} is no date: there are 12 months, as in 24 dec")
-    if year is not None and year > 0 and month == 2 and day == 29 and not isleap(year):
-        raise WhenError(
-            f"{quote_word(written)} is no date: {year} is no leap year; write 28 feb or 1 mar, as in 28 feb 18:00"
-        )
-    if not 1 <= day <= longest(month) or year == 0:
-        raise WhenError(
-            f"{quote_word(written)} is no date: {MONTH_NAMES[month - 1]} goes from 1 to {longest(month)},"
-            f" as in {longest(month)} {MONTH_NAMES[month - 1].lower()}"
-        )
+    if year == 0:
+        raise WhenError(f"{quote_word(written)} is no date: there is no year 0, as in 24 dec")
+    last = longest(month) if year is None else monthrange(year, month)[1]
+    if not 1 <= day <= last:
+        name = MONTH_NAMES[month - 1]
+        has = f"{name} has" if year is None else f"{name} {year} has"
+        at_most = " at most" if year is None and month == _FEBRUARY else ""
+        raise WhenError(f"{quote_word(written)} is no date: {has}{at_most} {last} days, as in {last} {name.lower()}")
     return Dated(year, month, day)
 
 

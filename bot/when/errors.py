@@ -21,11 +21,21 @@ class Ambiguous(WhenError):
         """What a button says, and the whole WHEN to be put in the place of what was written; at least one."""
 
 
+class Unlikely(WhenError):
+    """WHEN that cannot be kept, where something near it can: asked by itself, left out among other choices."""
+
+    def __init__(self, text: str, question: Question) -> None:
+        super().__init__(text)
+        self.question = question
+
+
 class Question(Exception):
     """Inside the parser: something to be asked, before it is known which of the choices can be kept."""
 
-    def __init__(self, text: str, choices: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, text: str, choices: Sequence[tuple[str, str]], *, note: str = "") -> None:
         super().__init__(text)
         self.text = text
+        self.note = note
+        """What is told of it where another question comes first; empty: the labels tell it."""
         self.choices = tuple(choices)
         """Label, and the whole line with the choice in it."""

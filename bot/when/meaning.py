@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 from bot.recurrence import Daily, Interval, Occurrence, Once, Pattern, Rule, Weekly, Yearly, occurrences
 from bot.route_errors import quote_word
 from bot.when.days import LAST_YEAR, Coming, Dated, Day, Doubtful, Shift, read_day
-from bot.when.errors import EVERY_EXAMPLE, EXAMPLE, Ambiguous, Question, WhenError
+from bot.when.errors import EVERY_EXAMPLE, EXAMPLE, Ambiguous, Question, Unlikely, WhenError
 from bot.when.patterns import After, Moment, Said, read_said, read_time_ahead
 from bot.when.showing import ahead, show_rule, show_time
-from bot.when.words import MONTH_NAMES, VOCABULARY, WEEKDAY_NAMES, Words, not_understood, split_words
+from bot.when.words import MONTH_NAMES, VOCABULARY, WEEKDAY_NAMES, Words, not_understood, read_words
 from bot.zone_names import local, nearest_zones, zone_named
 
 LONGEST = 300
@@ -50,11 +50,15 @@ def parse_when(text: str, *, now: float, zone: str) -> Rule:
     its ``Ambiguous`` where the text may mean several things: each of those can be read.
     """
     if len(text) > LONGEST and not _is_shown(text):
-        raise WhenError(f"WHEN is too long, at most {LONGEST} characters are read, as in {EXAMPLE}")
+        raise WhenError(
+            f"that is too long: at most {LONGEST} characters say when it is sent, as in {EXAMPLE}, or {EVERY_EXAMPLE}"
+        )
     try:
-        return _read(split_words(text), now=now, zone=zone)
+        return _read(read_words(text), now=now, zone=zone)
     except Question as question:
         raise _settled(question, now=now, zone=zone) from None
+    except Unlikely as unlikely:
+        raise _settled(unlikely.question, now=now, zone=zone) from None
 
 
 def _is_shown(text: str) -> bool:
@@ -74,21 +78,22 @@ def read_rule(text: str) -> Rule:
     """
     try:
         # As it is kept it means the same at any time; long ago nothing of it is past.
-        return _read(split_words(text), now=0.0, zone="UTC", most_times=None)
+        return _read(read_words(text), now=0.0, zone="UTC", most_times=None)
     except Question as question:
         raise WhenError(question.text) from None
 
 
 def _settled(question: Question, *, now: float, zone: str) -> WhenError:
     """A question with those of its choices that can be kept, or the reason why none can."""
-    found, refused = _answers(question, now=now, zone=zone, depth=1, budget=[_MOST_PARSES])
+    notes: dict[str, None] = {}
+    found, refused = _answers(question, now=now, zone=zone, depth=1, budget=[_MOST_PARSES], notes=notes)
     if not found:
         return refused or WhenError(question.text)
-    return Ambiguous(question.text, found)
+    return Ambiguous(" ".join([*notes, question.text]), found)
 
 
 def _answers(
-    question: Question, *, now: float, zone: str, depth: int, budget: list[int]
+    question: Question, *, now: float, zone: str, depth: int, budget: list[int], notes: dict[str, None]
 ) -> tuple[list[tuple[str, str]], WhenError | None]:
     groups: list[list[tuple[str, str]]] = []
     refused: WhenError | None = None
@@ -97,13 +102,15 @@ def _answers(
         if budget[0] < 0:
             break
         try:
-            groups.append([(label, show_rule(_read(split_words(line), now=now, zone=zone)))])
+            groups.append([(label, show_rule(_read(read_words(line), now=now, zone=zone)))])
         except WhenError as error:
             refused = refused or error
         except Question as deeper:
             if depth == _DEEPEST:
                 continue
-            inner, why = _answers(deeper, now=now, zone=zone, depth=depth + 1, budget=budget)
+            inner, why = _answers(deeper, now=now, zone=zone, depth=depth + 1, budget=budget, notes=notes)
+            if inner and deeper.note:
+                notes[deeper.note] = None
             groups.append([(f"{label}, {more}", whole) for more, whole in inner])
             refused = refused or why
     each = max(1, MOST_CHOICES // max(1, len(groups)))
@@ -112,10 +119,9 @@ def _answers(
     return [pair for group in groups for pair in group], refused
 
 
-def _read(text: tuple[str, ...], *, now: float, zone: str, most_times: int | None = MOST_TIMES) -> Rule:
-    words = Words(text)
-    if not text:
-        raise WhenError(f"WHEN is missing; write when, as in {EXAMPLE}, or {EVERY_EXAMPLE}")
+def _read(words: Words, *, now: float, zone: str, most_times: int | None = MOST_TIMES) -> Rule:
+    if not words.words:
+        raise WhenError(f"say when it is sent, as in {EXAMPLE}, or {EVERY_EXAMPLE}")
     said = read_said(words)
     tails = _read_tails(words, _Tails())
     named = _read_zone(words)
@@ -158,11 +164,15 @@ def _once_only(old: _T | None, new: _T, what: str) -> _T:
 def _tail_day(words: Words, lead: str, example: str) -> Day:
     day = read_day(words)
     if day is None:
-        shown = quote_word(words.peek()) if words.peek() else "nothing"
-        raise WhenError(f"{lead} has {shown} for its date, as in every day at 9:00 {example}")
+        wrong = (
+            f"{words.shown(words.at, words.at + 1)} is no date for {lead}" if words.peek() else f"{lead} needs a date"
+        )
+        raise WhenError(f"{wrong}, as in every day at 9:00 {example}")
     if words.peek() != "at" and not read_time_ahead_of_tail(words):
         return day
-    raise WhenError(f"{lead} takes a date without a time of day, that day included, as in every day at 9:00 {example}")
+    raise WhenError(
+        f"after {lead} comes a date without a time, and all of that day counts, as in every day at 9:00 {example}"
+    )
 
 
 def read_time_ahead_of_tail(words: Words) -> bool:
@@ -210,28 +220,29 @@ def _left_over(words: Words, *, zoned: bool) -> Exception:
     begin = words.at
     words.take("in")
     rest = " ".join(words.words[words.at :])
+    shown = words.shown(words.at, len(words.words))
     if not rest:
         return WhenError("the time zone is missing after in, as in at 18:00 in Europe/Paris")
     if _OFFSET.fullmatch(rest):
-        return WhenError(f"{quote_word(rest)} is no time zone; write the name of a place, as in at 18:00 Europe/Paris")
+        return WhenError(f"{shown} is no time zone; write the name of a place, as in at 18:00 Europe/Paris")
     first = words.peek()
     question = not_understood(words)
     if isinstance(question, Question):
         return question
     if first in VOCABULARY or first[:1].isdecimal():
         return WhenError(
-            f"{quote_word(rest)} is too much there: one rule has one day and one time, and its order is rule, starting,"
-            f" until, N times, zone, as in {EVERY_EXAMPLE} until 24 dec Europe/Paris"
+            f"{shown} is too much there: a schedule has one time of day; write the last day after it, and the time"
+            f" zone last, as in {EVERY_EXAMPLE} until 24 dec Europe/Paris"
         )
     if zoned or not _ZONE_LIKE.fullmatch(rest):
         return question
     near = nearest_zones(rest)
     if not near:
         return WhenError(
-            f"{quote_word(rest)} is neither part of WHEN nor a time zone, as in {EXAMPLE}, or at 18:00 Europe/Paris"
+            f"{shown} is not understood there, and is no time zone, as in {EXAMPLE}, or at 18:00 Europe/Paris"
         )
     return words.ask(
-        f"There is no time zone {quote_word(rest)}, is {' or '.join(near)} meant? As in at 18:00 Europe/Paris",
+        f"There is no time zone {shown}, is {' or '.join(near)} meant? As in at 18:00 Europe/Paris",
         [(name, name) for name in near],
         begin=begin,
         end=len(words.words),
@@ -245,7 +256,8 @@ def _rule(said: Said, tails: _Tails, words: Words, *, zone: ZoneInfo, now: float
     if isinstance(said, After | Moment):
         if tails != _Tails():
             raise WhenError(
-                "starting, until and times are for what recurs, and this comes once; as in every day at 9:00 5 times"
+                "starting, until and 5 times are for what is sent again and again, and this is sent once;"
+                " say how often, as in every day at 9:00 5 times"
             )
         return _after(said, zone, now) if isinstance(said, After) else _moment(said, words, zone, now)
     today = _today(zone, now)
@@ -311,7 +323,9 @@ def _moment(said: Moment, words: Words, zone: ZoneInfo, now: float) -> Rule:
             assert isinstance(rule.pattern, Once)
             _check_weekday(rule.pattern.at.date(), weekday)
             return rule
-        case Shift() | Dated() as known:
+        case Shift() as known:
+            return _today_or_later(known, today, said, words, zone, now)
+        case Dated() as known:
             return _on(_date(known, today, words), said, zone, now)
 
 
@@ -331,6 +345,32 @@ def _on(day: date, said: Moment, zone: ZoneInfo, now: float) -> Rule:
         when = "is long ago" if past is None else f"was {ahead(past.at - now)}" if past.at < now else "is just over"
         raise WhenError(f"that is past: {shown} {when}; write a time to come, as in {EXAMPLE}")
     return rule
+
+
+def _today_or_later(day: Shift, today: date, said: Moment, words: Words, zone: ZoneInfo, now: float) -> Rule:
+    """Raises ``Unlikely`` for a time of today that is over, and for one of tonight that is none of a night."""
+    at = show_time(said.at)
+    if day.is_evening and _MORNING <= said.at.hour < _EVENING:
+        hours = [said.at.hour + 12] if said.at.hour < 12 else []
+        times = [show_time(said.at.replace(hour=hour)) for hour in (*hours, said.at.hour)]
+        # Nothing but the zone follows what comes once.
+        choices = [(f"today {each}", f"today {each} {zone.key}") for each in times]
+        asked = f"{at} is not in the evening. Which time of today is meant? As in tomorrow at 20:00"
+        raise Unlikely(asked, words.ask(asked, choices, begin=0, end=len(words.words)))
+    try:
+        return _on(_date(day, today, words), said, zone, now)
+    except WhenError as error:
+        if day.days:
+            raise
+        raise Unlikely(
+            str(error),
+            words.ask(
+                f"Today {at} is past. Is tomorrow meant? As in tomorrow {at}",
+                [(f"tomorrow {at}", "tomorrow")],
+                begin=day.begin,
+                end=day.end,
+            ),
+        ) from None
 
 
 def _meant(occurrence: Occurrence, zone: ZoneInfo) -> datetime:
@@ -371,7 +411,7 @@ def _check_weekday(day: date, weekday: int | None) -> None:
     if weekday is not None and day.weekday() != weekday:
         raise WhenError(
             f"{day} is a {WEEKDAY_NAMES[day.weekday()]} and no {WEEKDAY_NAMES[weekday]};"
-            " write one of both, as in 24 dec 18:00"
+            " leave one of the two out, as in 24 dec 18:00"
         )
 
 
@@ -379,14 +419,19 @@ def _which_week(doubtful: Doubtful, first: date, words: Words) -> Question:
     weekday = WEEKDAY_NAMES[doubtful.weekday]
     days = [first, first + timedelta(weeks=1)]
     choices = [(f"{weekday} {day.day} {MONTH_NAMES[day.month - 1]}", str(day)) for day in days]
-    written = " ".join(words.words[doubtful.begin : doubtful.end])
+    written = words.shown(doubtful.begin, doubtful.end)
+    note = f"{written} may be the one of this week or the one of the week after."
     return words.ask(
-        f"Is {written} {days[0]} or {days[1]}? Without next it is the coming one, as in {weekday.lower()} 18:00",
+        f"{note} Which is meant, {choices[0][0]} or {choices[1][0]}? The coming one is written as in"
+        f" {weekday.lower()} 18:00",
         choices,
         begin=doubtful.begin,
         end=doubtful.end,
+        note=note,
     )
 
 
+_MORNING, _EVENING = 5, 17
+"""Hours: what is between is not tonight."""
 _LATEST = datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC).timestamp()
 _EARLIEST = datetime(2, 1, 1, tzinfo=UTC).timestamp()

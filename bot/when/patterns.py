@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import time
 from typing import TypeAlias, cast
@@ -11,7 +12,7 @@ from bot.recurrence import Daily, Interval, MonthDay, Monthly, Pattern, Weekday,
 from bot.route_errors import quote_word
 from bot.when.cron import EXAMPLE as CRON_EXAMPLE
 from bot.when.cron import SHORTHANDS, read_cron, show_names
-from bot.when.days import Day, read_date, read_day
+from bot.when.days import Day, Shift, read_date, read_day
 from bot.when.errors import WhenError
 from bot.when.words import (
     UNITS,
@@ -61,6 +62,7 @@ _ONE_WORD = {
     "annually": "year",
     "hourly": "hour",
 }
+_EVENINGS = ("19:00", "20:00", "21:00", "22:00")
 _OFFERED_DAYS = (("Mondays", "on mon"), ("Tuesdays", "on tue"), ("Wednesdays", "on wed"), ("Thursdays", "on thu"),
                  ("Fridays", "on fri"), ("Saturdays", "on sat"), ("Sundays", "on sun"))  # fmt: skip
 _OFFERED_MONTH_DAYS = (("the 1st", "on the 1st"), ("the 15th", "on the 15th"), ("the last day", "on the last day"),
@@ -91,7 +93,7 @@ def read_said(words: Words) -> Said:
         return recurring
     if early is not None:
         said_on = words.take("on")
-        day = read_day(words, after_at=True)
+        day = _tonight(words) or read_day(words, after_at=True)
         if said_on and day is None:
             raise _no_moment(words, early)
         return Moment(day, early)
@@ -124,10 +126,11 @@ def _read_after(words: Words) -> After:
     if not parts:
         raise _no_duration(words, begin, "in")
     if sum(parts) == 0:
-        raise WhenError("in 0 is now, and WHEN is to come, for example in 5m")
+        raise WhenError("in 0 is now, and a schedule is for later, for example in 5m")
     if words.peek() == "at":
         raise WhenError(
-            "in DURATION counts elapsed time and takes no time of day; write the day instead, as in tomorrow at 9:00"
+            "what comes after in is counted from now, so no time of day can follow; name the day instead,"
+            " as in tomorrow at 9:00"
         )
     return After(sum(parts))
 
@@ -136,23 +139,23 @@ def _no_duration(words: Words, begin: int, lead: str) -> Exception:
     if (fraction := read_fraction(words)) is not None:
         written, seconds = fraction
         if not seconds:
-            return WhenError(f"{quote_word(written)} is no duration, which has whole numbers, for example {lead} 1h30m")
+            return WhenError(f"{quote_word(written)} is no duration: write whole numbers, for example {lead} 1h30m")
         whole = show_duration(seconds)
         return words.ask(
-            f"Is {written} meant as {whole}? A duration has whole numbers, for example {lead} 1h30m",
+            f"Is {written} meant as {whole}? Write whole numbers, for example {lead} 1h30m",
             [(whole, whole)],
             begin=begin,
         )
     if words.peek(1) in ("month", "months", "year", "years"):
         return WhenError(
-            "months and years are of different lengths, so they are no durations; write the date, as in 24 dec 18:00"
+            "months and years differ in length, so they cannot be counted from now; write the date, as in 24 dec 18:00"
         )
     number = words.number()
     if number is not None:
         choices = [(f"{number} {unit}", f"{number} {unit}") for unit in ("minutes", "hours", "days")]
-        return words.ask(f"{number} what? A duration has units, for example {lead} 2h30m", choices, begin=begin)
-    shown = f"{quote_word(words.peek())} is no duration" if words.peek() else "the duration is missing"
-    return WhenError(f"{shown}; write how long, for example {lead} 2h30m")
+        return words.ask(f"{number} what? Say minutes, hours or days, for example {lead} 2h30m", choices, begin=begin)
+    shown = f"{words.shown(words.at, words.at + 1)} does not say how long" if words.peek() else "say how long"
+    return WhenError(f"{shown}, for example {lead} 2h30m")
 
 
 def _read_moment(words: Words) -> Moment:
@@ -163,29 +166,32 @@ def _read_moment(words: Words) -> Moment:
     if len(days) > 1 or recur:
         every = show_names(days)
         raise words.ask(
-            f"Is that every {every}? Days that recur begin with every, as in every mon,thu at 9:30",
+            f"Is that every {every}? Then write every before the days, as in every mon,thu at 9:30",
             [(f"every {every}", f"every {every}")],
             begin=0,
         )
     words.at = begin
+    if (tonight := _tonight(words)) is not None:
+        return Moment(tonight, _time_of(words, usual=_EVENINGS))
     day = read_day(words)
     if day is None:
         raise _no_moment(words)
     return Moment(day, _time_of(words))
 
 
+def _tonight(words: Words) -> Shift | None:
+    begin = words.at
+    return Shift(0, is_evening=True, begin=begin, end=words.at) if words.take("tonight") else None
+
+
 def _no_moment(words: Words, given: time | None = None) -> Exception:
     begin = words.at
-    if words.peek() == "tonight":
-        offered = ("today",) if words.peek(1) else tuple(f"today {hour}:00" for hour in range(19, 23))
-        choices = [(each.removeprefix("today "), each) for each in offered]
-        return words.ask("At which time today is tonight? As in today 20:00", choices, begin=begin, end=begin + 1)
     days = _month_days(words) if words.peek() in ("the", "last") or _REAL_ORDINAL.fullmatch(words.peek()) else ()
     if days:
         shown = " ".join(words.words[begin : words.at]).removeprefix("the ")
         every = f"every month on the {shown}"
         return words.ask(
-            f"Is that {every}? A day that comes once has its month, as in 24 dec 18:00",
+            f"Is that {every}? For one day only, write its month too, as in 24 dec 18:00",
             [(every, every if given is None else f"{every} at {given}")],
             begin=0,
         )
@@ -193,7 +199,7 @@ def _no_moment(words: Words, given: time | None = None) -> Exception:
     return not_understood(words)
 
 
-def _time_of(words: Words, given: time | None = None) -> time:
+def _time_of(words: Words, given: time | None = None, *, usual: Sequence[str] = USUAL_TIMES) -> time:
     """``at TIME``, unless it was given before the day. A missing one is asked for."""
     if given is not None:
         return given
@@ -205,7 +211,7 @@ def _time_of(words: Words, given: time | None = None) -> time:
         return found
     if said_at and words.peek():
         raise WhenError(f"{quote_word(words.peek())} is no time of day, as in at 18:00, or at 6pm")
-    choices = [(usual, f"at {usual}") for usual in USUAL_TIMES]
+    choices = [(each, f"at {each}") for each in usual]
     raise words.ask("At which time? A day needs one, as in tomorrow at 9:00", choices, begin=begin)
 
 
@@ -246,7 +252,8 @@ def _read_every(words: Words, given: time | None) -> Pattern:
     if (date := read_date(words)) is not None:
         if date.year is not None:
             raise WhenError(
-                "a date with a year comes once; leave out every, or the year, as in every year on 24 dec at 18:00"
+                "a date with a year comes only once; leave out the year, or the word every,"
+                " as in every year on 24 dec at 18:00"
             )
         return Yearly(_time_of(words, given), date.month, date.day)
     if (nth := _read_nth(words, given)) is not None:
@@ -263,7 +270,7 @@ def _read_every(words: Words, given: time | None) -> Pattern:
 
 def _counted(number: int) -> int:
     if not 1 <= number <= _MOST:
-        raise WhenError(f"every {number} is not possible, it goes from 1 to {_MOST}, as in every 2 days at 9:00")
+        raise WhenError(f"every {number} is not possible: the number is from 1 to {_MOST}, as in every 2 days at 9:00")
     return number
 
 
@@ -322,7 +329,8 @@ def _monthly(words: Words, every: int, given: time | None) -> Monthly:
 def _yearly(words: Words, every: int, given: time | None) -> Yearly:
     if every != 1:
         raise WhenError(
-            "a year takes no number, as in every year on 24 dec at 18:00, or every 24 months on the 1st at 9:00"
+            "years cannot be counted, only months, as in every 24 months on the 1st at 9:00, or every year on 24 dec"
+            " at 18:00"
         )
     begin = words.at
     words.take("on")
@@ -333,7 +341,7 @@ def _yearly(words: Words, every: int, given: time | None) -> Yearly:
         choices = [("1 January", "on 1 jan"), ("31 December", "on 31 dec")]
         raise words.ask("On which date? As in every year on 24 dec at 18:00", choices, begin=begin)
     if date.year is not None:
-        raise WhenError("what comes every year has no year in its date, as in every year on 24 dec at 18:00")
+        raise WhenError("leave the year out of a date that comes every year, as in every year on 24 dec at 18:00")
     return Yearly(_time_of(words, given), date.month, date.day)
 
 
@@ -483,7 +491,7 @@ def _days_or_elapsed(words: Words, begin: int, seconds: int, given: time | None)
     choices = [(f"every {every} at {usual}", f"{every} at {usual}") for usual in USUAL_TIMES]
     hours = f"{seconds // UNITS['hour']}h"
     raise words.ask(
-        f"At which time, or every {hours} of elapsed time? As in every {every} at 9:00",
+        f"At which time of day, or every {hours} from now on? As in every {every} at 9:00",
         [*choices, (f"every {hours}", hours)],
         begin=begin,
     )
@@ -499,10 +507,11 @@ def read_time_ahead(words: Words) -> bool:
 
 def _interval(words: Words, seconds: int, given: time | None) -> Interval:
     if seconds < SHORTEST_INTERVAL:
-        raise WhenError(f"that is too often: every DURATION begins at {SHORTEST_INTERVAL}s, as in every 10s")
+        raise WhenError(f"that is too often: the shortest is every {SHORTEST_INTERVAL}s, as in every 15m")
     if given is not None or words.peek() == "at":
         raise WhenError(
-            "every DURATION counts elapsed time and takes no time of day, as in every 15m, or every day at 9:00"
+            f"every {show_duration(seconds)} is counted from now, so no time of day goes with it; leave one of the two"
+            " out, as in every 15m, or every day at 9:00"
         )
     return Interval(seconds)
 
@@ -520,7 +529,7 @@ def _read_cron(words: Words) -> Pattern:
     shorthand = words.peek()
     if shorthand.startswith("@"):
         if shorthand not in SHORTHANDS:
-            raise WhenError(f"{quote_word(shorthand)} is not understood; cron has five fields, as in {CRON_EXAMPLE}")
+            raise WhenError(f"{quote_word(shorthand)} is not understood: cron has five fields, as in {CRON_EXAMPLE}")
         instead = f"cron {SHORTHANDS[shorthand]}"
         words.at += 1
         raise words.ask(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import time
 from functools import lru_cache
 from typing import cast
@@ -49,9 +49,9 @@ LONGEST_DURATION = 250_000_000_000
 
 _WORD = re.compile(r"[^\s,]+|,")
 _SIGNS = {**dict.fromkeys(map(ord, "‐‑‒–—―−"), "-"), **dict.fromkeys(map(ord, "\u200b\ufeff\u200e\u200f\u2060"), " ")}
-_ISO = re.compile(r"(?<!\S)([0-9]{4}-[0-9]{2}-[0-9]{2})t(?=[0-9])")
-_ZULU = re.compile(r"(?<=:[0-9]{2})z(?!\S)")
-_DOTTED = re.compile(r"(?<=[0-9\s])([ap])\.\s?m\b\.?")
+_ISO = re.compile(r"(?<!\S)([0-9]{4}-[0-9]{2}-[0-9]{2})[tT](?=[0-9])")
+_ZULU = re.compile(r"(?<=:[0-9]{2})[zZ](?!\S)")
+_DOTTED = re.compile(r"(?<=[0-9\s])([apAP])\.\s?[mM]\b\.?")
 _CLOCK = re.compile(r"([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?([ap]m)?")
 _HOUR = re.compile(r"([0-9]{1,2})([ap]m)")
 _ALMOST = re.compile(r"([0-9]{1,2})[.h]([0-9]{2})h?|([0-9]{1,2})([0-9]{2})h?")
@@ -65,9 +65,16 @@ _NAMED_TIMES = {"noon": time(12), "midday": time(12), "midnight": time(0)}
 
 def split_words(text: str) -> tuple[str, ...]:
     """The words of a text in one case and one spelling; commas are words of their own."""
-    plain = unicodedata.normalize("NFKC", text).translate(_SIGNS).lower()
+    return read_words(text).words
+
+
+def read_words(text: str) -> Words:
+    """The same, to be read, with how they were typed."""
+    plain = unicodedata.normalize("NFKC", text).translate(_SIGNS)
     plain = _DOTTED.sub(r"\1m", _ZULU.sub(" utc", _ISO.sub(r"\1 ", plain)))
-    return tuple(_WORD.findall(plain))
+    typed = _WORD.findall(plain)
+    words = tuple(word.lower() for word in typed)
+    return Words(words, typed=dict(zip(words, typed, strict=True)))
 
 
 @dataclass(slots=True)
@@ -76,11 +83,17 @@ class Words:
 
     words: tuple[str, ...]
     at: int = 0
+    typed: Mapping[str, str] = field(default_factory=dict)
+    """The words as somebody typed them, by what is read."""
 
     def peek(self, ahead: int = 0) -> str:
         """The next word, or one behind it; empty at the end."""
         place = self.at + ahead
         return self.words[place] if place < len(self.words) else ""
+
+    def shown(self, begin: int, end: int) -> str:
+        """The words from ``begin`` to ``end`` as they were typed, in quotes."""
+        return quote_word(" ".join(self.typed.get(word, word) for word in self.words[begin:end]))
 
     def take(self, *wanted: str) -> str:
         """Read one word if it is among these; empty if not."""
@@ -103,11 +116,13 @@ class Words:
         self.at += 1
         return int(self.words[self.at - 1])
 
-    def ask(self, text: str, choices: Sequence[tuple[str, str]], *, begin: int, end: int | None = None) -> Question:
+    def ask(
+        self, text: str, choices: Sequence[tuple[str, str]], *, begin: int, end: int | None = None, note: str = ""
+    ) -> Question:
         """A question about the words from ``begin`` to ``end`` (default: as far as is read). Choices: what a button
-        says, and the words that would stand there instead."""
+        says, and the words that would stand there instead. ``note``: as in :class:`Question`."""
         head, tail = self.words[:begin], self.words[self.at if end is None else end :]
-        return Question(text, [(label, " ".join((*head, words, *tail))) for label, words in choices])
+        return Question(text, [(label, " ".join((*head, words, *tail))) for label, words in choices], note=note)
 
 
 # --- times -----------------------------------------------------------------------------------------------
@@ -198,7 +213,7 @@ def read_duration(words: Words) -> tuple[int, ...]:
             units.append(unit)
             seconds.append(number * unit)
     if len(set(units)) < len(units):
-        raise WhenError("a duration has each unit once, for example in 2h30m")
+        raise WhenError("hours, minutes and the like stand there once each, for example in 2h30m")
     if sum(seconds) > LONGEST_DURATION:
         raise WhenError("that is further ahead than the calendar goes, for example in 2h30m")
     return tuple(seconds)
@@ -339,20 +354,23 @@ VOCABULARY = frozenset({*_KNOWN, *WEEKDAY_OF, *PLURALS, *MONTH_OF, *UNITS, "the"
 def not_understood(words: Words) -> Exception:
     """What to say of the next word, which fits nothing: a question if it is almost one that is known."""
     word = words.peek()
-    if not word or word == ",":
-        return WhenError(f"something is missing at the end of WHEN, as in {EXAMPLE}")
+    if word == ",":
+        return WhenError(f"something is missing before the comma, as in {EXAMPLE}")
+    if not word:
+        return WhenError(f"something is missing after {words.shown(words.at - 1, words.at)}, as in {EXAMPLE}")
     near = _nearly(word)
     if near:
         end = words.at + 1
         choices = [(known, known) for known in near]
         return words.ask(
-            f"{quote_word(word)} is not understood, is {' or '.join(near)} meant? As in {EXAMPLE}",
+            f"{words.shown(words.at, end)} is not understood, is {' or '.join(near)} meant? As in {EXAMPLE}",
             choices,
             begin=words.at,
             end=end,
         )
     return WhenError(
-        f"{quote_word(word)} is not understood there; WHEN is written as in {EXAMPLE}, or every day at 9:00"
+        f"{words.shown(words.at, words.at + 1)} is not understood there; write when it is sent as in {EXAMPLE},"
+        " or every day at 9:00"
     )
 
 
