@@ -15,7 +15,8 @@ from bot.recurrence import Rule
 from bot.route_errors import quote_word
 from bot.when import Ambiguous, WhenError, parse_duration, parse_when, show_duration
 
-EXAMPLE = "tomorrow 9:00 | support:room-42, @all | We are open again."
+EXAMPLE = "tomorrow 9:00 | telegram:-1001234567890 | We are open again."
+"""A line that is right where there is no chat that ``here`` could mean."""
 EXAMPLES = {
     "missed": "missed=send:1h",
     "name": 'name="opening hours"',
@@ -124,9 +125,12 @@ def _read(text: str, *, now: float, zone: str, editing: bool, needs_text: bool) 
     said = words.strip()
     start = len(text) - len(words.lstrip()) if bars == 2 and said else len(text)
     if not editing and not (head.strip() and targets.strip()):
-        raise WhenError(f"a schedule needs WHEN, targets and a text with bars between them, as in {EXAMPLE}")
+        missing = (
+            "where it goes and what is sent" if head.strip() and not said else "when it is sent, where it goes and what"
+        )
+        raise WhenError(f"say {missing}, with bars between (/here in a chat tells its address), as in {EXAMPLE}")
     if needs_text and not said:
-        raise WhenError(f"the text is missing behind the second bar, as in {EXAMPLE}")
+        raise WhenError(f"the text is missing: write it after a second bar, as in {EXAMPLE}")
     when, raw = _split_head(head)
     options, given = _read_options(raw, editing=editing)
     rule = None
@@ -169,9 +173,14 @@ def _read_options(raw: str, *, editing: bool) -> tuple[Options, frozenset[str]]:
         found = _KEY.match(raw, at)
         if found is None:
             word = raw[at:].split(None, 1)[0]
+            if "name" in values:
+                raise WhenError(
+                    f"{quote_word(word)} is no option; a name of several words stands in quotes, as in"
+                    f" {EXAMPLES['name']}"
+                )
             raise WhenError(
-                f"{quote_word(word)} is no option; options are key=value and come last, behind WHEN and its zone,"
-                f" as in {EXAMPLES['silent']}"
+                f"{quote_word(word)} is no option; options come last, after the time and the time zone, as in"
+                f" {EXAMPLES['silent']}"
             )
         key = found[1].lower()
         if key not in EXAMPLES:
@@ -205,7 +214,7 @@ def _read_value(raw: str, at: int, key: str) -> tuple[str, int]:
         value = raw[at + 1 : end - 1]
     rest = raw[end:].lstrip()
     if rest and not raw[end].isspace():
-        raise WhenError(f"{key}= goes on behind its closing quote, a blank is needed there, as in {EXAMPLES[key]}")
+        raise WhenError(f"{key}= goes on after its closing quote, a blank is needed there, as in {EXAMPLES[key]}")
     return value.strip(), len(raw) - len(rest)
 
 
@@ -238,7 +247,9 @@ def _checked(key: str, value: str, *, editing: bool) -> Missed | Quiet | bool | 
     if key == "approve":
         low = {"no": "0", "yes": "1"}.get(low, low)
         if low not in ("0", "1", "2"):
-            raise WhenError(f"approve={quote_word(value)} is not how many persons approve, 0, 1 or 2, as in approve=1")
+            raise WhenError(
+                f"approve={quote_word(value)} is not how many people have to approve it, 0, 1 or 2, as in approve=1"
+            )
         return int(low)
     if key == "missed":
         return _missed(value)
@@ -248,7 +259,7 @@ def _checked(key: str, value: str, *, editing: bool) -> Missed | Quiet | bool | 
 def _name(value: str, *, editing: bool) -> str:
     if (not value and not editing) or len(value) > LONGEST_NAME or not value.isprintable() or '"' in value:
         raise WhenError(
-            f'name= is 1 to {LONGEST_NAME} printing characters on one line, none of them ", as in {EXAMPLES["name"]}'
+            f'name= is 1 to {LONGEST_NAME} characters on one line, none of them ", as in {EXAMPLES["name"]}'
         )
     return value
 
@@ -274,7 +285,10 @@ def _missed(value: str) -> Missed:
         return "skip"
     if word == "ask" and not colon:
         return "ask"
-    raise WhenError(f"missed={quote_word(value)} is not one of skip, send:DURATION, ask, as in {EXAMPLES['missed']}")
+    raise WhenError(
+        f"missed={quote_word(value)} is neither skip nor ask, nor send: and how late it may be,"
+        f" as in {EXAMPLES['missed']}"
+    )
 
 
 def _quiet(value: str) -> Quiet | Literal["no"] | None:
@@ -286,7 +300,7 @@ def _quiet(value: str) -> Quiet | Literal["no"] | None:
         return parse_quiet(value)
     except ValueError:
         raise WhenError(
-            f"quiet={quote_word(value)} is no range of times, and not no, as in {EXAMPLES['quiet']}"
+            f"quiet={quote_word(value)} is neither two times with a - between them nor no, as in {EXAMPLES['quiet']}"
         ) from None
 
 

@@ -65,18 +65,40 @@ def test_the_text_is_kept_and_where_it_begins_is_told(text: str, expected: str) 
 def test_a_picture_needs_no_text(text: str) -> None:
     read = line(text, needs_text=False)
     assert (read.targets, read.text, read.text_start) == ("x:1", "", len(text))
-    assert "the text is missing behind the second bar" in refusal(text)
+    assert "the text is missing: write it after a second bar" in refusal(text)
+
+
+ALL, REST, TEXT = (
+    "say when it is sent, where it goes and what",
+    "say where it goes and what is sent",
+    "the text is missing",
+)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "|", "||", "| |", "at 18:00", "at 18:00 |", "at 18:00 | | Hello", "| x:1 | Hello"]
+    ("text", "said"),
+    [
+        ("", ALL),
+        ("|", ALL),
+        ("||", ALL),
+        ("| |", ALL),
+        ("at 18:00", REST),
+        ("at 18:00 |", REST),
+        ("at 18:00 | | Hello", ALL),
+        ("| x:1 | Hello", ALL),
+        ("at 18:00 | x:1", TEXT),
+        ("at 18:00 | x:1 |", TEXT),
+    ],
 )
-def test_a_line_without_one_of_its_parts(text: str) -> None:
-    assert refusal(text).endswith(EXAMPLE)
+def test_a_line_without_one_of_its_parts_is_told_what_is_missing(text: str, said: str) -> None:
+    refused = refusal(text)
+    assert refused.startswith(said)
+    assert refused.endswith(f"as in {EXAMPLE}")
+    assert line(EXAMPLE).targets == "telegram:-1001234567890"
 
 
 def test_options_need_when() -> None:
-    assert refusal("silent=yes | x:1 | Hello").startswith("WHEN is missing")
+    assert refusal("silent=yes | x:1 | Hello").startswith("say when it is sent")
 
 
 UNDERSTOOD = {
@@ -126,17 +148,17 @@ REFUSED = {
     "silent=": "has no value",
     "silent=yes silent=no": "given twice",
     "silent=yes UTC": "“UTC” is no option",
-    "silent=yes until 24 dec": "“until” is no option",
-    "name=opening hours": "“hours” is no option",
+    "silent=yes until 24 dec": "“until” is no option; options come last, after the time and the time zone",
+    "name=opening hours": "“hours” is no option; a name of several words stands in quotes",
     'name=""': "name= is 1 to 64",
     f"name={'x' * 65}": "name= is 1 to 64",
     "name='a\"b'": "name= is 1 to 64",
     'name="a\nb"': "name= is 1 to 64",
     'name="opening': "no closing one",
     'name="a"b': "a blank is needed",
-    "missed=send": "skip, send:DURATION, ask",
-    "missed=later": "skip, send:DURATION, ask",
-    "missed=skip:1h": "skip, send:DURATION, ask",
+    "missed=send": "neither skip nor ask, nor send: and how late it may be",
+    "missed=later": "neither skip nor ask, nor send: and how late it may be",
+    "missed=skip:1h": "neither skip nor ask, nor send: and how late it may be",
     "missed=send:soon": "no duration",
     "missed=send:0m": "no duration",
     "missed=send:45": "“45” is no duration, as in missed=send:45m",
@@ -144,17 +166,17 @@ REFUSED = {
     "expire=45 UTC": "“45” is no duration, as in expire=45m",
     "expire=45m UTC": "“UTC” is no option",
     "expire=1,5h": "no duration",
-    "quiet=٢٢:00-07:00": "no range of times",
+    "quiet=٢٢:00-07:00": "neither two times with a - between them nor no",
     "expire=soon": "no duration",
     "expire=0s": "no duration",
     "expire=400d": "at most 366d",
     "jitter=2d": "at most 1d",
     "approve=3": "0, 1 or 2",
     "approve=-1": "0, 1 or 2",
-    "quiet=22:00": "no range of times",
-    "quiet=22:00-25:00": "no range of times",
-    "quiet=22:60-07:00": "no range of times",
-    "quiet=22:00-22:00": "no range of times",
+    "quiet=22:00": "neither two times with a - between them nor no",
+    "quiet=22:00-25:00": "neither two times with a - between them nor no",
+    "quiet=22:60-07:00": "neither two times with a - between them nor no",
+    "quiet=22:00-22:00": "neither two times with a - between them nor no",
 }
 
 
@@ -271,3 +293,9 @@ def test_an_edit_that_is_wrong_is_refused(text: str) -> None:
 def test_when_is_read_as_it_is_by_itself() -> None:
     for when in ("in 2h30m", "every 15m 5 times UTC", "cron 0 9 * * mon-fri in Europe/Paris", "dec 24, 2026, 6pm"):
         assert line(f"{when} pin=yes | x:1 | Hello").rule == parse_when(when, now=NOW, zone="Europe/London")
+
+
+@pytest.mark.parametrize("words", REFUSED)
+def test_no_option_is_refused_in_the_language_of_the_grammar(words: str) -> None:
+    refused = refusal(f"tomorrow 9:00 {words} | x:1 | Hello")
+    assert not any(word in refused for word in ("WHEN", "DURATION", "key=value"))
