@@ -25,6 +25,8 @@ class Kind:
     """It is everything up to the end."""
     called: str = ""
     """As a sentence about a bar goes on; empty: as :attr:`what`."""
+    asked: str = ""
+    """As "say …" goes on where it is missing behind a bar; empty: as :attr:`called`."""
 
 
 VOCABULARY: Mapping[str, Kind] = {
@@ -41,7 +43,10 @@ VOCABULARY: Mapping[str, Kind] = {
     "OPTIONS": Kind("key=value …, or a whole new rule", "stop=yes", rest=True),
     "SCHEDULE": Kind("the number or name of a schedule", "3"),
     "TARGETS": Kind(
-        "targets: addresses, names or @audience, with commas between", "support:room-42, @all", called="the targets"
+        "targets: addresses, names or @audience, with commas between",
+        "here",
+        called="the targets",
+        asked="where it goes",
     ),
     "USER": Kind("a person: a numeric id or @name", "@ann", r"@?[A-Za-z][A-Za-z0-9_]{2,31}|[1-9][0-9]{0,18}"),
     "WHEN": Kind(
@@ -55,7 +60,7 @@ VOCABULARY: Mapping[str, Kind] = {
     "arguments": Kind("what the operation needs", "", rest=True),
     "name": Kind("a name", "ops", rest=True),
     "n": Kind("a number", "20", r"[0-9]{1,9}"),
-    "text": Kind("a text", "hello", rest=True, called="the text"),
+    "text": Kind("a text", "hello", rest=True, called="the text", asked="what is sent"),
     "word": Kind("a word", "room", rest=True),
 }
 """Every placeholder of a usage line."""
@@ -103,6 +108,11 @@ class Part:
         """The same, shorter."""
         return next((kind.called for kind in self.kinds if kind.called), self.what)
 
+    @property
+    def asked(self) -> str:
+        """As "say …" goes on."""
+        return next((kind.asked for kind in self.kinds if kind.asked), self.called)
+
 
 class UsageMismatch(ValueError):
     """What somebody wrote does not fit the usage; says which argument and why."""
@@ -142,7 +152,10 @@ class Usage:
             # Behind the first bar one before what may be left out may be left out with it.
             may_end = number > 0 and all(part.optional for later in fields[number + 1 :] for part in later)
             if is_needed and not (before.strip() and (sign or may_end)):
-                behind = "".join(f", then a | and {each[0].called}" for each in fields[number + 1 :])
+                later = fields[number + 1 :]
+                if before.strip() and not sign:
+                    raise UsageMismatch(_missing(text, later))
+                behind = "".join(f", then a | and {each[0].called}" for each in later)
                 raise UsageMismatch(f"{field[0].what} {'is' if field[0].rest else 'are'} needed{behind}")
             # What stands before a bar may hold blanks.
             if len(field) > 1:
@@ -198,6 +211,8 @@ def _read(parts: Sequence[Part], rest: str, found: dict[str, str]) -> None:
         raise UsageMismatch(f"{shown(given)} is too much: after the command stands {only}")
 
 
+_SHOWN_MOST = 40
+"""Characters of what somebody wrote."""
 _PIECE = re.compile(r"\[[^\]]*\]|[^\s\[\]]+")
 
 
@@ -210,14 +225,25 @@ def _part(piece: str) -> Part:
     return part
 
 
+def _missing(written: str, later: Sequence[Sequence[Part]]) -> str:
+    """What is to be said behind what was written without a bar, and how."""
+    asked = " and ".join(field[0].asked for field in later)
+    places = " | ".join(field[0].choices[0].lower() for field in later)
+    return f"say {asked}: {_printable(written)} | {places}"
+
+
 def _after(found: Mapping[str, str]) -> str:
     return f" after {shown(list(found.values())[-1])}" if found else ""
 
 
 def shown(word: str) -> str:
     """A word as it may stand in an answer: short, in quotes, with nothing in it that does not print."""
-    printable = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in word[:40])
-    return f"“{printable}…”" if len(word) > 40 else f"“{printable}”"
+    return f"“{_printable(word)}”"
+
+
+def _printable(text: str) -> str:
+    short = text if len(text) <= _SHOWN_MOST else f"{text[:_SHOWN_MOST]}…"
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in short)
 
 
 def first_word(text: str) -> tuple[str, str]:
