@@ -13,7 +13,6 @@ from bot.addresses import AddressError
 from bot.decisions import DecisionError, NoDelivery
 from bot.names import one_line
 from bot.operations import chat_lines
-from bot.planning import NoSchedule
 from bot.relay import Relay, sentence
 from bot.routing import RouteError
 from bot.store import Store, Tx
@@ -28,7 +27,7 @@ from bot.telegram.seen import Seen
 from bot.telegram.turns import RoleIn, audit, done, is_open
 from bridges.errors import BridgeError, Refused, Unavailable
 
-_WRONG = (UsageError, AddressError, RouteError, Refused, NoDelivery, NoSchedule)
+_WRONG = (UsageError, AddressError, RouteError, Refused, NoDelivery)
 """What is told to the person who wrote a command, with an example of a right one."""
 
 

@@ -54,7 +54,7 @@ async def test_what_is_said_in_words_is_shown_and_goes_to_every_target_at_its_ti
     ]
     assert (await listed(world, number))["next"] == []
     shown = await ops.ask(f"/schedule show {number}")
-    assert "3 sent" in shown
+    assert "sent to 3" in shown
 
 
 async def test_one_target_is_scheduled_at_once_and_can_be_undone(world: World) -> None:

@@ -65,11 +65,17 @@ def page(command: Command, *, role: Role, everywhere: Role, person: int | None) 
     lines = [f"{command.summary}."]
     if command.as_reply:
         lines.append("It is written as a reply to the message that it is about.")
+    is_alike = len({(way.role, way.scope) for way in command.ways}) == 1 < len(command.ways)
+    if is_alike:
+        # What holds for each way of many is said once.
+        lines.append(f"who may: {_who(command.ways[0])}")
+        lines += _lacking(command.ways[0], role=role, everywhere=everywhere, person=person)
     for way in command.ways:
         line = f"/{command.name} {way.usage.line}".rstrip()
-        lines += ["", line + (f": {way.summary}" if way.summary else ""), f"  who may: {_who(way)}; {way.effect}"]
-        if not way.is_for(role, everywhere=everywhere):
-            lines.append(f"  {_missing(way, role=role, person=person)}")
+        may = "" if is_alike else f"who may: {_who(way)}; "
+        lines += ["", line + (f": {way.summary}" if way.summary else ""), f"  {may}{way.effect}"]
+        if not is_alike:
+            lines += [f"  {each}" for each in _lacking(way, role=role, everywhere=everywhere, person=person)]
     if arguments := list(_arguments(command)):
         lines += ["", *arguments]
     if command.details:
@@ -83,6 +89,11 @@ def _who(way: Way) -> str:
         return "anyone"
     higher = " or higher" if way.role is not Role.OWNER else ""
     return f"{way.role.word}{higher}" + (", everywhere" if way.scope is Scope.ALL else "")
+
+
+def _lacking(way: Way, *, role: Role, everywhere: Role, person: int | None) -> list[str]:
+    """A line for somebody who may not use it; none for somebody who may."""
+    return [] if way.is_for(role, everywhere=everywhere) else [_missing(way, role=role, person=person)]
 
 
 def _missing(way: Way, *, role: Role, person: int | None) -> str:

@@ -128,6 +128,9 @@ It changes nothing anywhere: after a crash it is asked again. It returns somethi
 ``run`` may raise, or any ``BridgeError``; the time for it is bounded.
 """
 
+Meant: TypeAlias = Callable[[str], str]
+"""Which command somebody may have meant with arguments that fit no way of it; empty: nobody can tell."""
+
 
 @dataclass(frozen=True, slots=True)
 class Way:
@@ -194,6 +197,7 @@ class Command:
     as_reply: bool = False
     """Written as a reply to a message."""
     prepare: Prepare | None = None
+    meant: Meant | None = None
 
     @property
     def least(self) -> Role:
@@ -230,7 +234,8 @@ class Command:
         try:
             return way.usage.read(arguments)
         except UsageMismatch as error:
-            raise UsageError(str(error)) from error
+            meant = "" if self.meant is None else self.meant(arguments)
+            raise UsageError(f"did you mean {meant}?" if meant else str(error)) from error
 
 
 @dataclass
@@ -253,6 +258,7 @@ class Registry:
         details: str = "",
         as_reply: bool = False,
         prepare: Prepare | None = None,
+        meant: Meant | None = None,
     ) -> Callable[[Run], Run]:
         """Declare a command; the function it is put on runs it, inside the transaction that answers it.
 
@@ -266,7 +272,9 @@ class Registry:
         )
 
         def declared(run: Run) -> Run:
-            self.commands[name] = Command(name, role, summary, example, run, made, details, as_reply, prepare)
+            self.commands[name] = Command(
+                name, role, summary, example, run, made, details, as_reply, prepare, meant
+            )  # fmt: skip
             return run
 
         return declared
