@@ -12,15 +12,21 @@ from itertools import islice, takewhile
 from typing import Final, TypeAlias
 
 from bot import pending
+from bot.addresses import Address
 from bot.calendars import ENTRIES_MOST, Entry, State, admits, feed
 from bot.plans import message_of, rule_of
 from bot.recurrence import Occurrence
 from bot.store import Store, Tx
 from bot.store.schedules import OccurrenceState, Schedule
+from bridges.model import AccountName, Attachment, Message
 
 DAY_S = 86_400.0
 SECRET: Final = "calendar_secret"
 """Where the secret of the calendar is kept among what the program keeps for itself."""
+HIDDEN: Final = "(secret)"
+"""What stands in its place until it is sent."""
+CALENDARS = AccountName(":calendar")
+"""Whose files these marks are: no account can have this name."""
 TITLE = "Patchbay"
 BACK_DAYS, AHEAD_DAYS = 14.0, 60.0
 """How far the calendar file reaches."""
@@ -154,6 +160,28 @@ def calendar_secret(tx: Tx, *, renew: bool = False) -> str:
 def calendar_url(base: str, secret: str) -> str:
     """The address of the calendar file; ``base``: that of the HTTP server, without a slash at its end."""
     return f"{base}/calendar/{secret}.ics"
+
+
+def concealed(at: Address) -> Attachment:
+    """What goes with words that have ``HIDDEN`` in the place of the calendar's secret, so that they have it when they
+    are sent: there, and nowhere else. A message that somebody wrote has no such file, for files of theirs belong to an
+    account.
+    """
+    return Attachment(kind="file", ref=str(at), name="the calendar's address", account=CALENDARS)
+
+
+def revealed(tx: Tx, *, message: Message, at: str) -> Message:
+    """A message as it goes out at an address, with the calendar's secret if that was :func:`concealed` there. What is
+    kept of it never has the secret.
+    """
+    marks = [each for each in message.attachments if each.account == CALENDARS]
+    if not marks:
+        return message
+    secret, text = tx.meta.get(SECRET), message.text
+    if secret is not None and any(each.ref == at for each in marks):
+        text = text.replace(calendar_url("", HIDDEN), calendar_url("", secret))
+    others = tuple(each for each in message.attachments if each.account != CALENDARS)
+    return message.model_copy(update={"text": text, "attachments": others})
 
 
 async def calendar_of(store: Store, given: str, *, clock: Callable[[], float]) -> bytes | None:

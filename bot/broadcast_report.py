@@ -241,6 +241,8 @@ def receipts(tx: Tx, broadcast: Broadcast) -> list[Receipt]:
                 error = f"not deleted: {undone[0]}" if undone[0] else "not deleted yet"
             else:
                 state, error, at = "deleted", "", max(when for _, _, when in deleted[address])
+        elif state == "cancelled" and told.unsent:
+            error = told.unsent
         elif state == "sent" and told.wiped:
             why = told.stays.get(address.partition(":")[0], "")
             error = f"not deleted: {why}" if why else "not deleted"

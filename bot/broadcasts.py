@@ -7,9 +7,10 @@ a kill, loses none and sends none twice, and whoever presses Stop finds almost a
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
+from bot import behind
 from bot.addresses import TELEGRAM, Address, parse_address
 from bot.changes import digest_of
 from bot.decisions import DecisionError
@@ -24,6 +25,8 @@ QUIET_MOST = 20
 DIRECT_MOST = 8
 """What a schedule sends to so many targets goes into their lanes at once: Stop finds no more of them under way than of
 an announcement that is let go."""
+EXPIRED, REPLACED = "expired before it could be sent", "replaced before it could be sent"
+"""Why a target never gets it, where nobody stopped it."""
 SCHEDULES = AccountName("schedules")
 """Instead of an account: where the messages of schedules are written that are of no chat."""
 
@@ -132,6 +135,39 @@ def start(
     return number
 
 
+def reword(
+    tx: Tx,
+    relay: Relay,
+    broadcast: Broadcast,
+    message: Message,
+    *,
+    each: Callable[[Address], Message] | None,
+    only: Collection[Address],
+    now: float,
+) -> None:
+    """Give it other words wherever nothing of it has begun, and send it there no more but at ``only`` these places.
+    ``each`` as for :func:`start`.
+    """
+    tx.broadcasts.hold_back(broadcast.id, now=now)
+    rows: dict[Address, list[Delivery]] = {}
+    for row in tx.outbox.of_message(broadcast.message):
+        if row.broadcast == broadcast.id and row.op == "send":
+            rows.setdefault(_address(row.account, row.conversation), []).append(row)
+    shaped: dict[AccountName, list[str]] = {}
+    for place, waiting in rows.items():
+        if not all(row.state == "queued" and row.parked and not row.starts for row in waiting):
+            continue
+        if place not in only:
+            for row in waiting:
+                tx.outbox.settle_by_hand(row.id, state="cancelled", now=now)
+            continue
+        if each is not None or place.account not in shaped:
+            words = _bare(message if each is None else each(place))
+            parts = relay.parts_for(tx, place, words, template=None, now=now)
+            shaped[place.account] = [part.model_dump_json(exclude_defaults=True) for part in parts]
+        behind.refill(tx, waiting, shaped[place.account], now=now)
+
+
 def _bare(message: Message) -> Message:
     """What goes out: the words and what belongs to them, and nothing of who wrote them or where."""
     return message.model_copy(update={"sender": None, "reply_to": None, "quote": "", "buttons": ()})
@@ -173,22 +209,131 @@ def stop_and_delete(tx: Tx, relay: Relay, broadcast: Broadcast, *, now: float) -
     return _wipe(tx, relay, broadcast, now=now)
 
 
-def take_back(tx: Tx, relay: Relay, broadcast: Broadcast, *, now: float) -> int:
+def take_back(tx: Tx, relay: Relay, broadcast: Broadcast, *, now: float, why: str = "") -> int:
     """As :func:`stop_and_delete`, without a word: for what a schedule lets end, or replaces. Where it is not possible
-    its receipts tell, and its report if there is one. What was taken back stays so.
+    its receipts tell, and its report if there is one. What was taken back stays so. ``why``: what the receipt of a
+    target says that it is cancelled for.
     """
     if kept(broadcast).wiped:
         return 0
-    tx.broadcasts.mute(broadcast.id)
+    _hush(tx, broadcast, why=why)
     return stop_and_delete(tx, relay, broadcast, now=now)
+
+
+def expire(tx: Tx, relay: Relay, broadcast: Broadcast, *, now: float) -> int:
+    """As :func:`take_back`, for one that has had its time; returns how many places never got it, or not all of it, for
+    it waited there or had failed.
+    """
+    waiting = _places_in(tx, broadcast, ("queued", "dead", "expired"))
+    take_back(tx, relay, broadcast, now=now, why=EXPIRED)
+    return len(waiting & _places_in(tx, broadcast, ("cancelled", "discarded")))
+
+
+def supersede(tx: Tx, relay: Relay, previous: Broadcast, *, by: int, now: float) -> None:
+    """Another announcement takes the place of one: what was not sent of that is not sent any more, and what was is
+    taken back by :func:`give_way`. So is what that one was to take the place of itself, if it never did.
+    """
+    replaces = []
+    for old in filter(None, map(tx.broadcasts.get, (*kept(previous).replaces, previous.id))):
+        if kept(old).wiped:
+            continue
+        _hush(tx, old, why=REPLACED)
+        if old.state in ("running", "paused"):
+            stop(tx, old, now=now)
+        if _stands(tx, old):
+            replaces.append(old.id)
+        elif (stopped := tx.broadcasts.get(old.id)) is not None:
+            take_back(tx, relay, stopped, now=now)
+    keep(tx, by, replaces=replaces)
+
+
+def give_way(tx: Tx, relay: Relay, broadcast: Broadcast, *, now: float) -> None:
+    """Take back what an announcement takes the place of: at each place once it was sent there, at places that it does
+    not go to once it was sent anywhere, and everywhere else once it is over. While it was sent nowhere, nothing is.
+    """
+    over, stale = _stale(tx, broadcast)
+    for old in filter(None, map(tx.broadcasts.get, stale)):
+        origin = tx.messages.get(old.message)
+        assert origin is not None  # a foreign key
+        if over:
+            take_back(tx, relay, old, now=now, why=REPLACED)
+        elif places := stale[old.id]:
+            relay.changes.take_back(tx, origin, now=now, at_home=True, only=places)
+            tx.broadcasts.adopt(old.id, old.message)
+    if over and stale:
+        keep(tx, broadcast.id, replaces=())
+
+
+def is_to_give_way(tx: Tx, broadcast: Broadcast) -> bool:
+    """Whether :func:`give_way` has anything to do just now."""
+    over, stale = _stale(tx, broadcast)
+    return bool(stale) and (over or any(stale.values()))
+
+
+def _stale(tx: Tx, broadcast: Broadcast) -> tuple[bool, dict[int, set[Address]]]:
+    """Whether an announcement is over, and what it takes the place of with the places that are known to have it and
+    should not any more; nothing while it was sent nowhere.
+    """
+    replaces = kept(broadcast).replaces
+    states: dict[Address, set[str]] = {}
+    for each in tx.broadcasts.standings(broadcast.id) if replaces else ():
+        if each.op == "send":
+            states.setdefault(_address(each.account, each.conversation), set()).add(each.state)
+    # Where a part of it is still to come, or waits for a person, the old one is better than half of the new one.
+    arrived = {place for place, found in states.items() if "sent" in found <= {"sent", "cancelled", "discarded"}}
+    if not arrived:
+        return False, {}
+    stale = {}
+    for old in filter(None, map(tx.broadcasts.get, replaces)):
+        if kept(old).wiped:
+            continue
+        sends, changed = set(), set()
+        for each in tx.broadcasts.standings(old.id):
+            place = _address(each.account, each.conversation)
+            if each.op != "send":
+                changed.add(place)
+            elif each.state in _PERHAPS_THERE:
+                sends.add(place)
+        copies = tx.messages.copies(old.message)
+        sends |= {_address(copy.account, copy.conversation) for copy in copies}
+        stale[old.id] = {place for place in sends if place in arrived or place not in states} - changed
+    over = not any(found & {"queued", "sending"} for found in states.values())
+    return over, stale
+
+
+_PERHAPS_THERE = ("sending", "sent", "held")
+
+
+def _stands(tx: Tx, broadcast: Broadcast) -> bool:
+    """Whether it may be anywhere; its deliveries may be forgotten by now."""
+    return bool(_places_in(tx, broadcast, _PERHAPS_THERE) or tx.messages.copies(broadcast.message))
+
+
+def _places_in(tx: Tx, broadcast: Broadcast, states: Collection[str]) -> set[Address]:
+    """The places where any of its messages is in one of these states."""
+    return {
+        _address(each.account, each.conversation)
+        for each in tx.broadcasts.standings(broadcast.id)
+        if each.op == "send" and each.state in states
+    }
+
+
+def _address(account: str, conversation: str) -> Address:
+    return Address(AccountName(account), ConversationId(conversation))
+
+
+def _hush(tx: Tx, broadcast: Broadcast, *, why: str) -> None:
+    """Nothing is said of it any more; ``why``: why what waits is cancelled now."""
+    tx.broadcasts.mute(broadcast.id)
+    if why and broadcast.state in ("running", "paused"):
+        keep(tx, broadcast.id, unsent=why)
 
 
 def _wipe(tx: Tx, relay: Relay, broadcast: Broadcast, *, now: float) -> int:
     origin = tx.messages.get(broadcast.message)
     assert origin is not None  # a foreign key
-    under_way, cannot = relay.changes.take_back(tx, origin, now=now)
-    home = Address(AccountName(origin.account), ConversationId(origin.conversation))
-    under_way += _delete_at_home(tx, relay, broadcast, home, now=now)
+    # Where the command was written stands the command, which is its author's, and perhaps a copy, which is ours.
+    under_way, cannot = relay.changes.take_back(tx, origin, now=now, at_home=True)
     tx.broadcasts.adopt(broadcast.id, broadcast.message)
     whys: dict[str, int] = {}
     stays: dict[str, str] = {}
@@ -204,16 +349,6 @@ def _wipe(tx: Tx, relay: Relay, broadcast: Broadcast, *, now: float) -> int:
     keep(tx, broadcast.id, note="\n".join(note), wiped=True, stays=stays)
     tx.broadcasts.become(broadcast.id, "stopped" if broadcast.state != "done" else "done")
     return len(set(under_way))
-
-
-def _delete_at_home(tx: Tx, relay: Relay, broadcast: Broadcast, home: Address, *, now: float) -> list[Address]:
-    """Where the command was written stands the command, which is its author's, and perhaps a copy, which is ours."""
-    sent = [row for row in tx.outbox.of_message(broadcast.message) if row.broadcast == broadcast.id]
-    there = [row for row in sent if row.address == str(home) and row.op == "send" and row.state in ("sending", "sent")]
-    for row in there:
-        new = relay.delivery(home, Message(), now=now, message_id=broadcast.message, why=row.why)
-        tx.outbox.add(replace(new, op="delete", subject=broadcast.message, part=row.part))
-    return [home] if there else []
 
 
 def retry_failed(tx: Tx, relay: Relay, broadcast: Broadcast, *, now: float) -> tuple[int, Sequence[str]]:
@@ -261,6 +396,10 @@ class Kept:
     """Its button was used: where it is needed again, it is a new one."""
     wiped: bool = False
     """What was sent is taken back."""
+    unsent: str = ""
+    """Why what was not sent of it is cancelled; empty: somebody stopped it, or nothing was."""
+    replaces: tuple[int, ...] = ()
+    """Announcements that it takes the place of and that are not taken back yet."""
     stays: Mapping[str, str] = field(default_factory=dict)
     """Accounts at which it cannot be, and why."""
     tried: Mapping[str, str] = field(default_factory=dict)
@@ -271,7 +410,7 @@ def kept(broadcast: Broadcast) -> Kept:
     """What is kept with its message."""
     told = json.loads(broadcast.shown or "{}")
     buttons = tuple((label, data) for label, data in told.get("buttons", ()))
-    return Kept(**(told | {"buttons": buttons}))
+    return Kept(**(told | {"buttons": buttons, "replaces": tuple(told.get("replaces", ()))}))
 
 
 def keep(
@@ -285,6 +424,8 @@ def keep(
     wiped: bool | None = None,
     tried: Mapping[str, str] | None = None,
     stays: Mapping[str, str] | None = None,
+    unsent: str | None = None,
+    replaces: Sequence[int] | None = None,
 ) -> None:
     """Keep this with its message; what is None stays."""
     broadcast = tx.broadcasts.get(id)
@@ -297,6 +438,8 @@ def keep(
         "wiped": wiped,
         "tried": tried,
         "stays": stays,
+        "unsent": unsent,
+        "replaces": replaces,
     }
     told = asdict(kept(broadcast)) | {key: value for key, value in new.items() if value is not None}
     tx.broadcasts.show(id, json.dumps(told, ensure_ascii=False))

@@ -7,7 +7,7 @@ that it changes. What cannot be done over there is said there in words, with the
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -251,12 +251,18 @@ class Changes:
 
     # --- at a person's command
 
-    def take_back(self, tx: Tx, origin: Origin, *, now: float) -> tuple[list[Address], list[str]]:
-        """Take a message back wherever it went: where that is under way, and sentences about where it cannot be."""
+    def take_back(
+        self, tx: Tx, origin: Origin, *, now: float, at_home: bool = False, only: Collection[Address] | None = None
+    ) -> tuple[list[Address], list[str]]:
+        """Take a message back wherever it went: where that is under way, and sentences about where it cannot be.
+
+        ``at_home``: also the copy of it, which is ours, where it was written. ``only``: just there, and it is not gone.
+        """
         under_way, cannot, never = [], [], []
         here = Address(AccountName(origin.account), ConversationId(origin.conversation))
         alike = Alike[_Removed](tx, source=here, now=now)
-        for place in self._all_places(tx, origin, at=here):
+        places = self._everywhere(tx, origin, at_home=True) if at_home else self._all_places(tx, origin, at=here)
+        for place in places if only is None else [each for each in places if each.address in only]:
             work = partial(self._remove, tx, place, origin, failed="discarded", now=now)
             match alike.do(work, at=place.address, look=None if place.is_waited_on else place.look):
                 case "done":
@@ -271,7 +277,7 @@ class Changes:
                     " (/held): once it is said to have arrived, it is taken back"
                 )
         alike.finish()
-        if (under_way or never) and not cannot:  # where it still stands it can still be changed
+        if only is None and (under_way or never) and not cannot:  # where it still stands it can still be changed
             tx.messages.gone(origin.id, now=now)
         return under_way, [*never, *cannot]
 
@@ -681,7 +687,8 @@ class Changes:
     def _all_places(self, tx: Tx, origin: Origin, *, at: Address) -> list[_Place]:
         return [place for place in self._everywhere(tx, origin) if place.address != at]
 
-    def _everywhere(self, tx: Tx, origin: Origin) -> list[_Place]:
+    def _everywhere(self, tx: Tx, origin: Origin, *, at_home: bool = False) -> list[_Place]:
+        """Where it is, or is on its way to, and where it was written; ``at_home``: there as a copy, if there is one."""
         made: dict[Address, dict[int, Delivery]] = {}
         for row in tx.outbox.of_message(origin.id):
             address = Address(AccountName(row.account), ConversationId(row.conversation))
@@ -708,9 +715,9 @@ class Changes:
                 is_waited_on=(address.account, address.conversation) in waited_on,
             )
             for address, number in parts.items()
-            if address != home
+            if at_home or address != home
         ]
-        return [*found, _Place(home, (), 0)]
+        return found if at_home else [*found, _Place(home, (), 0)]
 
 
 def _first_parts(rows: Sequence[Delivery]) -> Sequence[Delivery]:

@@ -84,10 +84,11 @@ class Firing:
             tx.schedules.decide(schedule.id, at, state, now=now, note=f"{why}\n{waits}", missed=missed, told=False)
             return False
         number = schedule.fired + 1
-        if plan.options.replace and schedule.previous is not None:
-            self._replace(tx, schedule.previous, now=now)
         later = self._later(tx, plan, addresses, now=now)
         broadcast = self._start(tx, schedule, plan, addresses, at=at, number=number, later=later, now=now)
+        previous = None if schedule.previous is None else tx.broadcasts.get(schedule.previous)
+        if plan.options.replace and previous is not None:
+            broadcasts.supersede(tx, self.relay, previous, by=broadcast, now=now)
         # Whoever may have it last has it for as long as that, too.
         delete_at = None if plan.options.expire is None else max(later.values(), default=now) + plan.options.expire
         if again is None:
@@ -144,11 +145,6 @@ class Firing:
         if len(addresses) > MOST:
             troubles.append(f"Left out: {len(addresses) - MOST} of {len(addresses)} targets; {MOST} are the most")
         return addresses[:MOST], troubles
-
-    def _replace(self, tx: Tx, previous: int, *, now: float) -> None:
-        before = tx.broadcasts.get(previous)
-        if before is not None and not broadcasts.kept(before).wiped:
-            broadcasts.take_back(tx, self.relay, before, now=now)
 
     def _start(
         self,

@@ -8,9 +8,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import repeat
 
 from bot.accounts import Account, SentInPart
+from bot.agenda import CALENDARS, revealed
 from bot.files import Files, NotFetched, Queued, reason_of
 from bot.lending import Lends
 from bot.shaping import attachment_note, link_lines, size_text
@@ -65,6 +67,8 @@ class Outgoings:
         """A row as it is given to the account. ``asked``: only to ask what became of it, so that its files are named
         as they were and their bytes left out where they are not to be had any more."""
         message = Message.model_validate_json(row.payload)
+        if any(each.account == CALENDARS for each in message.attachments):
+            message = await self._store.read(partial(revealed, message=message, at=row.address))
         about = _About()
         files: tuple[File, ...] = ()
         # A look into the database for each message would cost more than all the rest here.

@@ -72,6 +72,18 @@ def _tell(words: Words, schedule: Schedule, row: OccurrenceRow) -> Words:
     return words
 
 
+def tell_expired(tx: Tx, firing: Firing, row: OccurrenceRow, *, number: int, now: float) -> None:
+    """Write down, and tell where its schedule was made, at how many places an occurrence never was before it was to
+    go.
+    """
+    note = f"{number} expired before {'it' if number == 1 else 'they'} could be sent."
+    tx.schedules.add_note(row.id, note)
+    schedule = tx.schedules.get(row.schedule)
+    if schedule is not None:
+        words = Words(f"{schedule.title}: of what was due at ").at(row.at, zone_of(schedule)).add(f", {note}")
+        say(tx, firing, schedule, words, now=now)
+
+
 def warn(tx: Tx, firing: Firing, schedule: Schedule, *, at: float, now: float) -> None:
     """Tell that an occurrence is near, with buttons to keep it from happening."""
     plan = plan_of(schedule)

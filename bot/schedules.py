@@ -24,7 +24,7 @@ from bot.faultpoints import point
 from bot.firing import Firing
 from bot.pending import following, hold_back, overdue
 from bot.plans import Plan, plan_of
-from bot.schedule_notes import ask_approval, tell_untold, warn
+from bot.schedule_notes import ask_approval, tell_expired, tell_untold, warn
 from bot.store import Store, Tx
 from bot.store.schedules import OccurrenceRow, Schedule
 from bot.worker import Worker
@@ -211,7 +211,9 @@ class Schedules:
         """It has had its time."""
         broadcast = None if row.broadcast is None else tx.broadcasts.get(row.broadcast)
         if broadcast is not None and not broadcasts.kept(broadcast).wiped:
-            broadcasts.take_back(tx, self._firing.relay, broadcast, now=now)
+            never = broadcasts.expire(tx, self._firing.relay, broadcast, now=now)
+            if never:
+                tell_expired(tx, self._firing, row, number=never, now=now)
             point("schedule.ending")
 
     def _tried(self, tx: Tx, id: int, act: Callable[[], object]) -> None:

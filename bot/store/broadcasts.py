@@ -151,6 +151,13 @@ class Broadcasts:
         rows = self._db.execute(f"SELECT {_COLUMNS} FROM broadcasts WHERE ended_at IS NULL")
         return sorted((Broadcast(*row) for row in rows), key=lambda each: each.id)
 
+    def open_of(self, schedule: int) -> Sequence[Broadcast]:
+        """Those that a schedule made and that are not over, oldest first."""
+        rows = self._db.execute(
+            f"SELECT {_COLUMNS} FROM broadcasts WHERE ended_at IS NULL AND schedule = ? ORDER BY id", (schedule,)
+        )
+        return [Broadcast(*row) for row in rows]
+
     def shown(self) -> Sequence[Broadcast]:
         """Of those that are open the ones that a message shows, oldest first."""
         rows = self._db.execute(
@@ -170,6 +177,14 @@ class Broadcasts:
             (LATER, SHOWN),
         )
         return [Hushed(id, bool(goes_on), bool(waits)) for id, goes_on, waits in rows]
+
+    def replacing(self) -> Sequence[Broadcast]:
+        """Of those that are open the ones that take the place of others which are still to be taken back."""
+        rows = self._db.execute(
+            f"SELECT {_COLUMNS} FROM broadcasts WHERE ended_at IS NULL"
+            " AND IIF(json_valid(shown), json_array_length(shown, '$.replaces'), 0) > 0 ORDER BY id"
+        )
+        return [Broadcast(*row) for row in rows]
 
     def speak(self, ids: Iterable[int]) -> None:
         """From now on a message shows these, if they are not mute."""

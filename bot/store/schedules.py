@@ -449,6 +449,10 @@ class Schedules:
         """It was taken back, as it was to be."""
         self._db.execute("UPDATE occurrences SET delete_at = NULL WHERE id = ?", (id,))
 
+    def add_note(self, id: int, note: str) -> None:
+        """Something more is to be said of an occurrence."""
+        self._db.execute("UPDATE occurrences SET note = trim(note || char(10) || ?, char(10)) WHERE id = ?", (note, id))
+
     # --- places and time
 
     def move(self, old: str, new: str) -> None:

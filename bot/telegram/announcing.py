@@ -175,17 +175,31 @@ class Announcing:
         if moved_on:
             self._hushed_at = min(self._hushed_at, self._hushed_free_at)
         if now >= self._hushed_at:
+            if await self._store.read(self._is_to_give_way):
+                await self._store.write(self._give_way)
             found = await self._store.read(lambda tx: tx.broadcasts.hushed())
             self._waits_since = {each.id: self._waits_since.get(each.id, now) for each in found if each.waits}
             over = [each.id for each in found if not each.goes_on]
             if over:
                 at_once = over[:ENDED_AT_ONCE]
-                await self._store.write(lambda tx: tx.broadcasts.end_hushed(at_once, now=self._clock()))
+                await self._store.write(partial(self._end_hushed, ids=at_once))
             await self._speak_of_waiting(now=now)
             self._hushed_free_at = now + HUSHED_EVERY_S
             next_at = now if len(over) > ENDED_AT_ONCE else min(self._waits_since.values(), default=math.inf) + WAITS_S
             self._hushed_at = max(next_at, self._hushed_free_at)
         return None if self._hushed_at == math.inf else self._hushed_at - now
+
+    def _is_to_give_way(self, tx: Tx) -> bool:
+        return any(broadcasts.is_to_give_way(tx, each) for each in tx.broadcasts.replacing())
+
+    def _give_way(self, tx: Tx) -> None:
+        """What others took the place of is taken back where these were sent."""
+        for each in tx.broadcasts.replacing():
+            broadcasts.give_way(tx, self._relay, each, now=self._clock())
+
+    def _end_hushed(self, tx: Tx, *, ids: Sequence[int]) -> None:
+        self._give_way(tx)  # nobody looks at one that has ended
+        tx.broadcasts.end_hushed(ids, now=self._clock())
 
     async def _speak_of_waiting(self, *, now: float) -> None:
         """What has waited for long for an account that takes nothing is shown from now on."""
@@ -252,6 +266,7 @@ class Announcing:
                 continue
             self._rest(watch, broadcast, found, now=now)
             if told.over:
+                broadcasts.give_way(tx, self._relay, broadcast, now=self._clock())
                 tx.broadcasts.end(id, now=self._clock())
         return due
 

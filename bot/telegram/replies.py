@@ -37,7 +37,7 @@ class Reply:
     spans: tuple[Span, ...] = ()
     """Its formatting: instants, what can be copied."""
     picture: Attachment | None = None
-    """A picture above it."""
+    """A picture above it, or what is filled in when it is sent."""
 
     @property
     def message(self) -> Message:

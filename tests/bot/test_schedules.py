@@ -408,16 +408,6 @@ async def test_one_that_cannot_be_read_stops_no_other_one(at: At) -> None:
 # --- options
 
 
-async def test_the_previous_one_is_taken_back_when_the_next_goes_out(at: At) -> None:
-    await at.add("every day at 18:00", replace=True, text="{date}")
-    await at.comes(utc("2026-11-20 18:00"))
-    await at.delivered()
-    await at.comes(utc("2026-11-21 18:00"))
-    await at.delivered()
-    assert at.telegram.texts[-2:] == ["Fri 2026-11-20", "Sat 2026-11-21"]
-    assert at.telegram.done == ["delete t1"]
-
-
 async def test_what_has_had_its_time_is_taken_back(at: At) -> None:
     await at.add("at 18:00", expire=3600)
     await at.comes(utc("2026-11-20 18:00"))

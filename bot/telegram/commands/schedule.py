@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot import planning
-from bot.agenda import calendar_secret, calendar_url
+from bot.agenda import HIDDEN, calendar_secret, calendar_url, concealed
 from bot.instants import Words
 from bot.plans import zone_of
 from bot.store import Tx
@@ -168,10 +168,13 @@ def _calendar(call: Call, tx: Tx) -> Reply:
             outcome="no public_url",
         )
     renew = "renew" in call.values
-    url = calendar_url(base.rstrip("/"), calendar_secret(tx, renew=renew))
+    calendar_secret(tx, renew=renew)
+    # What is kept of an answer is shown to operators: it has the secret only when it goes out.
+    url = calendar_url(base.rstrip("/"), HIDDEN)
     before = " The address before is of no use any more." if renew else ""
     return Reply(
         f"Subscribe to this address in your calendar:\n{url}\nWhoever knows it can read what is planned; /schedules"
         f" calendar renew makes a new one.{before}",
         outcome="renewed" if renew else "told",
+        picture=concealed(call.here),
     )

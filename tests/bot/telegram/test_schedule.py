@@ -14,7 +14,6 @@ from bot.schedule_notes import tell_untold, warn
 from bot.store import Tx
 from bot.store.schedules import Schedule
 from bot.telegram.outbound import CAPABILITIES
-from bot.telegram.surroundings import Installation, Surroundings
 from bot.week import WIDTH
 from bot.weeks import OWNER, WeekPictures
 from bridges.model import Attachment, Message, SpanKind
@@ -465,21 +464,6 @@ async def test_the_week_of_a_limited_role_has_what_was_made_in_its_chat(desk: De
     await made(desk, "/schedule tomorrow 9:00 name=ours | club:a | hi")
     text = (await one(desk, "/schedules week", by=CY)).text
     assert ("ours" in text, "theirs" in text) == (True, False)
-
-
-async def test_the_calendars_address_is_told_to_admins_in_private_and_can_be_renewed(desk: Desk) -> None:
-    assert "web.public_url" in (await one(desk, "/schedules calendar", by=ANN, chat=ANN)).text
-    installation = Installation(public_url="https://bridge.example.org")
-    surroundings = Surroundings(None, lambda: None, (), installation)  # type: ignore[arg-type,return-value]
-    desk.services = replace(desk.services, surroundings=surroundings)
-    assert "needs the role admin" in (await one(desk, "/schedules calendar", chat=BO)).text
-    in_group = (await one(desk, "/schedules calendar", by=ANN)).text
-    assert ("private chat" in in_group, "https://" in in_group) == (True, False)
-    first = (await one(desk, "/schedules calendar", by=ANN, chat=ANN)).text
-    assert "\nhttps://bridge.example.org/calendar/" in first
-    assert (await one(desk, "/schedules calendar", by=ANN, chat=ANN)).text == first
-    renewed = (await one(desk, "/schedules calendar renew", by=ANN, chat=ANN)).text
-    assert renewed.splitlines()[1] != first.splitlines()[1]
 
 
 # --- one
