@@ -98,7 +98,7 @@ def draft(
         )
     if not (message.text.strip() or message.attachments or message.location or message.contact):
         raise ScheduleError(
-            "there is nothing to send: write a text after the second |, or reply to the message to send"
+            "the text is missing: write it after a second |, or reply to the message that is to be sent"
         )
     found = parse_targets(tx, firing.relay, targets, here=here, seen=seen)
     old = None if but is None else tx.schedules.get(but)

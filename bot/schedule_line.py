@@ -125,9 +125,8 @@ def _read(text: str, *, now: float, zone: str, editing: bool, needs_text: bool) 
     said = words.strip()
     start = len(text) - len(words.lstrip()) if bars == 2 and said else len(text)
     if not editing and not (head.strip() and targets.strip()):
-        missing = (
-            "where it goes and what is sent" if head.strip() and not said else "when it is sent, where it goes and what"
-        )
+        parts = (("when it is sent", head), ("where it goes", targets), ("what is sent", words))
+        missing = " and ".join(asked for asked, part in parts if not part.strip())
         raise WhenError(f"say {missing}, with bars between (/here in a chat tells its address), as in {EXAMPLE}")
     if needs_text and not said:
         raise WhenError(f"the text is missing: write it after a second bar, as in {EXAMPLE}")

@@ -15,7 +15,8 @@ from bridges.errors import Refused
 from bridges.responses import clean
 
 MOST = 5_000
-EXAMPLE = "support:room-42, @all"
+EXAMPLE = "telegram:-1001234567890"
+"""What is an address anywhere."""
 AUDIENCE_NAME = re.compile(r"[\w.-]{1,64}")
 """How an audience may be called, without the ``@``."""
 
@@ -55,7 +56,7 @@ def parse_targets(tx: Tx, relay: Relay, text: str, *, here: Address | None, seen
     for piece in _pieces(tx, relay, text):
         if piece.startswith("@"):
             name = piece[1:].lower()
-            found.update(dict.fromkeys(_audience(tx, relay, piece, seen=seen)))
+            found.update(dict.fromkeys(_audience(tx, relay, piece, here=here, seen=seen)))
             audiences[name] = None
             written[f"@{name}"] = None
         else:
@@ -67,7 +68,7 @@ def parse_targets(tx: Tx, relay: Relay, text: str, *, here: Address | None, seen
             raise TargetError(f"these are more than {MOST} targets, the most for one message: name fewer of them")
     if not found:
         raise TargetError(
-            f"no target is named: write addresses, names or @audience with commas between, as in {EXAMPLE}"
+            f"no target is named: write addresses, names or @audience with commas between; {_example(here)}"
         )
     return Targets(tuple(found), tuple(audiences), ", ".join(written))
 
@@ -109,16 +110,17 @@ def _bare(text: str) -> str:
     return text[1:-1].strip() if is_quoted else text
 
 
-def _audience(tx: Tx, relay: Relay, piece: str, *, seen: Seen | None) -> list[Address]:
+def _audience(tx: Tx, relay: Relay, piece: str, *, here: Address | None, seen: Seen | None) -> list[Address]:
     name = piece[1:].lower()
     members = tx.audiences.members(name)
     if not members:
         if tx.audiences.exists(name):
-            raise TargetError(f"@{name} is empty; fill it with /audience add {name} support:room-42")
+            raise TargetError(f"@{name} is empty; fill it with /audience add {name} here")
         known = [each for each, _ in tx.audiences.all() if _is_seen(tx, each, seen=seen)]
         near = nearest(name, known)
         hint = f"did you mean @{near}?" if near else f"there is {_listed(known)}"
-        raise TargetError(f"there is no audience {_shown(piece)}; {hint} Targets are written as in {EXAMPLE}")
+        example = _example(here)
+        raise TargetError(f"there is no audience {_shown(piece)}; {hint} {example[0].upper()}{example[1:]}")
     found = [parse_address(member) for member in members]
     for address in found:
         if address.account not in relay.accounts and seen is not None and not _is_seen(tx, name, seen=seen):
@@ -137,7 +139,7 @@ def _is_seen(tx: Tx, audience: str, *, seen: Seen | None) -> bool:
 
 def _address(tx: Tx, relay: Relay, piece: str, *, here: Address | None, seen: Seen | None) -> Address:
     if re.search(r"\s", piece):
-        raise TargetError(f"{_shown(piece)} holds blanks: targets go with commas between, as in {EXAMPLE}")
+        raise TargetError(f"{_shown(piece)} holds blanks: targets go with commas between; {_example(here)}")
     try:
         return relay.parse_target(tx, piece.lower() if piece.lower() == "here" else piece, here=here, seen=seen)
     except AddressError as error:
@@ -150,7 +152,15 @@ def _address(tx: Tx, relay: Relay, piece: str, *, here: Address | None, seen: Se
         raise TargetError(f"{_shown(piece)} is an audience, which is written @{piece.lower()}")
     near = nearest(piece.lower(), names_known(tx, seen=seen))
     hint = f"; did you mean {near}?" if near else "."
-    raise TargetError(f"{_shown(piece)} is no address and no name{hint} Targets are written as in {EXAMPLE}")
+    example = _example(here)
+    raise TargetError(f"{_shown(piece)} is no address and no name{hint} {example[0].upper()}{example[1:]}")
+
+
+def _example(here: Address | None) -> str:
+    """A target that there is, as a sentence goes on."""
+    if here is not None:
+        return "this chat is written “here”"
+    return f"a chat is written as in {EXAMPLE} (/here in the chat tells it)"
 
 
 def nearest(word: str, known: Sequence[str]) -> str | None:

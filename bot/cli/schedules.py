@@ -47,7 +47,7 @@ COMING_MOST = 1_000
 DAYS_MOST = 3_660
 HISTORY_MOST = 20
 RECEIPTS_SHOWN = 10
-EXAMPLE = "patchbay schedules add 'tomorrow 9:00 | support:room-42 | Good morning'"
+EXAMPLE = "patchbay schedules add 'tomorrow 9:00 | telegram:-1001234567890 | Good morning'"
 WRONG = (WhenError, PlaceholderError, AddressError, DecisionError)
 """What a line can have that a person has to change."""
 

@@ -82,27 +82,25 @@ async def test_the_audiences_that_are_named_are_told(store: SqliteStore, relay: 
     assert (await read(store, relay, "club:x, @TEAM")).audiences == ("team",)
 
 
-NONE = "no target is named: write addresses, names or @audience with commas between, as in support:room-42, @all"
+NONE = "no target is named: write addresses, names or @audience with commas between; this chat is written “here”"
 WRONG = {
     "": NONE,
     " ,\n, ": NONE,
-    "club:a, opps": "“opps” is no address and no name; did you mean ops?"
-    " Targets are written as in support:room-42, @all",
-    "qqqqqqq": "“qqqqqqq” is no address and no name. Targets are written as in support:room-42, @all",
+    "club:a, opps": "“opps” is no address and no name; did you mean ops? This chat is written “here”",
+    "qqqqqqq": "“qqqqqqq” is no address and no name. This chat is written “here”",
     "team": "“team” is an audience, which is written @team",
-    "@teem": "there is no audience “@teem”; did you mean @team? Targets are written as in support:room-42, @all",
-    "@qqqqqqq": "there is no audience “@qqqqqqq”; there is @empty, @old, @team."
-    " Targets are written as in support:room-42, @all",
-    "@": "there is no audience “@”; there is @empty, @old, @team. Targets are written as in support:room-42, @all",
-    "@empty": "@empty is empty; fill it with /audience add empty support:room-42",
+    "@teem": "there is no audience “@teem”; did you mean @team? This chat is written “here”",
+    "@qqqqqqq": "there is no audience “@qqqqqqq”; there is @empty, @old, @team. This chat is written “here”",
+    "@": "there is no audience “@”; there is @empty, @old, @team. This chat is written “here”",
+    "@empty": "@empty is empty; fill it with /audience add empty here",
     "@old": "@old holds gone:x, and there is no account 'gone'; configured: club, pbx, telegram;"
     " to take it out: /audience remove old gone:x",
-    "club:a club:b": "“club:a club:b” holds blanks: targets go with commas between, as in support:room-42, @all",
+    "club:a club:b": "“club:a club:b” holds blanks: targets go with commas between; this chat is written “here”",
     "nope:a": "“nope:a”: there is no account 'nope'; configured: club, pbx, telegram",
     "club:no-1": "“club:no-1”: Fake has no such conversation; valid is room-1",
     "club:*": "club:* is a pattern for many conversations, one is needed here, as in support:room-42",
-    "club:room-1,42": "“42” is no address and no name. Targets are written as in support:room-42, @all",
-    "pbx:chat/4101, 4102": "“4102” is no address and no name. Targets are written as in support:room-42, @all",
+    "club:room-1,42": "“42” is no address and no name. This chat is written “here”",
+    "pbx:chat/4101, 4102": "“4102” is no address and no name. This chat is written “here”",
     "telegram:x": "telegram:x is no Telegram chat: a chat id is a number, with /topic for a forum topic, as in"
     " telegram:-1001234567890/17 (/here tells it)",
 }
@@ -113,6 +111,17 @@ async def test_the_target_that_is_wrong_is_named(store: SqliteStore, relay: Rela
     with pytest.raises(TargetError) as caught:
         await read(store, relay, text)
     assert str(caught.value) == WRONG[text]
+
+
+@pytest.mark.parametrize("text", ["", "@all", "qqqqqqq", "club:a club:b"])
+async def test_where_there_is_no_chat_the_example_is_an_address_and_never_the_slip(
+    store: SqliteStore, relay: Relay, text: str
+) -> None:
+    with pytest.raises(TargetError, match=r"as in (telegram:-[0-9]+) \(/here in the chat tells it\)$") as caught:
+        await store.read(lambda tx: parse_targets(tx, relay, text, here=None))
+    example = str(caught.value).rpartition("as in ")[2].split()[0]
+    found = await store.read(lambda tx: parse_targets(tx, relay, example, here=None))
+    assert found.text == example
 
 
 async def test_here_needs_a_chat(store: SqliteStore, relay: Relay) -> None:

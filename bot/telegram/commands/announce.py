@@ -20,7 +20,7 @@ from bridges.model import Message
     ways=(way("", example="/announce", summary="a wizard with buttons asks for both"), way("TARGETS | [text]")),
     effect=Effect.SENDS,
     summary="One message to many: shown first, then sent with a button",
-    example="/announce support:room-42, @all | We are open again.",
+    example="/announce here | We are open again.",
     details=(
         "You see what goes to how many targets before anything is sent. While it goes out, one message shows how far it"
         " is, with buttons to pause and to stop. As a reply to a message, its text and files go along."

@@ -40,7 +40,7 @@ _WIZARD = schedule_wizard.NAME
         way("remove SCHEDULE", effect=_SETS, example="/schedule remove 3", summary="for good; Undo brings it back"),
     ),
     summary="Send a message at its time, once or again and again",
-    example="/schedule tomorrow 9:00 | support:room-42, @all | We are open again.",
+    example="/schedule tomorrow 9:00 | here | We are open again.",
     details=(
         "WHEN: at 18:00, tomorrow 9:00, 2026-12-24 18:00 Europe/Paris, in 2h30m, every day at 09:00,"
         " every mon,thu at 9:30, every 2 weeks on fri at 17:00, every month on the last day at 12:00, every 15m,"

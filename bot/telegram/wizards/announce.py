@@ -65,7 +65,7 @@ def _targets(scene: Scene) -> Page:
     actions = [("➕ A chat or conversation…", _ADD), *([("Go on", _ON)] if chosen else [])]
     if chosen and scene.values.get(_DRAFT):
         actions.append((_USE_LABEL, _USE))
-    asks = "targets with commas between, as in support:room-42, @all"
+    asks = "targets with commas between: addresses, names, @audience or here"
     return Page("\n".join(lines), tuple(offered), choices(actions), asks=asks)
 
 

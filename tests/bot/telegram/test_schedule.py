@@ -169,10 +169,10 @@ async def test_as_a_reply_its_files_go_along_with_its_words_or_ones_own(desk: De
         ("tomorrow 9:00 | nobody:x | hi", "nobody"),
         ("tomorrow 9:00 | @nobody | hi", "there is no audience “@nobody”"),
         ("tomorrow 9:00 | club:a | {nonsense}", "There is no placeholder “{nonsense}”"),
-        ("tomorrow 9:00 | club:a |", "There is nothing to send"),
+        ("tomorrow 9:00 | club:a |", "The text is missing: write it after a second |, or reply to"),
         ("tomorrow 9:00 | | hi", "needed"),
-        ("tomorrow 9:00 | club:a", "There is nothing to send"),
-        ("tomorrow 9:00", "needed, then a | and the targets, then a | and the text"),
+        ("tomorrow 9:00 | club:a", "The text is missing: write it after a second |, or reply to"),
+        ("tomorrow 9:00", "Say where it goes and what is sent: tomorrow 9:00 | targets | text"),
         ("tomorrow 9:00 colour=red | club:a | hi", "there is no option “colour”"),
         ("tomorrow 9:00 | club:a | hi\n[Tickets](nonsense)", "opens nothing"),
     ],
@@ -180,7 +180,7 @@ async def test_as_a_reply_its_files_go_along_with_its_words_or_ones_own(desk: De
 async def test_what_is_wrong_is_answered_with_the_reason_and_an_example(desk: Desk, line: str, words: str) -> None:
     text = (await one(desk, f"/schedule {line}")).text
     assert words.lower() in text.lower()
-    assert "Example: /schedule tomorrow 9:00 | support:room-42, @all | We are open again." in text
+    assert "Example: /schedule tomorrow 9:00 | here | We are open again." in text
     assert await read(desk, lambda tx: tx.schedules.count()) == 0
 
 
