@@ -251,7 +251,7 @@ def give_way(tx: Tx, relay: Relay, broadcast: Broadcast, *, now: float) -> None:
     """Take back what an announcement takes the place of: at each place once it was sent there, at places that it does
     not go to once it was sent anywhere, and everywhere else once it is over. While it was sent nowhere, nothing is.
     """
-    over, stale = _stale(tx, broadcast)
+    over, stale = _stale(tx, relay, broadcast)
     for old in filter(None, map(tx.broadcasts.get, stale)):
         origin = tx.messages.get(old.message)
         assert origin is not None  # a foreign key
@@ -264,15 +264,15 @@ def give_way(tx: Tx, relay: Relay, broadcast: Broadcast, *, now: float) -> None:
         keep(tx, broadcast.id, replaces=())
 
 
-def is_to_give_way(tx: Tx, broadcast: Broadcast) -> bool:
+def is_to_give_way(tx: Tx, relay: Relay, broadcast: Broadcast) -> bool:
     """Whether :func:`give_way` has anything to do just now."""
-    over, stale = _stale(tx, broadcast)
+    over, stale = _stale(tx, relay, broadcast)
     return bool(stale) and (over or any(stale.values()))
 
 
-def _stale(tx: Tx, broadcast: Broadcast) -> tuple[bool, dict[int, set[Address]]]:
-    """Whether an announcement is over, and what it takes the place of with the places that are known to have it and
-    should not any more; nothing while it was sent nowhere.
+def _stale(tx: Tx, relay: Relay, broadcast: Broadcast) -> tuple[bool, dict[int, set[Address]]]:
+    """Whether an announcement is over, and what it takes the place of with the places that may have it, should not any
+    more, and let it be deleted; nothing while it was sent nowhere.
     """
     replaces = kept(broadcast).replaces
     states: dict[Address, set[str]] = {}
@@ -296,12 +296,18 @@ def _stale(tx: Tx, broadcast: Broadcast) -> tuple[bool, dict[int, set[Address]]]
                 sends.add(place)
         copies = tx.messages.copies(old.message)
         sends |= {_address(copy.account, copy.conversation) for copy in copies}
-        stale[old.id] = {place for place in sends if place in arrived or place not in states} - changed
+        unwanted = {place for place in sends if place in arrived or place not in states} - changed
+        stale[old.id] = {place for place in unwanted if _deletes(relay, place)}
     over = not any(found & {"queued", "sending"} for found in states.values())
     return over, stale
 
 
 _PERHAPS_THERE = ("sending", "sent", "held")
+
+
+def _deletes(relay: Relay, place: Address) -> bool:
+    account = relay.account(place.account)
+    return account is not None and account.capabilities.deletes
 
 
 def _stands(tx: Tx, broadcast: Broadcast) -> bool:

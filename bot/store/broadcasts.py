@@ -13,10 +13,15 @@ from bot.store.topics import move_addresses
 
 SHOWN, QUIET, MUTE = 0, 1, 2
 """Whether a message shows how an announcement stands: always; only if something is wrong with it; never."""
-WIPED = '{"wiped": true}'
-"""All that is left of what is kept with a message once its words are gone, where what was sent is taken back."""
-WORDLESS = f"IIF(json_valid(shown) AND json_extract(shown, '$.wiped'), '{WIPED}', '')"
-"""SQL: what is kept with a message, without the words."""
+_REPLACES = "IIF(json_valid(shown), json_array_length(shown, '$.replaces'), 0) > 0"
+WORDLESS = (
+    "IIF(json_valid(shown), COALESCE(NULLIF(json_patch('{}', json_object("
+    "'wiped', json(IIF(json_extract(shown, '$.wiped'), 'true', NULL)),"
+    f" 'replaces', json(IIF({_REPLACES}, json_extract(shown, '$.replaces'), NULL)))), '{{}}'), ''), '')"
+)
+"""SQL: what is kept with a message, without the words: whether what was sent is taken back, and what it takes the place
+of that is still to be.
+"""
 BroadcastState: TypeAlias = Literal["running", "paused", "stopped", "done"]
 
 
@@ -180,10 +185,7 @@ class Broadcasts:
 
     def replacing(self) -> Sequence[Broadcast]:
         """Of those that are open the ones that take the place of others which are still to be taken back."""
-        rows = self._db.execute(
-            f"SELECT {_COLUMNS} FROM broadcasts WHERE ended_at IS NULL"
-            " AND IIF(json_valid(shown), json_array_length(shown, '$.replaces'), 0) > 0 ORDER BY id"
-        )
+        rows = self._db.execute(f"SELECT {_COLUMNS} FROM broadcasts WHERE ended_at IS NULL AND {_REPLACES} ORDER BY id")
         return [Broadcast(*row) for row in rows]
 
     def speak(self, ids: Iterable[int]) -> None:
@@ -254,8 +256,8 @@ class Broadcasts:
         return self._db.execute(
             f"UPDATE broadcasts SET text = '', shown = {WORDLESS}, label = '' WHERE id IN"
             " (SELECT id FROM broadcasts WHERE ended_at < ?"
-            " AND (text != '' OR shown NOT IN ('', ?) OR label != '') LIMIT ?)",
-            (before, WIPED, limit),
+            f" AND (text != '' OR shown != {WORDLESS} OR label != '') LIMIT ?)",
+            (before, limit),
         ).rowcount
 
     # --- its deliveries

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias
 
-from bot.store.broadcasts import WIPED, WORDLESS
+from bot.store.broadcasts import WORDLESS
 from bot.store.outbox import State
 from bot.store.schedules import FORGOTTEN
 
@@ -409,7 +409,7 @@ def _small(person: Known) -> Sequence[_Small]:
         return found
     ended = (
         "person = ? AND ended_at IS NOT NULL"
-        f" AND (text != '' OR shown NOT IN ('', '{WIPED}') OR label != '' OR person_name != '')"
+        f" AND (text != '' OR shown != {WORDLESS} OR label != '' OR person_name != '')"
     )
     return [
         *found,

@@ -190,7 +190,7 @@ class Announcing:
         return None if self._hushed_at == math.inf else self._hushed_at - now
 
     def _is_to_give_way(self, tx: Tx) -> bool:
-        return any(broadcasts.is_to_give_way(tx, each) for each in tx.broadcasts.replacing())
+        return any(broadcasts.is_to_give_way(tx, self._relay, each) for each in tx.broadcasts.replacing())
 
     def _give_way(self, tx: Tx) -> None:
         """What others took the place of is taken back where these were sent."""

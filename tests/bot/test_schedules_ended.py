@@ -289,3 +289,32 @@ async def test_what_was_replaced_long_after_goes_though_its_deliveries_are_forgo
     await at.comes(utc("2026-12-20 18:00"))
     await at.delivered()
     assert sorted(at.telegram.done) == ["delete t1", "delete t2"]
+
+
+async def test_it_goes_also_where_the_one_between_failed_so_long_ago_that_its_words_are_forgotten(at: Ending) -> None:
+    await at.add("every 40 days at 18:00", replace=True, text="{date}")
+    await at.comes(DUE)
+    await at.delivered()
+    at.telegram.refuses["Wed"] = Refused("not allowed")
+    await at.comes(DUE + 40 * DAY)
+    await at.delivered()
+    assert await at.became(2) == {ROOM: "dead"}
+    forgotten = [await at.store.write(lambda tx: tx.broadcasts.prune(before=at.clock() + DAY)) for _ in "ab"]
+    assert forgotten == [2, 0]
+    await at.comes(DUE + 80 * DAY)
+    await at.delivered()
+    assert at.telegram.done == ["delete t1"]
+
+
+async def test_one_that_is_to_be_let_stand_is_not_looked_at_again_and_again(at: Ending) -> None:
+    at.policy = type(at.policy)(quiet=parse_quiet("22:00-07:00"))
+    at.restart()
+    await at.store.write(lambda tx: tx.chats.set("-5", "timezone", "Asia/Tokyo"))
+    await at.add("cron 0 12,18 * * sat", f"{ROOM}, desk:a", replace=True)
+    await at.comes(utc("2026-11-21 12:00"))
+    await at.delivered()
+    await at.comes(utc("2026-11-21 18:00"))
+    await at.delivered()
+    second = await at.get(2)
+    assert broadcasts.kept(second).replaces == (1,), "it has not gone out in Tokyo"
+    assert not await at.store.read(lambda tx: broadcasts.is_to_give_way(tx, at.relay, second)), "desk cannot delete"
