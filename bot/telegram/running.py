@@ -25,6 +25,7 @@ from bot.telegram.inbound import CommandLine, here, pictures_of, received
 from bot.telegram.lanes import Turn
 from bot.telegram.seen import Seen
 from bot.telegram.turns import RoleIn, audit, done, is_open
+from bot.when import WhenError
 from bridges.errors import BridgeError, Refused, Unavailable
 
 _WRONG = (UsageError, AddressError, RouteError, Refused, NoDelivery)
@@ -163,8 +164,9 @@ class Runner:
         except NotAllowed as error:
             return Reply(str(error)), "refused"
         except _WRONG as error:
-            example = chosen.example if chosen is not None else command.example
-            return Reply(f"{sentence(error)}\nExample: {example}"), "wrong argument"
+            # What is wrong with a time comes with an example of its own.
+            example = "" if isinstance(error.__cause__, WhenError) else (chosen or command).example
+            return Reply(sentence(error) + (f"\nExample: {example}" if example else "")), "wrong argument"
         except DecisionError as error:
             # The command was right, and what it is about stands otherwise: an example would be no help.
             return Reply(sentence(error)), "refused: state"

@@ -78,9 +78,9 @@ async def test_what_may_mean_two_things_is_asked_back_with_buttons(world: World)
     page = await shows(ops, page, "every day at 09:00")
     await ops.ask(f"/schedule remove {number_in(page['text'])}")
     for wrong, words in (
-        ("yesterday at 9:00", "Example"),
+        ("yesterday at 9:00", "as in tomorrow 9:00"),
         ("2020-01-01 9:00", "past"),
-        ("2027-02-30 9:00", "Example"),
+        ("2027-02-30 9:00", "February 2027 has 28 days"),
         ("at 9:00 Europe/Lodnon", "Europe/London"),
         ("cron 0 0 30 2 *", "never"),
     ):

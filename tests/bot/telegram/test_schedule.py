@@ -9,10 +9,13 @@ from typing import Any, TypeVar
 
 import pytest
 
+from bot.addresses import parse_address
 from bot.firing import Firing, SchedulePolicy
 from bot.schedule_notes import tell_untold, warn
 from bot.store import Tx
 from bot.store.schedules import Schedule
+from bot.telegram.albums import keep_pictures
+from bot.telegram.inbound import pictures_of, received
 from bot.telegram.outbound import CAPABILITIES
 from bot.week import WIDTH
 from bot.weeks import OWNER, WeekPictures
@@ -155,6 +158,33 @@ async def test_as_a_reply_its_files_go_along_with_its_words_or_ones_own(desk: De
     assert (kept.text, [file.kind for file in kept.attachments]) == (text, ["image"])
 
 
+@pytest.mark.parametrize(("words", "text"), [("", "a day out"), (" |", "a day out"), (" | my own", "my own")])
+async def test_as_a_reply_to_a_picture_of_an_album_all_of_it_goes_along_to_several(
+    desk: Desk, words: str, text: str
+) -> None:
+    pictures = [
+        desk.message("", chat=OPS, media_group_id="g", caption=caption, photo=[PHOTO | {"file_id": caption}])
+        for caption in ("a day out", "")
+    ]
+    for picture in pictures:
+        del picture["text"]
+    first, second = (desk._update({"message": picture}) for picture in pictures)
+    album = [update.message for update in (first, second) if update.message is not None]
+    event = received(first, album)
+    assert event is not None
+
+    def keep(tx: Tx) -> None:
+        desk.line.relay.keep(tx, parse_address(f"telegram:{OPS}"), event)
+        keep_pictures(tx, event, pictures_of(album))
+
+    await desk.line.store.write(keep)
+    card = (await desk.write(f"/schedule in 8s | here, club:a{words}", by=BO, reply_to=pictures[1]))[-1]
+    assert labels(card) == ["Schedule", "Edit", "Cancel"]
+    await desk.press(card, "Schedule", by=BO)
+    kept = Message.model_validate_json((await schedule(desk)).message)
+    assert (kept.text, [file.kind for file in kept.attachments]) == (text, ["image", "image"])
+
+
 # --- what is wrong
 
 
@@ -180,7 +210,9 @@ async def test_as_a_reply_its_files_go_along_with_its_words_or_ones_own(desk: De
 async def test_what_is_wrong_is_answered_with_the_reason_and_an_example(desk: Desk, line: str, words: str) -> None:
     text = (await one(desk, f"/schedule {line}")).text
     assert words.lower() in text.lower()
-    assert "Example: /schedule tomorrow 9:00 | here | We are open again." in text
+    # What is wrong with the time has its example in the sentence, and needs no other.
+    example = "\nExample: /schedule tomorrow 9:00 | here | We are open again."
+    assert text.endswith(example) != (" as in " in text.splitlines()[-1])
     assert await read(desk, lambda tx: tx.schedules.count()) == 0
 
 
