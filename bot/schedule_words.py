@@ -18,6 +18,8 @@ from bot.text import cut
 from bridges.model import Message, Span
 
 TEXT_MOST, OLD_MOST, OLD_LINES = 600, 300, 4
+ALONG_MOST, URL_MOST = 4, 120
+"""Of what is echoed: files and buttons, and characters of an address that one opens."""
 _WAITING = ("queued", "sending")
 
 
@@ -53,12 +55,18 @@ def old_words(schedule: Schedule, message: Message) -> Words:
 
 
 def _begun(message: Message, *, most: int) -> Message:
-    """The beginning of a message, formatting and all."""
+    """The beginning of a message, formatting and all, with its first files and buttons."""
     text = cut(message.text, most)
-    if text == message.text:
-        return message
     spans = (_within(span, len(text)) for span in message.spans)
-    return message.model_copy(update={"text": text, "spans": tuple(span for span in spans if span is not None)})
+    links = (each.model_copy(update={"url": cut(each.url, URL_MOST)}) for each in message.links[:ALONG_MOST])
+    return message.model_copy(
+        update={
+            "text": text,
+            "spans": tuple(span for span in spans if span is not None),
+            "attachments": message.attachments[:ALONG_MOST],
+            "links": tuple(links),
+        }
+    )
 
 
 def _within(span: Span, end: int) -> Span | None:

@@ -23,16 +23,18 @@ from bot.calendars import STATE_WORDS, Entry, is_datable, label
 from bot.cli.common import Problem, opened, print_json, run_async, settings_of, when
 from bot.decisions import DecisionError
 from bot.files import Files
-from bot.firing import Firing
+from bot.firing import Firing, SchedulePolicy
 from bot.link_buttons import take_buttons
 from bot.placeholders import PlaceholderError
-from bot.plans import message_of, plan_of, zone_of
+from bot.plans import is_readable, line_of, message_of, plan_of, zone_of
 from bot.relay import Relay
 from bot.schedule_line import Line, parse_edit, parse_line
-from bot.schedule_notes import ask_approval, counted
+from bot.schedule_notes import ask_approval
+from bot.schedule_words import next_words, old_words, outcome
 from bot.settings import Settings
 from bot.store import Store, Tx
 from bot.store.schedules import OccurrenceRow, Schedule
+from bot.targets import counted_targets
 from bot.when import Ambiguous, WhenError, show_rule
 from bot.zones import local
 from bridges.model import Message
@@ -190,12 +192,20 @@ def add(context: click.Context, line: tuple[str, ...]) -> None:
     now = time.time()
     read = _told(lambda: adding.read(" ".join(line), now=now))
 
-    def unit(tx: Tx) -> tuple[Schedule, str]:
+    def unit(tx: Tx) -> str:
         made, schedule = adding.add(tx, read, now=now)
-        return schedule, planning.echo(made, now=now).text
+        sent = next_words(tx, made, fired=0, now=now).text
+        _note_unknown(tx, made)
+        return f"{schedule.id}  {planning.echo(made, now=now).text}{_waits(schedule)}\n\n{sent}"
 
-    schedule, echo = _write(settings, unit)
-    _say(f"{schedule.id}  {echo}{_waits(schedule)}")
+    _say(_write(settings, unit))
+
+
+def _note_unknown(tx: Tx, made: planning.Draft) -> None:
+    """Say which chats of Telegram's this bot has never heard of: it may not be there."""
+    for each in made.targets.addresses:
+        if each.account == TELEGRAM and not tx.conversations.is_known(TELEGRAM, each.conversation.partition("/")[0]):
+            click.echo(_printable(f"nothing is known of {each}; is the bot in it?"), err=True)
 
 
 def _waits(schedule: Schedule) -> str:
@@ -295,6 +305,7 @@ def _add_some(
         # One that is refused half-way leaves nothing behind.
         with tx.savepoint("line"):
             made, schedule = adding.add(tx, line, now=now)
+        _note_unknown(tx, made)
         first = made.coming[0].at
         named = f" ({schedule.name})" if schedule.name else ""
         next_ = local(first, ZoneInfo(made.plan.rule.zone))
@@ -319,14 +330,15 @@ def remove(context: click.Context, id: str) -> None:
 
     def do(tx: Tx, schedule: Schedule) -> str:
         left = planning.remove(tx, schedule, now=time.time())
-        return f"removed: {schedule.id}  {planning.line_of(schedule)}{_left_out(schedule, left)}"
+        return f"removed: {schedule.id}  {line_of(schedule)}{_left_out(schedule, left)}"
 
     _say(_one(settings_of(context), id, do))
 
 
-def _left_out(schedule: Schedule, at: float | None) -> str:
-    """What was due and is not sent any more, if anything."""
-    return "" if at is None else f"; what was due at {local(at, zone_of(schedule))} is not sent"
+def _left_out(schedule: Schedule, left: planning.Left) -> str:
+    """What was due, or waited, and is not sent any more, if anything."""
+    words = planning.left_words(schedule, left).text
+    return f".{words}" if words else ""
 
 
 @schedules.command()
@@ -337,7 +349,7 @@ def pause(context: click.Context, id: str) -> None:
 
     def do(tx: Tx, schedule: Schedule) -> str:
         left = planning.pause(tx, schedule, now=time.time())
-        return f"paused: {schedule.id}  {planning.line_of(schedule)}{_left_out(schedule, left)}"
+        return f"paused: {schedule.id}  {line_of(schedule)}{_left_out(schedule, left)}"
 
     _say(_one(settings_of(context), id, do))
 
@@ -353,7 +365,7 @@ def resume(context: click.Context, id: str) -> None:
         held = planning.resume(tx, schedule, now=now)
         resumed = _again(tx, schedule)
         left_out = f"; {held} meanwhile {'was' if held == 1 else 'were'} left out" if held else ""
-        return f"resumed: {schedule.id}  {planning.line_of(schedule)}{left_out}{_next(resumed, now=now)}"
+        return f"resumed: {schedule.id}  {line_of(schedule)}{left_out}{_next(resumed, now=now)}"
 
     _say(_one(settings_of(context), id, do))
 
@@ -423,7 +435,7 @@ async def _send(store: Store, firing: Firing, word: str, *, yes: bool) -> str | 
     note = "" if row is None else row.note
     if not done:
         raise planning.ScheduleError(f"nothing was sent: {note or 'it has no targets'}")
-    return f"sent: {found.id} to {counted(len(shown))}" + (f"\n{note}" if note else "")
+    return f"sent: {found.id} to {counted_targets(len(shown))}" + (f"\n{note}" if note else "")
 
 
 def _confirmed(schedule: Schedule, count: int) -> bool:
@@ -455,7 +467,10 @@ def edit(context: click.Context, id: str, line: tuple[str, ...]) -> None:
         changed = planning.change(tx, firing, schedule, made, is_admin=True, now=now)
         _ask(tx, firing, changed, now=now)
         paused = "\nIt is paused." if changed.state == "paused" else ""
-        return f"{changed.id}  {planning.echo(made, now=now).text}{paused}{_waits(changed)}"
+        before = old_words(schedule, made.plan.message).text
+        was = f"\n\n{before}\n\nThey are now:\n" if before else "\n\n"
+        sent = next_words(tx, made, fired=changed.fired, now=now).text
+        return f"{changed.id}  {planning.echo(made, now=now).text}{paused}{_waits(changed)}{was}{sent}"
 
     _say(_one(settings, id, do))
 
@@ -484,7 +499,7 @@ def show(context: click.Context, id: str, as_json: bool) -> None:
     if as_json:
         print_json(_whole(schedule, history, now=now))
     else:
-        _print_one(schedule, history, now=now)
+        _print_one(schedule, history, policy=_firing(settings).policy, now=now)
 
 
 Became: TypeAlias = tuple[OccurrenceRow, Sequence[Receipt]]
@@ -524,13 +539,20 @@ def _whole(schedule: Schedule, history: Sequence[Became], *, now: float) -> dict
     }
 
 
-_STATES = {"on": "on", "paused": "paused", "waits": "waits for an approval"}
+def _state_words(schedule: Schedule, *, now: float) -> str:
+    is_to_come = bool(planning.coming(schedule, now=now, most=1))
+    match schedule.state:
+        case "waits":
+            return "waits for an approval" if is_to_come else "waits for an approval, and its time has passed"
+        case "on" if not is_to_come and is_readable(schedule):
+            return "over" if schedule.next_at is None else "due now"
+    return schedule.state
 
 
-def _print_one(schedule: Schedule, history: Sequence[Became], *, now: float) -> None:
+def _print_one(schedule: Schedule, history: Sequence[Became], *, policy: SchedulePolicy, now: float) -> None:
     zone, message = zone_of(schedule), message_of(schedule)
-    _say(f"{schedule.title}: {planning.line_of(schedule)}")
-    _say(f"state: {_STATES[schedule.state]}")
+    _say(f"{schedule.title}: {line_of(schedule)}")
+    _say(f"state: {_state_words(schedule, now=now)}")
     for place, each in enumerate(planning.coming(schedule, now=now)):
         _say(f"{'then' if place else 'next'}: {local(each.at, zone)}")
     _say(f"targets: {', '.join(schedule.targets)}")
@@ -541,7 +563,8 @@ def _print_one(schedule: Schedule, history: Sequence[Became], *, now: float) -> 
     for row, found in history:
         before = f", {row.missed} before it missed" if row.missed else ""
         note = f": {' '.join(row.note.split())}" if row.note else ""
-        _say(f"{local(math.floor(row.at), zone)}: {row.state}{before}{note}")
+        became = outcome(found, schedule, policy, now=now) or row.state
+        _say(f"{local(math.floor(row.at), zone)}: {became}{before}{note}")
         for receipt in found[:RECEIPTS_SHOWN]:
             error = f": {' '.join(receipt.error.split())}" if receipt.error else ""
             _say(f"  {receipt.address}: {receipt.state}{error}")

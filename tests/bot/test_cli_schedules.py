@@ -102,6 +102,8 @@ def test_one_that_is_made_is_echoed_and_listed(config: Path) -> None:
         "Then: Thu 2026-11-26 09:00 Europe/Paris\n"
         "Then: Mon 2026-11-30 09:00 Europe/Paris\n"
         "To 2 targets: club:a, telegram:-5\n"
+        "\n"
+        "Stand up!\n"
     )
     assert listed(config) == [
         {
@@ -179,7 +181,7 @@ def test_an_audience_that_is_empty_and_a_name_that_is_taken_are_refused(config: 
 
     inside(config, empty)
     assert refused(config, "add", "tomorrow 9:00 | @nobody | hi").startswith("@nobody is empty; fill it with")
-    assert "with the name KEPT already" in refused(config, "add", "tomorrow 9:00 name=KEPT | club:a | hi")
+    assert "the name KEPT is taken already" in refused(config, "add", "tomorrow 9:00 name=KEPT | club:a | hi")
     assert inside(config, lambda tx: tx.schedules.count()) == 1
 
 
@@ -220,9 +222,9 @@ def test_many_targets_need_no_approval_from_here_unless_the_line_asks_for_it(con
     said(config, "add", "tomorrow 9:00 | club:a, club:b | hi")
     assert "waits for an admin" in said(config, "add", "tomorrow 9:00 approve=1 | club:a | hi")
     assert [each["enabled"] for each in listed(config)] == [True, False]
-    ((address, asked),) = waiting(config)
-    assert address == "telegram:1001"
-    assert "waits for an admin's approval" in asked
+    asked = waiting(config)
+    assert [address for address, _ in asked] == ["telegram:1001", "telegram:1002"]
+    assert all("waits for an admin's approval" in text for _, text in asked)
 
 
 # --- many lines
@@ -322,7 +324,7 @@ def test_what_was_due_and_is_not_sent_any_more_is_named(
     said(config, "add", "every day at 9:00 | club:a | hi")
     monkeypatch.setattr(COMMANDS, "time", SimpleNamespace(time=lambda: NOW + 86_400))
     assert said(config, command, "1").endswith(
-        "every day at 09:00 Europe/Paris; what was due at Sat 2026-11-21 09:00 Europe/Paris is not sent\n"
+        "every day at 09:00 Europe/Paris. What was due at Sat 2026-11-21 09:00 Europe/Paris is not sent.\n"
     )
 
 
@@ -336,7 +338,39 @@ def test_now_sends_once_more_and_leaves_what_is_to_come(config: Path) -> None:
     ((became,),) = [shown["history"]]
     assert (became["at"], became["state"]) == ("2026-11-20T15:00:00Z", "sent")
     assert [(each["address"], each["state"]) for each in became["receipts"]] == [("club:a", "queued")]
-    assert "Fri 2026-11-20 16:00 Europe/Paris: sent\n  club:a: queued\n" in said(config, "show", "1")
+    assert "Fri 2026-11-20 16:00 Europe/Paris: under way to 1\n  club:a: queued\n" in said(config, "show", "1")
+
+
+def test_show_tells_where_it_arrived_and_that_it_is_over(config: Path) -> None:
+    config.write_text(f'{OWNED}[schedules]\nquiet_hours = "15:00-17:00"\n')
+    said(config, "add", "at 16:30 | club:a, club:b, telegram:-5 | hi")
+    said(config, "now", "1", "--yes")
+    assert "16:00 Europe/Paris: waiting for quiet hours to end (3)\n" in said(config, "show", "1")
+
+    def settle(tx: Tx) -> None:
+        tx.db.execute("UPDATE outbox SET state = 'sent'")
+        tx.db.execute("UPDATE outbox SET state = 'dead', error = 'gone' WHERE conversation = 'b'")
+        tx.db.execute("UPDATE schedules SET next_at = NULL")
+
+    inside(config, settle)
+    shown = said(config, "show", "1")
+    assert "16:00 Europe/Paris: sent to 2, failed at 1\n" in shown
+    assert "\nstate: over\n" in shown
+    assert said(config, "list").endswith("→ club:a, club:b, telegram:-5; over\n")
+
+
+def test_one_whose_time_has_passed_while_it_waits_says_so(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said(config, "add", "at 18:00 approve=1 | club:a | hi")
+    assert "state: waits for an approval\n" in said(config, "show", "1")
+    monkeypatch.setattr(COMMANDS, "time", SimpleNamespace(time=lambda: NOW + 86_400))
+    assert "state: waits for an approval, and its time has passed\n" in said(config, "show", "1")
+    assert said(config, "list").endswith("; waits for approval, and its time has passed\n")
+
+
+def test_a_list_leaves_nothing_out(config: Path) -> None:
+    targets = ", ".join(f"club:room-{number}" for number in range(30))
+    said(config, "add", f"every day at 9:00 | {targets} | hi")
+    assert f"→ {targets}; next" in said(config, "list")
 
 
 def test_now_asks_before_it_sends_to_several(config: Path) -> None:
@@ -381,6 +415,14 @@ def test_an_edit_leaves_what_is_empty_as_it_is(config: Path) -> None:
     ]
     assert "Next: Sat 2026-11-21 07:00" in said(config, "edit", "1", "tomorrow 7:00").replace("At:", "Next:")
     assert listed(config)[0]["text"] == "hello {date}"
+
+
+def test_an_edit_shows_the_words_that_were_and_those_that_are(config: Path) -> None:
+    said(config, "add", "every day at 9:00 | club:a | Good morning @all")
+    assert said(config, "edit", "1", "| | It is {time}").endswith(
+        "To 1 target: club:a\n\nIts words were:\nGood morning @all\n\nThey are now:\nIt is 09:00\n"
+    )
+    assert said(config, "edit", "1", "every day at 10:00").endswith("To 1 target: club:a\n\nIt is 10:00\n")
 
 
 @pytest.mark.parametrize(
@@ -593,3 +635,9 @@ def test_what_would_not_read_back_is_not_kept(config: Path) -> None:
 
     with pytest.raises(planning.ScheduleError, match="would not be read as the same again"):
         inside(config, unit)
+
+
+def test_a_chat_that_nobody_has_heard_of_is_pointed_out_and_kept(config: Path) -> None:
+    done = run(config, "add", "tomorrow 9:00 | telegram:-100777/4, club:a | hi")
+    assert (done.exit_code, done.stderr) == (0, "nothing is known of telegram:-100777/4; is the bot in it?\n")
+    assert done.stdout.startswith("1  ")

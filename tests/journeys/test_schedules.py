@@ -103,14 +103,14 @@ async def test_a_kill_while_it_is_due_misses_and_doubles_nothing(world: World) -
     # The clock of the machine: it must be more than five seconds late to be missed.
     await world.until(lambda: (datetime.now(UTC) - due).total_seconds() > 5.5)
     await world.start()
-    await ops.hears("It is late")
+    await world.until(lambda: "It is late" in ops.texts(), told=lambda: str(ops.texts()))
     told = await ops.hears("(gone): what was due")
     assert "was missed, and is not sent" in told["text"]
     card = await ops.hears("Send it now?")
     assert ops.texts().count("It is late") == 1
     assert "It is gone" not in ops.texts() and "It is asked" not in ops.texts()
     await ops.press(card, "Send")
-    await ops.hears("It is asked")
+    await world.until(lambda: "It is asked" in ops.texts(), told=lambda: str(ops.texts()))
     await world.restart()
     await world.settled()
     for text in ("It is late", "It is asked"):
@@ -153,7 +153,7 @@ async def test_an_approval_is_never_the_requesters_own(world: World) -> None:
     assert "Approved words" not in ops.texts()
     await ops.press(card, "Approve", by=BO)
     await shows(ops, card, "is sent now")
-    await ops.hears("Approved words")
+    await world.until(lambda: "Approved words" in ops.texts(), told=lambda: str(ops.texts()))
     assert ops.texts().count("Approved words") == 1
     await ops.ask(f"/revoke {BO}")
 

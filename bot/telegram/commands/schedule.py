@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+
 from bot import planning
 from bot.agenda import HIDDEN, calendar_secret, calendar_url, concealed
 from bot.instants import Words
@@ -10,14 +12,43 @@ from bot.store import Tx
 from bot.telegram import schedule_cards, schedule_show, scheduling
 from bot.telegram.access import Role
 from bot.telegram.commands.announce import content
-from bot.telegram.commands.registry import Answer, Call, Effect, Reply, Scope, registry, way
+from bot.telegram.commands.registry import NEAR, Answer, Call, Effect, Reply, Scope, registry, way
+from bot.telegram.commands.usage import first_word
 from bot.telegram.scheduling import Actor, Wish, actor_of, reply_of
 from bot.telegram.wizards import schedule as schedule_wizard
 from bot.telegram.wizards.engine import begin
+from bot.text import cut
 from bot.weeks import week_picture
 
 _SENDS, _SETS = Effect.SENDS, Effect.SETS
 _WIZARD = schedule_wizard.NAME
+_SLIPS = {
+    **dict.fromkeys(("delete", "del", "rm", "cancel", "drop"), "remove"),
+    **dict.fromkeys(("view", "info", "status", "history"), "show"),
+    **dict.fromkeys(("change", "modify", "update", "set"), "edit"),
+    **dict.fromkeys(("send", "run", "fire", "test"), "now"),
+    **dict.fromkeys(("stop", "hold", "disable"), "pause"),
+    **dict.fromkeys(("continue", "unpause", "start", "enable"), "resume"),
+}
+"""What people write for the words that there are."""
+_LISTS = {"list": "", "ls": "", "all": "", "over": " over", "week": " week", "calendar": " calendar"}
+_REST_MOST = 40
+_KEYWORDS = ("show", "edit", "pause", "resume", "now", "skip", "remove")
+
+
+def _meant(arguments: str) -> str:
+    """Which command was most likely meant by what is no ``WHEN | TARGETS | text``; empty: nobody can tell."""
+    first, rest = first_word(arguments)
+    word = first.lower()
+    if not rest and word.lstrip("#").isdecimal():
+        return f"/schedule show {word.lstrip('#')}"
+    if word in _LISTS:
+        return f"/schedules{_LISTS[word]}"
+    near = difflib.get_close_matches(word, _KEYWORDS, n=1, cutoff=NEAR)
+    keyword = _SLIPS.get(word) or next(iter(near), "")
+    if not keyword or "|" in rest or (" " in rest and keyword != "edit"):
+        return ""
+    return f"/schedule {keyword} {cut(rest, _REST_MOST)}" if rest else f"/schedule {keyword} and its number"
 
 
 @registry.add(
@@ -42,15 +73,35 @@ _WIZARD = schedule_wizard.NAME
     summary="Send a message at its time, once or again and again",
     example="/schedule tomorrow 9:00 | here | We are open again.",
     details=(
-        "WHEN: at 18:00, tomorrow 9:00, 2026-12-24 18:00 Europe/Paris, in 2h30m, every day at 09:00,"
-        " every mon,thu at 9:30, every 2 weeks on fri at 17:00, every month on the last day at 12:00, every 15m,"
-        " cron 0 9 * * mon-fri; until DATE or 5 times may follow, then a time zone. Keys: missed=skip|send:1h|ask,"
-        " name=, silent=yes, pin=yes, replace=yes, expire=2h, urgent=yes, approve=1, warn=15m, jitter=5m,"
-        " quiet=22:00-07:00.\n"
-        "In the text {date}, {time}, {weekday}, {count_down}, {chat} and {n} are filled in when it goes out, and last"
-        " lines such as [Tickets](https://example.org) become buttons. As a reply to a message, its files go along.\n"
+        "WHEN, once:\n"
+        "at 18:00 · tomorrow 9:00 · in 2h30m\n"
+        "2026-12-24 18:00 Europe/Paris\n"
+        "WHEN, again and again:\n"
+        "every day at 09:00 · every 15m\n"
+        "every mon,thu at 9:30\n"
+        "every 2 weeks on fri at 17:00\n"
+        "every month on the last day at 12:00\n"
+        "cron 0 9 * * mon-fri\n"
+        "Behind that: starting 2026-12-01, until 2026-12-31, 5 times; then a time zone.\n"
+        "\n"
+        "Options, behind WHEN:\n"
+        "name=lunch: it can be called that\n"
+        "missed=send:1h: what is late is sent if it is not older; missed=skip: never; missed=ask: you are asked\n"
+        "silent=yes: without a sound\n"
+        "pin=yes: it is pinned\n"
+        "replace=yes: the one before is deleted\n"
+        "expire=2h: it is deleted then\n"
+        "warn=15m: you hear of it beforehand\n"
+        "approve=1: an admin has to approve\n"
+        "quiet=22:00-07:00: it waits for these hours to end; urgent=yes: it does not\n"
+        "jitter=5m: each target has it a little later\n"
+        "\n"
+        "In the text {date}, {time}, {weekday}, {count_down}, {chat} and {n} are filled in when it goes out.\n"
+        "Last lines such as [Tickets](https://example.org) become buttons.\n"
+        "As a reply to a message, its files go along.\n"
         "What goes to more than one target is shown first."
     ),
+    meant=_meant,
 )
 def schedule(call: Call, tx: Tx) -> Answer:
     """Make one, or do something with one."""
@@ -78,7 +129,7 @@ def schedule(call: Call, tx: Tx) -> Answer:
         case "remove":
             return schedule_cards.removed(tx, actor, found)
     if len(addresses) > 1:
-        return schedule_cards.ask_now(call, tx, {"schedule": found.id})
+        return schedule_cards.ask_now(tx, actor, found)
     return schedule_cards.sent_now(tx, actor, found)
 
 
@@ -114,7 +165,7 @@ def _resume(tx: Tx, actor: Actor, id: int) -> Reply:
     else:
         words.add(" Nothing is to come.")
     if held:
-        words.add(f" {held} that fell into the pause {'is' if held == 1 else 'are'} not sent.")
+        words.add(f" {scheduling.held_words(held)}")
     return reply_of(words, outcome=f"schedule {id} resumed")
 
 
@@ -122,7 +173,7 @@ def _resume(tx: Tx, actor: Actor, id: int) -> Reply:
     "schedules",
     role=Role.OPERATOR,
     ways=(
-        way("", example="/schedules", summary="all of them, with what is next"),
+        way("", example="/schedules", summary="what is to come, in that order, then what waits or is paused"),
         way("week", example="/schedules week", summary="a picture of the coming week"),
         way(
             "calendar [renew]",
@@ -132,6 +183,7 @@ def _resume(tx: Tx, actor: Actor, id: int) -> Reply:
             example="/schedules calendar",
             summary="the address of a calendar to subscribe to, in a private chat; renew makes a new one",
         ),
+        way("over", example="/schedules over", summary="those that are over, the latest first"),
     ),
     summary="What is scheduled",
     example="/schedules",
@@ -150,7 +202,7 @@ def schedules(call: Call, tx: Tx) -> Answer:
         chat = str(actor.chat) if actor.is_limited else ""
         text, picture = week_picture(tx, chat=chat, now=call.now, zone=actor.zone(tx))
         return Reply(text, picture=picture)
-    return schedule_show.listed(tx, actor, starts=[0])
+    return schedule_show.listed(tx, actor, starts=[0], over=word == "over")
 
 
 def _calendar(call: Call, tx: Tx) -> Reply:

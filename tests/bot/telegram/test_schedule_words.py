@@ -69,6 +69,13 @@ async def test_a_long_text_is_echoed_in_its_beginning_with_its_formatting(desk: 
     assert echo.text[bold.start : bold.start + bold.length] == shown
 
 
+async def test_of_many_buttons_the_first_are_echoed(desk: Desk) -> None:
+    buttons = "\n".join(f"[Go {number}](https://example.org/{'x' * 200})" for number in range(6))
+    lines = (await text(desk, f"{DAILY} hi\n{buttons}")).rpartition("\n\n")[2].splitlines()
+    assert [line.partition("]")[0] for line in lines] == ["hi", "[Go 0", "[Go 1", "[Go 2", "[Go 3"]
+    assert all(len(line) < 150 for line in lines)
+
+
 async def test_an_edit_shows_the_words_that_were_and_those_that_are(desk: Desk) -> None:
     await desk.write(f"{DAILY} one\ntwo\nthree\nfour\nfive\nsix", by=BO)
     said = await text(desk, "/schedule edit 1 | | New words on {weekday}")
