@@ -42,6 +42,10 @@ WRITTEN_AT_ONCE = 4
 """More would hold up the writer, where each has hundreds of targets."""
 HUSHED_EVERY_S = 1.0
 """Those that no message shows are looked at no more often."""
+GIVE_WAY_EVERY_S = 10.0
+"""What others take the place of is taken back no more often until these are over: where thousands have it, it takes a
+quarter of a second to find out where.
+"""
 ENDED_AT_ONCE = 500
 WAITS_S = 60.0
 """After so long it is shown that one waits for an account."""
@@ -123,6 +127,10 @@ class Announcing:
         """Something became of an announcement since the last look."""
         self._hushed_at = self._hushed_free_at = -math.inf
         """Those that no message shows are looked at then; before the second not even if something becomes of one."""
+        self._ways_moved, self._ways_at = True, -math.inf
+        """Something became of an announcement since it was last looked where others are to give way; and before the
+        second that is not looked at again.
+        """
         self._waits_since: dict[int, float] = {}
         """Of these the ones of which something waits: since when that is known."""
         self._worker = Worker(self.turn, name="announcing", pause_s=PAUSE_S)
@@ -173,10 +181,10 @@ class Announcing:
         seconds until the next look (None: when woken).
         """
         if moved_on:
+            self._ways_moved = True
             self._hushed_at = min(self._hushed_at, self._hushed_free_at)
         if now >= self._hushed_at:
-            if await self._store.read(self._is_to_give_way):
-                await self._store.write(self._give_way)
+            await self._look_at_ways(now=now)
             found = await self._store.read(lambda tx: tx.broadcasts.hushed())
             self._waits_since = {each.id: self._waits_since.get(each.id, now) for each in found if each.waits}
             over = [each.id for each in found if not each.goes_on]
@@ -186,8 +194,15 @@ class Announcing:
             await self._speak_of_waiting(now=now)
             self._hushed_free_at = now + HUSHED_EVERY_S
             next_at = now if len(over) > ENDED_AT_ONCE else min(self._waits_since.values(), default=math.inf) + WAITS_S
-            self._hushed_at = max(next_at, self._hushed_free_at)
+            self._hushed_at = max(min(next_at, self._ways_at if self._ways_moved else math.inf), self._hushed_free_at)
         return None if self._hushed_at == math.inf else self._hushed_at - now
+
+    async def _look_at_ways(self, *, now: float) -> None:
+        """Of those that take the place of others: what is still there of these where they were sent by now."""
+        if self._ways_moved and now >= self._ways_at:
+            self._ways_moved, self._ways_at = False, now + GIVE_WAY_EVERY_S
+            if await self._store.read(self._is_to_give_way):
+                await self._store.write(self._give_way)
 
     def _is_to_give_way(self, tx: Tx) -> bool:
         return any(broadcasts.is_to_give_way(tx, self._relay, each) for each in tx.broadcasts.replacing())
