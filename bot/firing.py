@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from bot import broadcasts
-from bot.addresses import TELEGRAM, Address, AddressError, is_within, parse_address
+from bot.addresses import TELEGRAM, Address, AddressError, is_within, parse_address, telegram_address
 from bot.placeholders import CHAT, fill, needs_chat, values
 from bot.plans import Plan, plan_of
+from bot.previews import is_sms
 from bot.quiet import Quiet, free_at
 from bot.relay import Relay
 from bot.store import Tx
+from bot.store.broadcasts import Broadcast
 from bot.store.schedules import OccurrenceRow, OccurrenceState, Schedule
 from bot.targets import MOST, parse_targets
 from bot.when import show_duration
@@ -26,6 +28,8 @@ from bridges.errors import Refused
 from bridges.model import Message
 
 NOT_APPROVED = "Nobody has approved it."
+NAMELESS = "everybody"
+"""Stands for ``{chat}`` where a place has no name that its people know: never an address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,7 @@ class Firing:
                 tx.schedules.redecide(again.id, "failed", now=now, note=told)
             return False
         # About one that a person has decided about this was asked before.
-        if again is None and (needs := self.approvals(tx, schedule, len(addresses))):
+        if again is None and (needs := self.approvals(tx, schedule, addresses)):
             tx.schedules.must_wait(schedule.id, needs=max(needs, plan.options.approve), now=now)
             state, waits = waits_as(plan)
             why = f"It goes to {len(addresses)} targets by now; {self.over_words}."
@@ -103,10 +107,10 @@ class Firing:
         tx.schedules.sent(schedule.id, broadcast=broadcast)
         return True
 
-    def approvals(self, tx: Tx, schedule: Schedule, count: int) -> int:
-        """How many persons have to approve of it before it goes to so many targets; 0: nobody any more."""
+    def approvals(self, tx: Tx, schedule: Schedule, addresses: Sequence[Address]) -> int:
+        """How many persons have to approve of it before it goes to these targets; 0: nobody any more."""
         over = self.policy.approval_over
-        if not over or count <= over or schedule.trusted or self.is_admins(tx, schedule):
+        if not over or len(addresses) <= over or schedule.trusted or self.is_admins(tx, schedule, addresses):
             return 0
         return self.policy.approvals
 
@@ -115,13 +119,23 @@ class Firing:
         """What many targets need."""
         return f"more than {self.policy.approval_over} need an admin's approval"
 
-    def is_admins(self, tx: Tx, schedule: Schedule) -> bool:
-        """Whether somebody made it who is an admin now."""
-        if not schedule.person:
-            return False
-        chat = parse_address(schedule.chat).conversation.partition("/")[0] if schedule.chat else ""
-        roles = set(tx.roles.of(schedule.person, chat=chat))
-        return bool(roles & {"admin", "owner"}) or schedule.person in map(str, self.relay.policy.owners)
+    def is_admins(self, tx: Tx, schedule: Schedule, addresses: Sequence[Address]) -> bool:
+        """Whether those who asked for what it is are admins now whose role covers these targets."""
+        return bool(schedule.askers) and set(schedule.askers) <= self.admins(tx, schedule, addresses)
+
+    def admins(self, tx: Tx, schedule: Schedule, addresses: Sequence[Address]) -> frozenset[str]:
+        """Who is an admin for these targets of a schedule: everywhere; or in the chat that it was made in, if none of
+        them is in another chat of Telegram's.
+        """
+        found = {str(owner) for owner in self.relay.policy.owners}
+        scopes = ["*"]
+        if schedule.chat:
+            chat = parse_address(schedule.chat).conversation.partition("/")[0]
+            if all(each.account != TELEGRAM or is_within(each, telegram_address(int(chat))) for each in addresses):
+                scopes.append(chat)
+        for scope in scopes:
+            found |= {person for person, _, role in tx.roles.all(scope=scope) if role in ("admin", "owner")}
+        return frozenset(found)
 
     def targets(self, tx: Tx, schedule: Schedule) -> tuple[list[Address], list[str]]:
         """Where it goes as things are now, each place once, and sentences about targets that are none any more."""
@@ -158,12 +172,7 @@ class Firing:
         later: Mapping[Address, float],
         now: float,
     ) -> int:
-        known = values(at=at, zone=plan.rule.zone, end=schedule.ends_at, number=number)
-        message = fill(plan.message.model_copy(update={"silent": plan.options.silent}), known)
-
-        def for_one(address: Address) -> Message:
-            return fill(message, {**known, CHAT: chat_name(tx, address)})
-
+        message, each = words_of(tx, plan, at=at, number=number)
         broadcast = broadcasts.start(
             tx,
             self.relay,
@@ -175,7 +184,7 @@ class Firing:
             origin=None,
             schedule=schedule.id,
             label=f"{schedule.title}, {local(at, ZoneInfo(plan.rule.zone))}",
-            each=for_one if needs_chat(plan.message) else None,
+            each=each,
             due=later.__getitem__ if later else None,
             now=now,
         )
@@ -184,6 +193,14 @@ class Firing:
         if origin is not None:
             self.relay.changes.pin(tx, origin, now=now)
         return broadcast
+
+    def reword(self, tx: Tx, schedule: Schedule, row: OccurrenceRow, broadcast: Broadcast, *, now: float) -> None:
+        """One that has left for some targets has the words that its schedule has now wherever it has not; it is called
+        off where its schedule does not go any more.
+        """
+        message, each = words_of(tx, plan_of(schedule), at=row.at, number=row.number)
+        addresses, _ = self.targets(tx, schedule)
+        broadcasts.reword(tx, self.relay, broadcast, message, each=each, only=frozenset(addresses), now=now)
 
     def _later(self, tx: Tx, plan: Plan, addresses: Sequence[Address], *, now: float) -> Mapping[Address, float]:
         """When each target may have it: after its quiet hours, and with the jitter; empty: all of them now."""
@@ -210,8 +227,30 @@ def waits_as(plan: Plan) -> tuple[OccurrenceState, str]:
             return "waits", f"It goes out when it is approved, if that is within {show_duration(within_s)}."
 
 
+def words_of(tx: Tx, plan: Plan, *, at: float, number: int) -> tuple[Message, Callable[[Address], Message] | None]:
+    """What goes out for one instant, filled in; and what goes to one target, where its name stands in that."""
+    known = values(at=at, zone=plan.rule.zone, end=plan.ends_at, number=number)
+    message = fill(plan.message.model_copy(update={"silent": plan.options.silent}), known)
+
+    def for_one(address: Address) -> Message:
+        return fill(message, {**known, CHAT: chat_name(tx, address)})
+
+    return message, for_one if needs_chat(plan.message) else None
+
+
 def chat_name(tx: Tx, address: Address) -> str:
-    """What a place is called by people here, else its title, else its address."""
-    for name in tx.names.of(str(address)):
-        return name
-    return tx.conversations.title(address.account, address.conversation) or str(address)
+    """What stands for ``{chat}`` at a place: its name, or a word that suits everywhere."""
+    return known_name(tx, address) or NAMELESS
+
+
+def known_name(tx: Tx, address: Address) -> str:
+    """What a place is called for those who read there: the number of a phone, else its title, else the name that it was
+    given here; nothing if it has none. An address is no name.
+    """
+    if is_sms(address):
+        return address.conversation.removeprefix("sms/").replace(",", ", ")
+    whole, _, topic = address.conversation.partition("/")
+    title = tx.conversations.title(address.account, address.conversation)
+    if not title and topic and address.account == TELEGRAM:
+        title = tx.conversations.title(address.account, whole)
+    return title or next(iter(tx.names.of(str(address))), "")

@@ -11,6 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import partial
+from itertools import accumulate
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
@@ -58,7 +59,12 @@ def check(text: str | Message, *, has_end: bool) -> None:
 
 def needs_chat(text: str | Message) -> bool:
     """Whether the name of the target stands in it, so that it is another text at each."""
-    return any(found[1] == CHAT for each in _texts(text) for found in _TOKEN.finditer(each))
+    return uses(text, CHAT)
+
+
+def uses(text: str | Message, name: str) -> bool:
+    """Whether that placeholder stands in it."""
+    return any(found[1] == name for each in _texts(text) for found in _TOKEN.finditer(each))
 
 
 def values(*, at: float, zone: str, end: float | None, number: int) -> Mapping[str, str]:
@@ -103,6 +109,20 @@ def fill(message: Message, known: Mapping[str, str]) -> Message:
     links, lines = _openable(filled) if is_final and filled != list(message.links) else (tuple(filled), [])
     text = "\n".join([*filter(None, [text]), *lines])
     return message.model_copy(update={"text": text, "spans": spans, "links": links})
+
+
+def literal(message: Message) -> Message:
+    """The message with doubled braces, which :func:`fill` gives back as it is; its spans stay on their words."""
+    text = message.text
+    if "{" not in text and "}" not in text:
+        return message
+    before = [0, *accumulate(char in "{}" for char in text)]
+    spans = []
+    for span in message.spans:
+        start, stop = (at + before[at] for at in (span.start, span.start + span.length))
+        spans.append(span.model_copy(update={"start": start, "length": stop - start}))
+    doubled = text.replace("{", "{{").replace("}", "}}")
+    return message.model_copy(update={"text": doubled, "spans": tuple(spans)})
 
 
 def _put(found: re.Match[str], *, known: Mapping[str, str], is_final: bool) -> str:

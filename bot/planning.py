@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 from itertools import islice, pairwise
 from zoneinfo import ZoneInfo
 
-from bot.addresses import TELEGRAM, Address, AddressError, parse_address
+from bot.addresses import TELEGRAM, Address, AddressError
 from bot.decisions import DecisionError
-from bot.firing import Firing
+from bot.firing import Firing, known_name
 from bot.instants import Words
 from bot.pending import approved, following, hold_back, let_lapse, overdue, upcoming
-from bot.placeholders import check
+from bot.placeholders import COUNT_DOWN, check, needs_chat, uses
 from bot.plans import (
     Plan,
     is_readable,
+    line_of,
     message_of,
-    options_from_json,
     options_to_json,
     plan_of,
     reads_back,
@@ -26,24 +26,34 @@ from bot.plans import (
 from bot.quiet import Quiet, free_at
 from bot.recurrence import Occurrence, Once, Rule, last_at, occurrences
 from bot.schedule_line import Line, Options, show_options
-from bot.schedule_notes import counted
 from bot.store import Tx
 from bot.store.schedules import NewSchedule, OccurrenceRow, Schedule
-from bot.targets import Targets, parse_targets
+from bot.targets import Targets, counted_targets, parse_targets
 from bot.text import cut
-from bot.when import ahead, show_rule
+from bot.unsent import NOTHING_WAITED, CalledOff, Unsent, adapt, call_off, unsent
+from bot.when import ahead, show_duration, show_rule
 from bot.zones import local
 from bot.zones import zone_of as zone_at
 from bridges.errors import Refused
 from bridges.model import Message
 
 SHOWN = 3
+DELETABLE_S = 48 * 3600
+"""https://core.telegram.org/bots/api#deletemessage (2026-11)."""
 CLOSE_S = 60.0
 """Occurrences that are nearer to each other than this are pointed out."""
 TARGETS_SHOWN = 300
 RULE_SHOWN = 120
+NAMED = 4
+"""So many numbers are told to somebody who names one that there is not."""
+NO_NUMBER = 10**18
+"""For a name: every number is less."""
 IN_PAUSE = "It fell into a pause."
+WHILE_REMOVED = "The schedule was removed then."
 CHANGED = "The schedule was changed when this was due."
+CHANGED_BEFORE = "The schedule was changed before this went out."
+PAUSED_BEFORE = "Paused before it went out."
+REMOVED_BEFORE = "The schedule was removed before this went out."
 
 
 class ScheduleError(DecisionError):
@@ -52,6 +62,16 @@ class ScheduleError(DecisionError):
 
 class NoSchedule(ScheduleError):
     """There is none of that number or name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What was to go out and does not any more, when its schedule is paused or removed."""
+
+    at: float | None
+    """The instant that was due; None: there was none."""
+    called_off: CalledOff = NOTHING_WAITED
+    """What had been put on its way, and waited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +130,48 @@ def draft(
         found_at = (each for each in found_at if each.at not in decided)
     coming = tuple(islice(found_at, SHOWN))
     due_at = _due_at(tx, old, now=now) if old is not None and is_in_step else None
-    if not coming and due_at is None:
+    waiting = [] if old is None else unsent(tx, old)
+    if not coming and due_at is None and not (is_in_step and waiting):
         raise ScheduleError(f"{show_rule(rule)} is never to come")
     check(message, has_end=plan.ends_at is not None)
+    if options.name.lstrip("#").isdecimal() and (old is None or old.name != options.name):
+        raise ScheduleError(
+            f"{options.name} cannot be a name, for it would be taken for the number of a schedule; write a word, as in"
+            " name=doors"
+        )
     if options.name and any(each.id != but for each in tx.schedules.named(options.name)):
-        raise ScheduleError(f"there is a schedule with the name {options.name} already; choose another one")
-    notes = _notes(tx, firing, plan, found, coming)
+        # No more than that: whose it is may be nothing that whoever asks may know.
+        raise ScheduleError(f"the name {options.name} is taken already; choose another one, as in name=doors")
+    _check_names(tx, plan, found)
+    notes = _notes(tx, firing, plan, found, coming, now=now)
     if due_at is not None:
         notes.append(f"What was due at {local(due_at, ZoneInfo(rule.zone))} was not sent yet: it is changed, too.")
+    notes += [_on_unsent(each, is_in_step=is_in_step, zone=rule.zone) for each in waiting]
     return Draft(plan, found, coming, tuple(notes))
+
+
+def _check_names(tx: Tx, plan: Plan, targets: Targets) -> None:
+    """Raise ``ScheduleError`` where the name of a target is to be filled in and it has none."""
+    nameless = [] if not needs_chat(plan.message) else [each for each in targets.addresses if not known_name(tx, each)]
+    if nameless:
+        others = f" and {len(nameless) - 1} more" if len(nameless) > 1 else ""
+        raise ScheduleError(
+            f"{{chat}} has no name to fill in at {nameless[0]}{others}: take it out of the text, or give the place a"
+            f" name that its people may read, as in /name {nameless[0]} Members"
+        )
+
+
+def _on_unsent(each: Unsent, *, is_in_step: bool, zone: str) -> str:
+    """What a change does to what waits."""
+    at, count = local(each.row.at, ZoneInfo(zone)), counted_targets(len(each.places))
+    if not is_in_step:
+        return f"What was due at {at} waits to be sent to {count}: that is called off."
+    if each.is_whole:
+        return f"What was due at {at} was not sent yet, and waits to be: it is changed, too."
+    return (
+        f"What was due at {at} still waits to be sent to {count}: there the new words go out, or nothing if somebody"
+        " has to approve of the change first."
+    )
 
 
 def redraft(
@@ -151,7 +204,9 @@ def redraft(
     )
 
 
-def _notes(tx: Tx, firing: Firing, plan: Plan, targets: Targets, coming: Sequence[Occurrence]) -> list[str]:
+def _notes(
+    tx: Tx, firing: Firing, plan: Plan, targets: Targets, coming: Sequence[Occurrence], *, now: float
+) -> list[str]:
     notes = []
     for each in coming:
         if each.meant is not None:
@@ -181,7 +236,33 @@ def _notes(tx: Tx, firing: Firing, plan: Plan, targets: Targets, coming: Sequenc
         )  # fmt: skip
         if cannot:
             notes.append(f"At {', '.join(cannot)} it cannot be deleted, and stays.")
-    return notes
+    apart = min((b.at - a.at for a, b in pairwise(coming)), default=None)
+    is_in_telegram = any(each.account == TELEGRAM for each in targets.addresses)
+    if is_in_telegram and options.expire is not None and options.expire > DELETABLE_S:
+        notes.append(
+            "In Telegram a bot can delete its messages for 48 hours only: with"
+            f" expire={show_duration(options.expire)} it stays there."
+        )
+    if is_in_telegram and options.replace and apart is not None and apart > DELETABLE_S:
+        notes.append("In Telegram a bot can delete its messages for 48 hours only: the one before may stay there.")
+    return [*notes, *_warning_notes(options, coming, apart=apart, now=now), *_word_notes(plan)]
+
+
+def _warning_notes(options: Options, coming: Sequence[Occurrence], *, apart: float | None, now: float) -> list[str]:
+    """Where no warning can come; ``apart``: seconds between occurrences, None if there is but one."""
+    if options.warn is None or not coming:
+        return []
+    before = show_duration(options.warn)
+    if apart is not None and apart <= options.warn:
+        return [f"You are not warned: {before} before each time the one before it is still to come."]
+    if coming[0].at - options.warn <= now:
+        others = " the first time" if apart is not None else ""
+        return [f"You are not warned{others}: it goes out in less than {before}."]
+    return []
+
+
+def _word_notes(plan: Plan) -> list[str]:
+    return ["{count_down} says the word, too: “32 days”, “1 day” or “today”."] if uses(plan.message, COUNT_DOWN) else []
 
 
 def _is_quiet(tx: Tx, firing: Firing, quiet: Quiet, address: Address, at: float) -> bool:
@@ -217,6 +298,7 @@ def add(
         person=person,
         person_name=person_name,
         needs=approvals(firing, made, is_admin=is_admin),
+        asked_by=person,
         trusted=is_admin,
         now=now,
     )
@@ -233,12 +315,13 @@ def change(
     *,
     is_admin: bool,
     now: float,
+    person: str = "",
     reach: Address | None = None,
 ) -> Schedule:
     """Make it what was drafted; it has to be approved anew. A paused one stays so. What is due already, or waits for an
-    approval, goes out as changed, unless there is another rule: then its author hears that it is missed. ``reach``: the
-    chat that the role of whoever changes it is limited to; who is not, and names its targets, lifts the limit that it
-    had.
+    approval, goes out as changed, unless there is another rule: then its author hears that it is missed. ``person``:
+    who changes it; empty: the command line. ``reach``: the chat that their role is limited to. Where that is none, and
+    the targets are other ones, the limit is lifted that it had.
     """
     is_kept = made.targets.text == ", ".join(schedule.targets)
     new = _row(
@@ -248,6 +331,7 @@ def change(
         person=schedule.person,
         person_name=schedule.person_name,
         needs=approvals(firing, made, is_admin=is_admin),
+        asked_by=",".join(dict.fromkeys([*_unapproved(schedule), *filter(None, [person])])),
         trusted=is_admin,
         now=now,
         paused=schedule.state == "paused",
@@ -264,11 +348,18 @@ def change(
         else:
             let_lapse(tx, schedule, "missed", note=CHANGED, told=False, now=now)
         tx.schedules.unskip(schedule.id, after=now)
+        call_off(tx, schedule, note=CHANGED_BEFORE, now=now)
     tx.schedules.change(schedule.id, new, now=now)
     changed = _again(tx, schedule)
+    adapt(tx, firing, changed, now=now)
     if changed.state == "on":
         approved(tx, firing, changed, told=False, now=now)
     return _again(tx, schedule)
+
+
+def _unapproved(schedule: Schedule) -> Sequence[str]:
+    """Who asked for what nobody has approved of yet: what becomes of it is theirs, too."""
+    return schedule.askers if len(schedule.approvers) < schedule.needs else ()
 
 
 def _again(tx: Tx, schedule: Schedule) -> Schedule:
@@ -299,6 +390,7 @@ def _row(
     person: str,
     person_name: str,
     needs: int,
+    asked_by: str,
     trusted: bool,
     now: float,
     paused: bool = False,
@@ -321,21 +413,37 @@ def _row(
         person=person,
         person_name=person_name,
         needs=needs,
+        asked_by=asked_by,
         trusted=trusted,
     )
 
 
-def find(tx: Tx, word: str, *, seen: Callable[[Schedule], bool] = lambda schedule: True) -> Schedule:
-    """One by number or name, of those that may be seen; raises ``NoSchedule``."""
+def find(tx: Tx, word: str, *, seen: Callable[[Schedule], bool] = lambda schedule: True, chat: str = "") -> Schedule:
+    """One by number or name, of those that may be seen; raises ``NoSchedule``. ``chat``: all of these were made there
+    or in its topics.
+    """
     word = word.strip().lstrip("#")
     found = tx.schedules.get(int(word)) if word.isascii() and word.isdigit() and len(word) < 19 else None
     if found is None or found.state == "removed":
         found = next(iter(tx.schedules.named(word)), None)
     if found is None or not seen(found):
-        there = [str(each.id) for each in tx.schedules.all(limit=50) if seen(each)][:20]
-        listed = f"there are: {', '.join(there)}" if there else "there are none yet"
-        raise NoSchedule(f"there is no schedule {cut(word, 40) or 'without a number'}; {listed}")
+        raise NoSchedule(
+            f"there is no schedule {cut(word, 40) or 'without a number'}; {_there_are(tx, word, chat=chat)}"
+        )
     return found
+
+
+def _there_are(tx: Tx, word: str, *, chat: str) -> str:
+    """Which there are instead of one that there is not: all of a few, else those nearest to that."""
+    number = int(word) if word.isascii() and word.isdigit() and len(word) < 19 else NO_NUMBER
+    count, near = tx.schedules.count(chat=chat), tx.schedules.nearest(number, limit=NAMED, chat=chat)
+    if not near:
+        return "there are none yet"
+    if count <= NAMED:
+        return f"there are: {', '.join(map(str, near))}"
+    if number > near[-1]:
+        return f"there are {count}, the latest is {near[-1]}"
+    return f"there are {count}, the nearest are {', '.join(map(str, near))}"
 
 
 def coming(schedule: Schedule, *, now: float, most: int = SHOWN, until: float | None = None) -> list[Occurrence]:
@@ -360,23 +468,26 @@ def unreachable(tx: Tx, firing: Firing) -> list[str]:
     return lines
 
 
-def pause(tx: Tx, schedule: Schedule, *, now: float) -> float | None:
-    """Let nothing of it fire. Returns the instant that was due and is not sent any more, None if there is none; raises
-    ``ScheduleError``.
-    """
+def pause(tx: Tx, schedule: Schedule, *, now: float) -> Left:
+    """Let nothing of it fire, and call off what has fired and still waits; raises ``ScheduleError``."""
+    if schedule.state == "removed":
+        raise ScheduleError(f"schedule {schedule.id} is removed: nothing of it is sent")
     if schedule.state == "paused":
         raise ScheduleError(f"schedule {schedule.id} is paused already; to go on: /schedule resume {schedule.id}")
-    left = let_lapse(tx, schedule, "skipped", note="Paused before it went out.", told=True, now=now)
+    at = let_lapse(tx, schedule, "skipped", note=PAUSED_BEFORE, told=True, now=now)
+    called_off = call_off(tx, schedule, note=PAUSED_BEFORE, now=now)
     tx.schedules.become(schedule.id, "paused", now=now)
-    return left
+    return Left(at, called_off)
 
 
-def resume(tx: Tx, schedule: Schedule, *, now: float) -> int:
-    """Let it fire again; what its pause held is not sent. Returns how many those are. Raises ``ScheduleError``."""
+def resume(tx: Tx, schedule: Schedule, *, now: float, note: str = IN_PAUSE) -> int:
+    """Let it fire again; what its pause held is not sent. Returns how many those are. Raises ``ScheduleError``.
+    ``note``: why these were not sent.
+    """
     if schedule.state != "paused":
         raise ScheduleError(f"schedule {schedule.id} is not paused")
     held, _ = overdue(schedule, plan_of(schedule), now=now)
-    let_lapse(tx, schedule, "skipped", note=IN_PAUSE, told=True, now=now)
+    let_lapse(tx, schedule, "skipped", note=note, told=True, now=now)
     is_approved = len(schedule.approvers) >= schedule.needs
     tx.schedules.become(schedule.id, "on" if is_approved else "waits", now=now)
     _warn_anew(tx, schedule, now=now)
@@ -419,14 +530,16 @@ def send_now(tx: Tx, firing: Firing, schedule: Schedule, *, now: float) -> bool:
 
 
 def may_be_sent(tx: Tx, firing: Firing, schedule: Schedule) -> None:
-    """Raises ``ScheduleError`` where a person asks for it to be sent and it needs an approval before."""
+    """Raises ``ScheduleError`` where a person asks for it to be sent and it is removed, or needs an approval before."""
+    if schedule.state == "removed":
+        raise ScheduleError(f"schedule {schedule.id} is removed: nothing of it is sent")
     if len(schedule.approvers) < schedule.needs:
         raise ScheduleError(f"schedule {schedule.id} waits for its approval: it cannot be sent before")
-    count = len(firing.targets(tx, schedule)[0])
-    if firing.approvals(tx, schedule, count):
+    addresses, _ = firing.targets(tx, schedule)
+    if firing.approvals(tx, schedule, addresses):
         raise ScheduleError(
-            f"schedule {schedule.id} goes to {counted(count)} by now, and {firing.over_words}; ask for that with"
-            f" /schedule edit {schedule.id} approve=1 | |"
+            f"schedule {schedule.id} goes to {counted_targets(len(addresses))} by now, and {firing.over_words}; ask for"
+            f" that with /schedule edit {schedule.id} approve=1 | |"
         )
 
 
@@ -438,24 +551,25 @@ def _unused(tx: Tx, schedule: Schedule, at: float) -> float:
     return at
 
 
-def remove(tx: Tx, schedule: Schedule, *, now: float) -> float | None:
-    """Let it never fire again; its history stays for a while. Returns as :func:`pause`."""
+def remove(tx: Tx, schedule: Schedule, *, now: float) -> Left:
+    """Let it never fire again, and call off what has fired and still waits; its history stays for a while."""
     note = IN_PAUSE if schedule.state == "paused" else "The schedule was removed when this was due."
-    left = let_lapse(tx, schedule, "skipped", note=note, told=True, now=now)
+    at = let_lapse(tx, schedule, "skipped", note=note, told=True, now=now)
+    called_off = call_off(tx, schedule, note=REMOVED_BEFORE, now=now)
     tx.schedules.become(schedule.id, "removed", now=now)
-    return None if schedule.state == "paused" else left
+    return Left(None if schedule.state == "paused" else at, called_off)
 
 
-def restore(tx: Tx, schedule: Schedule, *, now: float, goes_on: bool = False) -> None:
-    """Take a removal back: it is paused, or ``goes_on``, but for what was due meanwhile. Raises ``ScheduleError``."""
+def restore(tx: Tx, schedule: Schedule, *, now: float, goes_on: bool = False) -> int:
+    """Take a removal back: it is paused, or ``goes_on``, but for what was due meanwhile; returns how many those are.
+    Raises ``ScheduleError``.
+    """
     if schedule.state != "removed":
         raise ScheduleError(f"schedule {schedule.id} is not removed")
     if schedule.name and tx.schedules.named(schedule.name):
         raise ScheduleError(f"there is another schedule with the name {schedule.name} by now")
     tx.schedules.become(schedule.id, "paused", now=now)
-    paused = tx.schedules.get(schedule.id)
-    if goes_on and paused is not None:
-        resume(tx, paused, now=now)
+    return resume(tx, _again(tx, schedule), now=now, note=WHILE_REMOVED) if goes_on else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -468,21 +582,19 @@ class Approved:
     """What became of the occurrence that had waited for this; None: none had."""
 
 
-def approve(
-    tx: Tx, firing: Firing, schedule: Schedule, *, person: str, now: float, asked_by: str | None = None
-) -> Approved:
-    """One person says yes; with the last of them it goes on, and what has waited is sent if that is not too late.
-    ``asked_by``: who has made it what it is now, if that is not its author. Raises ``ScheduleError``.
+def approve(tx: Tx, firing: Firing, schedule: Schedule, *, person: str, now: float) -> Approved:
+    """One person says yes, who did not ask for it; with the last of them it goes on, and what has waited is sent if
+    that is not too late. Raises ``ScheduleError``.
     """
     if schedule.state == "removed" or len(schedule.approvers) >= schedule.needs:
         raise ScheduleError(f"schedule {schedule.id} waits for no approval any more")
-    if person == (schedule.person if asked_by is None else asked_by):
+    if person in schedule.askers:
         raise ScheduleError("somebody else has to approve of what you made yourself")
     if person in schedule.approvers:
         raise ScheduleError("you have approved of it already; it needs somebody else, too")
     approvers = [*schedule.approvers, person]
     # It may have grown while it waited.
-    needs = max(schedule.needs, firing.approvals(tx, schedule, len(firing.targets(tx, schedule)[0])))
+    needs = max(schedule.needs, firing.approvals(tx, schedule, firing.targets(tx, schedule)[0]))
     trusted = schedule.trusted or len(approvers) >= firing.policy.approvals
     tx.schedules.approve(schedule.id, approvers, needs=needs, trusted=trusted)
     left = max(needs - len(approvers), 0)
@@ -497,18 +609,24 @@ def approve(
 # --- in words
 
 
-def line_of(schedule: Schedule) -> str:
-    """WHEN with its options, as it can be written again."""
-    if not is_readable(schedule):
-        return f"{schedule.rule} (cannot be read)"
-    return f"{schedule.rule} {show_options(options_from_json(schedule.options))}".rstrip()
+def left_words(schedule: Schedule, left: Left) -> Words:
+    """What is not sent any more, and what is all the same; begins with a blank, or is nothing."""
+    words = Words()
+    if left.at is not None:
+        words.add(" What was due at ").at(left.at, zone_of(schedule)).add(" is not sent.")
+    places, under_way = left.called_off.places, left.called_off.under_way
+    if places:
+        words.add(f" What waited to be sent to {counted_targets(places)} is called off.")
+    if under_way:
+        words.add(f" To {counted_targets(under_way)} it was on its way already.")
+    return words
 
 
 def echo(made: Draft, *, now: float) -> Words:
     """What was understood: the rule, its next instants, where it goes."""
     words = Words().code(f"{show_rule(made.plan.rule)} {show_options(made.plan.options)}".rstrip())
     _instants(words, made.coming, zone=made.plan.rule.zone, now=now, is_once=is_once(made.plan.rule))
-    words.add(f"\nTo {counted(made.count)}: ").code(cut(made.targets.text, TARGETS_SHOWN))
+    words.add(f"\nTo {counted_targets(made.count)}: ").code(cut(made.targets.text, TARGETS_SHOWN))
     for note in made.notes:
         words.add(f"\n{note}")
     return words
@@ -524,12 +642,12 @@ def standing(
     words = Words().code(line_of(schedule))
     ahead_of_it = coming(schedule, now=now)
     _instants(words, ahead_of_it, zone=zone.key, now=now, is_once=not _recurs(schedule))
-    if schedule.state == "on" and schedule.next_at is not None and schedule.next_at <= now:
+    if schedule.state in ("on", "waits") and schedule.next_at is not None and schedule.next_at <= now:
         words.add("\nDue since ").at(schedule.next_at, zone).add(", and not sent yet.")
     elif not ahead_of_it:
-        words.add("\nNothing is to come.")
+        words.add("\nIts time has passed." if schedule.state == "waits" else "\nNothing is to come.")
     named = cut(", ".join(schedule.targets if targets is None else targets), TARGETS_SHOWN)
-    return words.add("\nTo " if count is None else f"\nTo {counted(count)}: ").code(named)
+    return words.add("\nTo " if count is None else f"\nTo {counted_targets(count)}: ").code(named)
 
 
 def _instants(words: Words, instants: Sequence[Occurrence], *, zone: str, now: float, is_once: bool) -> None:
@@ -549,18 +667,16 @@ def is_once(rule: Rule) -> bool:
     return isinstance(rule.pattern, Once)
 
 
-def summary(schedule: Schedule, *, now: float, targets: Sequence[str] | None = None) -> Words:
-    """One schedule in a list. ``targets``: what is told of them, where that is not all."""
-    words = Words(f"{schedule.id}")
-    words.add(f" ({schedule.name})" if schedule.name else "").add(": ").add(cut(schedule.rule, RULE_SHOWN))
-    # As code an @audience calls nobody of that name.
-    words.add(" → ").code(cut(", ".join(schedule.targets if targets is None else targets), 60))
+def summary(schedule: Schedule, *, now: float) -> Words:
+    """One schedule in a list that leaves nothing out."""
+    named = f" ({schedule.name})" if schedule.name else ""
+    words = Words(f"{schedule.id}{named}: {schedule.rule} → {', '.join(schedule.targets)}")
     next_ = coming(schedule, now=now, most=1)
     match schedule.state:
         case "paused":
             words.add("; paused")
         case "waits":
-            words.add("; waits for approval")
+            words.add("; waits for approval" if next_ else "; waits for approval, and its time has passed")
         case _ if not is_readable(schedule):
             words.add("; cannot be read")
         case _ if next_:
@@ -570,11 +686,6 @@ def summary(schedule: Schedule, *, now: float, targets: Sequence[str] | None = N
         case _:
             words.add("; over")
     return words
-
-
-def home(schedule: Schedule) -> Address | None:
-    """The chat that it was made in."""
-    return parse_address(schedule.chat) if schedule.chat else None
 
 
 def data(schedule: Schedule, *, now: float, instant: Callable[[float], str]) -> dict[str, object]:

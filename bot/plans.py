@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from bot.decisions import DecisionError
 from bot.quiet import Quiet, parse_quiet
 from bot.recurrence import Occurrence, Rule, last_at, latest, next_occurrence
-from bot.schedule_line import Options
+from bot.schedule_line import Options, show_options
 from bot.store.schedules import Schedule
 from bot.when import read_rule, show_rule
 from bridges.model import Message
@@ -95,6 +95,13 @@ def is_readable(schedule: Schedule) -> bool:
     except Unreadable:
         return False
     return True
+
+
+def line_of(schedule: Schedule) -> str:
+    """WHEN with its options, as it can be written again."""
+    if not is_readable(schedule):
+        return f"{schedule.rule} (cannot be read)"
+    return f"{schedule.rule} {show_options(options_from_json(schedule.options))}".rstrip()
 
 
 def reads_back(plan: Plan) -> bool:

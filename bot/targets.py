@@ -73,6 +73,22 @@ def parse_targets(tx: Tx, relay: Relay, text: str, *, here: Address | None, seen
     return Targets(tuple(found), tuple(audiences), ", ".join(written))
 
 
+def counted_targets(number: int) -> str:
+    """So many targets, in words."""
+    return f"{number} target{'s' if number != 1 else ''}"
+
+
+def meant(tx: Tx, target: str) -> Sequence[Address]:
+    """Where one of the targets that are kept (:attr:`Targets.text`) leads, whether or not anything can be sent there;
+    none: an audience that is empty or gone, a name that means nothing any more.
+    """
+    try:
+        written = tx.audiences.members(target[1:]) if target.startswith("@") else [tx.names.meant(target)]
+        return [parse_address(each) for each in written]
+    except AddressError:
+        return ()
+
+
 def _pieces(tx: Tx, relay: Relay, text: str) -> Sequence[str]:
     """What stands between the commas; one that belongs to the numbers of an address is left in it."""
     pieces: list[str] = []

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from functools import partial
 from zoneinfo import ZoneInfo
 
-from bot.addresses import is_within, parse_address
-from bot.agenda import entries
+from bot.addresses import TELEGRAM, is_within, parse_address
+from bot.agenda import entries, is_made_in
 from bot.calendars import Entry
 from bot.files import Folder
 from bot.store import Store, StoreError, Tx
-from bot.store.schedules import Schedule
 from bot.week import caption, picture
 from bridges.api import File
 from bridges.errors import Refused, Unavailable
@@ -23,27 +21,29 @@ OWNER = AccountName(":weeks")
 """Whose files these are: no account can have this name."""
 DAYS, BACK_DAYS = 8.0, 1.0
 """A little more than what is shown, which begins and ends at midnight."""
-EACH_MOST = 500
+MOST = 10_000
+"""So many entries are counted, to come and decided."""
 
 
 def week_picture(tx: Tx, *, chat: str, now: float, zone: str) -> tuple[str, Attachment]:
     """The week in words, and the picture to go with them. ``chat``: only what was scheduled there; empty: everything.
     ``zone``: that of the days and times.
     """
-    words = caption(_entries(tx, chat=chat, now=now), now=now, zone=ZoneInfo(zone))
+    words = caption(_entries(tx, chat=chat, now=now, zone=ZoneInfo(zone)), now=now, zone=ZoneInfo(zone))
     ref = f"{now:.0f} {zone} {chat}".strip()
     return words, Attachment(kind="image", ref=ref, name="week.png", media_type="image/png", account=OWNER)
 
 
-def _entries(tx: Tx, *, chat: str, now: float) -> list[Entry]:
-    return entries(tx, now=now, days=DAYS, back_days=BACK_DAYS, each_most=EACH_MOST, seen=_seen(chat), chat=chat)
-
-
-def _seen(chat: str) -> Callable[[Schedule], bool] | None:
+def _entries(tx: Tx, *, chat: str, now: float, zone: ZoneInfo) -> list[Entry]:
+    look = partial(entries, tx, now=now, days=DAYS, back_days=BACK_DAYS, most=MOST, by_day=zone)
     if not chat:
-        return None
+        return look()
     home = parse_address(chat)
-    return lambda schedule: bool(schedule.chat) and is_within(parse_address(schedule.chat), home)
+    return look(
+        seen=lambda schedule: is_made_in(schedule, home),
+        reaches=lambda address: address.account != TELEGRAM or is_within(address, home),
+        chat=chat,
+    )
 
 
 class WeekPictures:
@@ -59,7 +59,7 @@ class WeekPictures:
         zone, _, chat = rest.partition(" ")
         try:
             now = float(at)
-            found = await self._store.read(lambda tx: _entries(tx, chat=chat, now=now))
+            found = await self._store.read(lambda tx: _entries(tx, chat=chat, now=now, zone=ZoneInfo(zone)))
         except StoreError as error:
             raise Unavailable("the database could not be read") from error
         except ValueError as error:

@@ -188,7 +188,9 @@ class Erasing:
             f"SELECT COALESCE(SUM({_COMING}), 0), COALESCE(SUM(NOT ({_COMING})), 0) FROM schedules WHERE person = ?",
             (person.maker,),
         ).fetchone()
-        (approved,) = self._db.execute(f"SELECT COUNT(*) FROM schedules WHERE {_APPROVED}", (person.maker,)).fetchone()
+        approved = self._db.execute(
+            f"SELECT COUNT(*) FROM schedules WHERE {_listed('approved_by')}", (person.maker,)
+        ).fetchone()[0]
         return {"schedules to come": coming, "schedules that are over": over, "approvals of schedules": approved}
 
     def waiting(self, person: Known) -> Sequence[tuple[int, State]]:
@@ -343,11 +345,12 @@ class Erasing:
             " chat = IIF(chat = ?2 OR (chat > ?2 || '/' AND chat < ?2 || '0'), '', chat) WHERE person = ?3",
             (FORGOTTEN, person.who, person.maker),
         )
-        self._db.execute(
-            f"UPDATE schedules SET approved_by ="
-            f" trim(replace(',' || approved_by || ',', ',' || ?1 || ',', ',{FORGOTTEN},'), ',') WHERE {_APPROVED}",
-            (person.maker,),
-        )
+        for column in ("asked_by", "approved_by"):
+            self._db.execute(
+                f"UPDATE schedules SET {column} = trim(replace(',' || {column} || ',', ',' || ?1 || ',',"
+                f" ',{FORGOTTEN},'), ',') WHERE {_listed(column)}",
+                (person.maker,),
+            )
 
     def drop_imports(self, ids: Iterable[int]) -> None:
         """Messages of the past that were not sent are not to be sent any more."""
@@ -390,7 +393,12 @@ _COMING = (
 )
 """Something of the schedule is still to come, or to be decided."""
 _NAMELESS = "name = '', called = '', options = IIF(json_valid(options), json_remove(options, '$.name'), '{}')"
-_APPROVED = "instr(',' || approved_by || ',', ',' || ?1 || ',')"
+
+
+def _listed(column: str) -> str:
+    """Whether somebody is among the persons that a column of schedules lists."""
+    return f"instr(',' || {column} || ',', ',' || ?1 || ',')"
+
 
 _Small: TypeAlias = tuple[str, str, str, tuple[object, ...]]
 

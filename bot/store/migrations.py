@@ -302,14 +302,15 @@ _SCHEDULES = (
         made_at REAL NOT NULL, next_at REAL, ends_at REAL, warn_at REAL,
         options TEXT NOT NULL, message TEXT NOT NULL, chat TEXT NOT NULL, reach TEXT NOT NULL,
         person TEXT NOT NULL, person_name TEXT NOT NULL,
-        needs INTEGER NOT NULL DEFAULT 0, approved_by TEXT NOT NULL DEFAULT '', trusted INTEGER NOT NULL DEFAULT 0,
+        needs INTEGER NOT NULL DEFAULT 0, asked_by TEXT NOT NULL DEFAULT '', approved_by TEXT NOT NULL DEFAULT '',
+        trusted INTEGER NOT NULL DEFAULT 0,
         fired INTEGER NOT NULL DEFAULT 0, previous INTEGER, created_at REAL NOT NULL, updated_at REAL NOT NULL
     ) STRICT""",
     """CREATE INDEX schedules_due ON schedules (next_at, id) WHERE state = 'on' AND next_at IS NOT NULL""",
     """CREATE INDEX schedules_warn ON schedules (warn_at) WHERE state = 'on' AND warn_at IS NOT NULL""",
     """CREATE INDEX schedules_waits ON schedules (next_at) WHERE state = 'waits' AND next_at IS NOT NULL""",
-    # Names are compared without case.
-    """CREATE INDEX schedules_called ON schedules (called) WHERE called != ''""",
+    # Names are compared without case; one that is removed keeps its name, which another one may have then.
+    """CREATE UNIQUE INDEX schedules_called ON schedules (called) WHERE called != '' AND state != 'removed'""",
     """CREATE INDEX schedules_chat ON schedules (chat, id)""",
     # Addresses, names and @audiences; what an audience holds is asked when it fires.
     """CREATE TABLE schedule_targets (

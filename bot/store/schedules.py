@@ -48,6 +48,9 @@ class NewSchedule:
     state: ScheduleState = "on"
     needs: int = 0
     """How many persons have to approve of it."""
+    asked_by: str = ""
+    """Who asked for what it is: person ids with commas between, several if it changed while it waited for an approval;
+    empty: the command line."""
     trusted: bool = False
     """It needs no approval however many targets it comes to have: an admin answers for it."""
 
@@ -72,6 +75,8 @@ class Schedule:
     person_name: str
     needs: int
     """How many persons have to approve of it."""
+    asked_by: str
+    """Who asked for what it is, as in :class:`NewSchedule`: they do not approve of it."""
     approved_by: str
     """Who did: person ids with commas between."""
     fired: int
@@ -90,6 +95,11 @@ class Schedule:
     def approvers(self) -> tuple[str, ...]:
         """Who has approved of it."""
         return tuple(filter(None, self.approved_by.split(",")))
+
+    @property
+    def askers(self) -> tuple[str, ...]:
+        """Who asked for what it is; none: the command line."""
+        return tuple(filter(None, self.asked_by.split(",")))
 
     @property
     def title(self) -> str:
@@ -118,7 +128,7 @@ class OccurrenceRow:
 
 _COLUMNS = (
     "id, name, rule, state, made_at, next_at, ends_at, warn_at, options, message, chat, reach, person, person_name,"
-    " needs, approved_by, fired, previous, created_at, updated_at, trusted"
+    " needs, asked_by, approved_by, fired, previous, created_at, updated_at, trusted"
 )
 _NEXT_AT = _COLUMNS.split(", ").index("next_at")
 _OCCURRENCE = "id, schedule, at, state, decided_at, broadcast, number, note, missed, told, delete_at"
@@ -134,6 +144,10 @@ _INSTANTS = " UNION ".join(
     )
 )
 
+_OVER = "state IN ('on', 'paused') AND next_at IS NULL"
+_OPEN = "(state = 'waits' OR (state IN ('on', 'paused') AND next_at IS NOT NULL))"
+_BY_STATE = "CASE state WHEN 'on' THEN 0 WHEN 'waits' THEN 1 ELSE 2 END"
+
 
 class Schedules:
     """The tables of schedules, their targets and their occurrences."""
@@ -148,12 +162,12 @@ class Schedules:
         """Keep a new one; returns its number."""
         cursor = self._db.execute(
             "INSERT INTO schedules (name, called, rule, state, made_at, next_at, ends_at, warn_at, options, message,"
-            " chat, reach, person, person_name, needs, trusted, created_at, updated_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " chat, reach, person, person_name, needs, asked_by, trusted, created_at, updated_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 new.name, new.name.casefold(), new.rule, new.state, new.made_at, new.next_at, new.ends_at, new.warn_at,
-                new.options, new.message, new.chat, new.reach, new.person, new.person_name, new.needs, new.trusted,
-                now, now,
+                new.options, new.message, new.chat, new.reach, new.person, new.person_name, new.needs,
+                new.asked_by, new.trusted, now, now,
             ),
         )  # fmt: skip
         assert cursor.lastrowid is not None
@@ -165,11 +179,11 @@ class Schedules:
         """Make it another one; who made it, where, and its history stay. Nobody has approved of the new one."""
         self._db.execute(
             "UPDATE schedules SET name = ?, called = ?, rule = ?, state = ?, made_at = ?, next_at = ?, ends_at = ?,"
-            " warn_at = ?, options = ?, message = ?, reach = ?, needs = ?, approved_by = '', trusted = ?,"
+            " warn_at = ?, options = ?, message = ?, reach = ?, needs = ?, asked_by = ?, approved_by = '', trusted = ?,"
             " updated_at = ? WHERE id = ?",
             (
                 new.name, new.name.casefold(), new.rule, new.state, new.made_at, new.next_at, new.ends_at, new.warn_at,
-                new.options, new.message, new.reach, new.needs, new.trusted, now, id,
+                new.options, new.message, new.reach, new.needs, new.asked_by, new.trusted, now, id,
             ),
         )  # fmt: skip
         self._db.execute("DELETE FROM schedule_targets WHERE schedule = ?", (id,))
@@ -202,6 +216,39 @@ class Schedules:
             (after, *values, limit),
         ).fetchall()
         return [self._whole(row) for row in rows]
+
+    def listed(self, *, over: bool, behind: int, limit: int, chat: str = "") -> Sequence[Schedule]:
+        """As people look through them, from the place ``behind`` so many. What is to come first, then what waits, then
+        what is paused, each by its next instant; or those that are ``over``, the latest first. ``chat`` as for
+        :meth:`all`.
+        """
+        where, values = _made_in(chat)
+        order = "id DESC" if over else f"{_BY_STATE}, next_at, id"
+        rows = self._db.execute(
+            f"SELECT id FROM schedules WHERE {_OVER if over else _OPEN}{where} ORDER BY {order} LIMIT ? OFFSET ?",
+            (*values, limit, behind),
+        ).fetchall()
+        return [found for (id,) in rows if (found := self.get(int(id))) is not None]
+
+    def count_listed(self, *, over: bool, chat: str = "") -> int:
+        """How many :meth:`listed` has in all."""
+        where, values = _made_in(chat)
+        (number,) = self._db.execute(
+            f"SELECT COUNT(*) FROM schedules WHERE {_OVER if over else _OPEN}{where}", values
+        ).fetchone()
+        return int(number)
+
+    def nearest(self, number: int, *, limit: int, chat: str = "") -> Sequence[int]:
+        """The numbers nearest to that one, in order; ``chat`` as for :meth:`all`."""
+        where, values = _made_in(chat)
+        found: list[int] = []
+        for sign, order in (("<", "DESC"), (">", "ASC")):
+            rows = self._db.execute(
+                f"SELECT id FROM schedules WHERE state != 'removed' AND id {sign} ?{where} ORDER BY id {order} LIMIT ?",
+                (number, *values, limit),
+            )
+            found += [int(id) for (id,) in rows]
+        return sorted(sorted(found, key=lambda id: abs(id - number))[:limit])
 
     def coming(self, *, limit: int) -> Sequence[Schedule]:
         """Those that fire next."""
@@ -286,6 +333,10 @@ class Schedules:
     def sent(self, id: int, *, broadcast: int) -> None:
         """One more of it was sent, as this announcement."""
         self._db.execute("UPDATE schedules SET fired = fired + 1, previous = ? WHERE id = ?", (broadcast, id))
+
+    def unsent(self, id: int) -> None:
+        """The one that was sent last did not leave, and does not count."""
+        self._db.execute("UPDATE schedules SET fired = MAX(fired - 1, 0) WHERE id = ?", (id,))
 
     # --- what is due
 
@@ -376,6 +427,13 @@ class Schedules:
     def occurrence(self, id: int) -> OccurrenceRow | None:
         """One of them."""
         row = self._db.execute(f"SELECT {_OCCURRENCE} FROM occurrences WHERE id = ?", (id,)).fetchone()
+        return None if row is None else _occurrence(row)
+
+    def of_broadcast(self, schedule: int, broadcast: int) -> OccurrenceRow | None:
+        """The one that was sent as this announcement."""
+        row = self._db.execute(
+            f"SELECT {_OCCURRENCE} FROM occurrences WHERE schedule = ? AND broadcast = ?", (schedule, broadcast)
+        ).fetchone()
         return None if row is None else _occurrence(row)
 
     def held_back(self, schedule: int) -> OccurrenceRow | None:

@@ -6,6 +6,7 @@ from enum import IntEnum
 
 from telegram import Message
 
+from bot.addresses import TELEGRAM, Address, is_within, telegram_address
 from bot.store import Tx
 from bot.telegram.inbound import ANONYMOUS_ADMIN
 
@@ -40,3 +41,12 @@ def role_of(tx: Tx, person: int | None, *, chat: int | None, owners: tuple[int, 
         return Role.OWNER
     held = [Role[word.upper()] for word in tx.roles.of(str(person), chat="*" if chat is None else str(chat))]
     return max(held, default=Role.VIEWER)
+
+
+def covers(address: Address, *, here: Address, everywhere: Role, needed: Role = Role.OPERATOR) -> bool:
+    """Whether somebody's role covers what concerns an address: one that holds ``everywhere`` covers all of them, one
+    that counts in the chat of ``here`` none in other chats of Telegram's.
+    """
+    if everywhere >= needed or address.account != TELEGRAM:
+        return True
+    return is_within(address, telegram_address(int(here.conversation.partition("/")[0])))

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bot import broadcasts
-from bot.addresses import TELEGRAM, Address, is_within
+from bot.addresses import TELEGRAM, Address
 from bot.broadcast_report import PAUSE, RESUME, STOP, WIPE
 from bot.cards import deal, digest
+from bot.placeholders import literal
 from bot.previews import Preview, preview
 from bot.store import Tx
 from bot.store.broadcasts import Broadcast
-from bot.store.outbox import PRIORITY_REPLY
-from bot.targets import parse_targets
-from bot.telegram.access import Role, role_of
+from bot.targets import counted_targets, parse_targets
+from bot.telegram.access import Role, covers, role_of
 from bot.telegram.announcing import ASKING, RUNNING
-from bot.telegram.cards import Press, Pressed, card_kinds
+from bot.telegram.cards import Press, Pressed, card_kinds, tell_command
 from bot.telegram.outbound import message_id
 from bot.telegram.replies import Reply, UsageError, out_of_reach
 from bot.telegram.wizards.engine import begin
-from bridges.model import ConversationId, Message, Span, SpanKind
+from bridges.model import ConversationId, Message
 
 if TYPE_CHECKING:
     from bot.telegram.commands.registry import Services
@@ -80,10 +81,8 @@ def _bound(looked: Preview, addresses: Sequence[Address]) -> str:
 
 def sight(tx: Tx, services: Services, *, person: int, here: Address) -> Callable[[Address], bool]:
     """Says of an address whether the person's role reaches it from here."""
-    if role_of(tx, person, chat=None, owners=services.relay.policy.owners) >= _OPERATOR:
-        return lambda address: True
-    chat = Address(TELEGRAM, ConversationId(here.conversation.partition("/")[0]))
-    return lambda address: address.account != TELEGRAM or is_within(address, chat)
+    everywhere = role_of(tx, person, chat=None, owners=services.relay.policy.owners)
+    return partial(covers, here=here, everywhere=everywhere)
 
 
 def within_reach(
@@ -106,7 +105,10 @@ def asking(press: Press, tx: Tx) -> Pressed:
         return Pressed("Nothing was sent.", Reply("Cancelled: nothing was sent."), outcome="cancelled")
     told, here = press.payload, press.place
     if press.choice == LATER:
-        values = {"targets": told["targets"].split(", "), "message": told["message"]}
+        # What is announced has no placeholders: its braces are to go out as they are.
+        said = literal(Message.model_validate(told["message"]))
+        kept = json.loads(said.model_dump_json(exclude_defaults=True))
+        values = {"targets": told["targets"].split(", "), "message": kept}
         return Pressed("", begin(press, tx, "wschedule", values=values), outcome="to be scheduled")
     message = Message.model_validate(told["message"])
     if press.choice == EDIT:
@@ -153,17 +155,8 @@ def asking(press: Press, tx: Tx) -> Pressed:
 
 def _edit(press: Press, tx: Tx, targets: str, message: Message) -> Pressed:
     """The command once more, to be copied, changed and written again."""
-    line = f"/announce {targets} | {message.text}"
-    code = Message(text=line, spans=(Span(kind=SpanKind.CODE, start=0, length=len(line)),))
-    press.relay.send(
-        tx,
-        press.place,
-        code,
-        now=press.now,
-        message_id=None,
-        priority=PRIORITY_REPLY,
-        why="the bot's own",
-    )
+    if not tell_command(press, tx, f"/announce {targets} | {message.text}"):
+        raise UsageError("the command is too long for one message; change the one that you wrote, and send it again")
     files = " Send it as a reply to the message with the files." if message.attachments else ""
     return Pressed(
         "Below is the command to change.",
@@ -197,11 +190,6 @@ def running(press: Press, tx: Tx) -> Pressed:
 def places_of(tx: Tx, broadcast: Broadcast) -> Sequence[Address]:
     """Where it goes in Telegram: only there a role may end at a chat."""
     return [Address(TELEGRAM, ConversationId(each)) for each in tx.broadcasts.places(broadcast.id, TELEGRAM)]
-
-
-def counted_targets(number: int) -> str:
-    """So many targets, in words."""
-    return f"{number} target{'s' if number != 1 else ''}"
 
 
 def announcement_of(press: Press, tx: Tx) -> Broadcast:

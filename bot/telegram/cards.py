@@ -19,11 +19,14 @@ from telegram import Message as TelegramMessage
 
 from bot.addresses import Address
 from bot.cards import deal, digest
+from bot.previews import PAGE_MOST
 from bot.relay import Relay
 from bot.store import Tx
 from bot.store.marks import Card
 from bot.telegram.access import Role
 from bot.telegram.replies import Reply
+from bot.text import utf16_length
+from bridges.model import Message, Span, SpanKind
 
 if TYPE_CHECKING:
     # Commands show cards, so these are no more than names here.
@@ -116,6 +119,19 @@ class CardKinds:
 
 
 card_kinds = CardKinds()
+
+
+def tell_command(press: Press, tx: Tx, line: str, *, hint: str = "") -> bool:
+    """Say a command below a card, to be copied, changed and sent, after a hint; False: no message holds it, and nothing
+    is said.
+    """
+    if utf16_length(line) > PAGE_MOST:
+        return False
+    if hint:
+        press.relay.tell(tx, press.place, hint, now=press.now)
+    code = Span(kind=SpanKind.CODE, start=0, length=len(line))
+    press.relay.say(tx, press.place, Message(text=line, spans=(code,)), now=press.now)
+    return True
 
 
 YES, NO = "yes", "no"

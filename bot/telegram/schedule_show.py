@@ -13,13 +13,13 @@ from bot.instants import Words
 from bot.names import defuse_text, one_line
 from bot.plans import is_readable, message_of, plan_of, zone_of
 from bot.previews import PAGE_MOST
-from bot.schedule_notes import PAUSE, SKIP, beginning
+from bot.schedule_notes import PAUSE, SKIP, approving_buttons, beginning
 from bot.store import Tx
 from bot.store.schedules import OccurrenceRow, Schedule
 from bot.telegram import scheduling
 from bot.telegram.access import Role
 from bot.telegram.cards import Press, Pressed, card_kinds
-from bot.telegram.replies import Reply
+from bot.telegram.replies import NotAllowed, Reply
 from bot.telegram.scheduling import EDIT, Actor, actor_of, reply_of
 from bot.text import cut, utf16_length
 from bridges.model import Button
@@ -63,7 +63,8 @@ def shown_schedule(tx: Tx, actor: Actor, schedule: Schedule) -> Reply:
     others = [each for each in schedule.askers if each != schedule.person]
     if others:
         words.add(f"\nChanged last by {cut(tx.people.shown(others[-1]), NAME_MOST)}")
-    words.add(f"\n{schedule.fired} so far." if schedule.fired else "\nNot sent yet.")
+    times = f"{schedule.fired} time{'s' if schedule.fired != 1 else ''}"
+    words.add(f"\nIt has fired {times}." if schedule.fired else "\nIt has not fired yet.")
     for row in tx.schedules.history(schedule.id, limit=HISTORY_SHOWN):
         became = _became(tx, actor, schedule, row)
         if utf16_length(words.text) + utf16_length(became.text) < LIST_MOST:
@@ -74,7 +75,22 @@ def shown_schedule(tx: Tx, actor: Actor, schedule: Schedule) -> Reply:
     else:
         actor.services.relay.say(tx, actor.here, defuse_text(text.message()), now=actor.now)
         words.add("\n\nIts text stands above.")
-    return reply_of(words, _buttons(tx, actor, schedule), outcome=f"schedule {schedule.id}")
+    buttons = [*_approval_buttons(tx, actor, schedule), *_buttons(tx, actor, schedule)]
+    return reply_of(words, buttons, outcome=f"schedule {schedule.id}")
+
+
+def _approval_buttons(tx: Tx, actor: Actor, schedule: Schedule) -> Sequence[Button]:
+    """To approve of one that waits for that, for somebody who may."""
+    if len(schedule.approvers) >= schedule.needs or actor.role < Role.ADMIN:
+        return ()
+    if str(actor.person) in (*schedule.askers, *schedule.approvers):
+        return ()
+    try:
+        scheduling.within_reach(tx, actor, schedule, needed=Role.ADMIN)
+    except NotAllowed:
+        return ()
+    chat = actor.here.conversation
+    return approving_buttons(tx, actor.firing, schedule, chat=chat, person=actor.person, now=actor.now)
 
 
 def _buttons(tx: Tx, actor: Actor, schedule: Schedule) -> Sequence[Button]:

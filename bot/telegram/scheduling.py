@@ -6,31 +6,32 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bot import planning
-from bot.addresses import TELEGRAM, Address, AddressError, is_within, parse_address, telegram_address
+from bot.addresses import Address, is_within, parse_address, telegram_address
+from bot.agenda import is_made_in, is_reached, told_targets
 from bot.cards import deal
-from bot.firing import Firing
+from bot.firing import Firing, words_of
 from bot.instants import Words
 from bot.link_buttons import take_buttons
 from bot.placeholders import PlaceholderError
 from bot.planning import Draft, ScheduleError
-from bot.plans import options_from_json, options_to_json, plan_of
+from bot.plans import line_of, options_from_json, options_to_json, plan_of
 from bot.previews import PAGE_MOST, preview
 from bot.recurrence import Rule
 from bot.schedule_line import Line, Options, parse_edit, parse_line, show_options
-from bot.schedule_notes import ask_approval, identity
+from bot.schedule_notes import ask_approval, harmless, identity, may_approve
+from bot.schedule_words import next_words, old_words
 from bot.store import Tx
 from bot.store.schedules import Schedule
-from bot.targets import parse_targets
-from bot.telegram.access import Role
+from bot.telegram.access import Role, covers
 from bot.telegram.replies import Reply, UsageError, out_of_reach
 from bot.text import cut, utf16_length
 from bot.when import Ambiguous, WhenError, read_rule, show_rule
 from bot.zones import zone_of
-from bridges.errors import Refused
 from bridges.model import Button, Message
 
 if TYPE_CHECKING:
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
 ASKING, CHOOSING, UNDOING = "schedule", "schedule-when", "schedule-undo"
 """Kinds of cards: what would be scheduled, which of several meanings it is, and what can be taken back."""
 YES, EDIT, CANCEL, PICK, UNDO = "yes", "edit", "cancel", "pick", "undo"
-ELSEWHERE = "another chat"
-"""What is told of a target beyond somebody's reach."""
 _EXAMPLE_TEXT = "x"
 
 
@@ -76,7 +75,11 @@ class Actor:
 
     def reaches(self, address: Address, *, needed: Role = Role.OPERATOR) -> bool:
         """Whether the person's role covers what concerns this address."""
-        return self.everywhere >= needed or address.account != TELEGRAM or is_within(address, self.chat)
+        return covers(address, here=self.here, everywhere=self.everywhere, needed=needed)
+
+    def is_admin_of(self, addresses: Sequence[Address]) -> bool:
+        """Whether the person is an admin whose role covers all of these."""
+        return self.role >= Role.ADMIN and all(self.reaches(each, needed=Role.ADMIN) for each in addresses)
 
     def require(self, addresses: Sequence[Address], *, typed: str = "", needed: Role = Role.OPERATOR) -> None:
         """Raises ``NotAllowed`` if one of them is beyond reach. ``typed``: what the person wrote."""
@@ -86,9 +89,7 @@ class Actor:
 
     def sees(self, schedule: Schedule) -> bool:
         """Whether the person may know of a schedule: one that was made in this chat, or of all of them."""
-        if not self.is_limited:
-            return True
-        return bool(schedule.chat) and is_within(parse_address(schedule.chat), self.chat)
+        return not self.is_limited or is_made_in(schedule, self.chat)
 
     def zone(self, tx: Tx) -> str:
         """The zone of times that name none."""
@@ -104,29 +105,49 @@ def actor_of(by: Call | Press | Scene) -> Actor:
 
 def find(tx: Tx, actor: Actor, word: str) -> Schedule:
     """One by number or name; raises ``NoSchedule``, also where the person may not know of it."""
-    return planning.find(tx, word, seen=actor.sees)
+    return planning.find(tx, word, seen=actor.sees, chat=str(actor.chat) if actor.is_limited else "")
+
+
+def known(tx: Tx, actor: Actor, id: int) -> Schedule:
+    """The one that a card is about, removed ones too, and no other that is called like its number; raises
+    ``NoSchedule``.
+    """
+    schedule = tx.schedules.get(id)
+    if schedule is None or not actor.sees(schedule):
+        raise planning.NoSchedule("there is no such schedule any more")
+    return schedule
+
+
+def there(tx: Tx, actor: Actor, id: int) -> Schedule:
+    """The same, if it is not removed; raises ``ScheduleError``."""
+    schedule = known(tx, actor, id)
+    if schedule.state == "removed":
+        raise ScheduleError(f"schedule {id} is removed: nothing of it is sent")
+    return schedule
 
 
 def within_reach(tx: Tx, actor: Actor, schedule: Schedule, *, needed: Role = Role.OPERATOR) -> Sequence[Address]:
-    """Where a schedule goes as things are now; raises ``NotAllowed`` if that is beyond the person's reach."""
+    """Where a schedule goes as things are now; raises ``NotAllowed`` if that is beyond the person's reach, or may be by
+    the time that it fires.
+    """
     addresses, _ = actor.firing.targets(tx, schedule)
     actor.require(addresses, needed=needed)
+    if actor.everywhere < needed and not _is_confined(actor, schedule):
+        reaches = partial(actor.reaches, needed=needed)
+        beyond = next((each for each in schedule.targets if not is_reached(tx, each, reaches)), None)
+        if beyond is not None:
+            raise out_of_reach(beyond, held="", needed=needed.word, typed="")
     return addresses
+
+
+def _is_confined(actor: Actor, schedule: Schedule) -> bool:
+    """Whether it never goes to other chats, whatever becomes of its targets."""
+    return bool(schedule.reach) and is_within(parse_address(schedule.reach), actor.chat)
 
 
 def shown_targets(tx: Tx, actor: Actor, schedule: Schedule) -> Sequence[str]:
     """Its targets as they are told to somebody: what is beyond their reach is not."""
-    if not actor.is_limited:
-        return schedule.targets
-    return tuple(dict.fromkeys(each if _is_reached(tx, actor, each) else ELSEWHERE for each in schedule.targets))
-
-
-def _is_reached(tx: Tx, actor: Actor, target: str) -> bool:
-    try:
-        found = parse_targets(tx, actor.firing.relay, target, here=None).addresses
-    except (AddressError, Refused):
-        return not target.startswith(f"{TELEGRAM}:")
-    return all(map(actor.reaches, found))
+    return told_targets(tx, schedule, actor.reaches) if actor.is_limited else schedule.targets
 
 
 # --- what somebody asks for
@@ -189,7 +210,7 @@ def read_head(head: str, *, now: float, zone: str, is_edit: bool = False) -> Lin
 
 def wished(tx: Tx, actor: Actor, wish: Wish) -> Reply:
     """What a wish leads to: it is done, asked about, or asked back. Raises ``UsageError`` and what its parts raise."""
-    old = None if wish.schedule is None else find(tx, actor, str(wish.schedule))
+    old = None if wish.schedule is None else there(tx, actor, wish.schedule)
     if old is not None and not wish.head and not wish.targets and wish.message is None:
         raise UsageError(
             f"nothing is to be changed; an empty part stays as it is, as in /schedule edit {old.id} | | New words."
@@ -199,7 +220,8 @@ def wished(tx: Tx, actor: Actor, wish: Wish) -> Reply:
         line = read_head(wish.head, now=actor.now, zone=zone, is_edit=old is not None)
     except Ambiguous as question:
         return _ask_back(tx, actor, wish, question)
-    return propose(tx, actor, _plan(line, wish, old, now=actor.now))
+    planned = _plan(line, wish, old, now=actor.now)
+    return propose(tx, actor, planned if old is None else _no_less_approved(tx, actor, planned, old))
 
 
 def _plan(line: Line, wish: Wish, old: Schedule | None, *, now: float) -> Planned:
@@ -216,6 +238,15 @@ def _plan(line: Line, wish: Wish, old: Schedule | None, *, now: float) -> Planne
         old.id,
         typed=wish.targets,
     )
+
+
+def _no_less_approved(tx: Tx, actor: Actor, planned: Planned, old: Schedule) -> Planned:
+    """The same; but how many have to approve of it is made less by admins only."""
+    before = plan_of(old).options.approve
+    if planned.options.approve >= before or actor.is_admin_of(actor.firing.targets(tx, old)[0]):
+        return planned
+    note = f"approve={before} stays: only an admin can make that less."
+    return replace(planned, options=replace(planned.options, approve=before), note=note)
 
 
 def _ask_back(tx: Tx, actor: Actor, wish: Wish, question: Ambiguous) -> Reply:
@@ -246,6 +277,8 @@ class Planned:
     schedule: int | None = None
     typed: str = ""
     """Targets that were written by whoever asks, in an edit."""
+    note: str = ""
+    """What was asked for and is not done, and why."""
 
     @property
     def head(self) -> str:
@@ -262,6 +295,7 @@ class Planned:
             "made_at": self.made_at,
             "schedule": self.schedule,
             "typed": self.typed,
+            "note": self.note,
         }
 
     @classmethod
@@ -275,12 +309,15 @@ class Planned:
             data["made_at"],
             data["schedule"],
             data["typed"],
+            data["note"],
         )
 
 
 def look(tx: Tx, actor: Actor, planned: Planned) -> Draft:
     """What it would be. Raises ``UsageError``, ``TargetError`` and ``NotAllowed``."""
-    old = None if planned.schedule is None else find(tx, actor, str(planned.schedule))
+    old = None if planned.schedule is None else there(tx, actor, planned.schedule)
+    if old is not None:
+        within_reach(tx, actor, old)
     try:
         made = planning.draft(
             tx,
@@ -297,8 +334,6 @@ def look(tx: Tx, actor: Actor, planned: Planned) -> Draft:
         )
     except (PlaceholderError, ScheduleError) as error:
         raise UsageError(str(error)) from error
-    if old is not None:
-        within_reach(tx, actor, old)
     actor.require(made.targets.addresses, typed=planned.targets if old is None else planned.typed)
     return made
 
@@ -311,13 +346,17 @@ def propose(tx: Tx, actor: Actor, planned: Planned) -> Reply:
 
 def ask(tx: Tx, actor: Actor, planned: Planned, made: Draft) -> Reply:
     """What it would be, with buttons. What one message does not hold stands in messages before it."""
-    pages, shown = _preview(tx, actor, made)
+    old = None if planned.schedule is None else tx.schedules.get(planned.schedule)
+    pages, shown = _preview(tx, actor, made, fired=0 if old is None else old.fired)
     words = Words()
     if planned.schedule is not None:
         words.join(_change(tx, actor, planned)).add("\n")
     words.join(planning.echo(made, now=actor.now))
-    if needed := planning.approvals(actor.firing, made, is_admin=actor.role >= Role.ADMIN):
+    if planned.note:
+        words.add(f"\n{planned.note}")
+    if needed := planning.approvals(actor.firing, made, is_admin=actor.is_admin_of(made.targets.addresses)):
         words.add(f"\n{_approval_words(needed)}")
+    words = harmless(words)
     last = f"{pages[-1]}\n\n"
     if utf16_length(last + words.text) <= PAGE_MOST:
         words, pages = Words(last).join(words), pages[:-1]
@@ -332,11 +371,20 @@ def ask(tx: Tx, actor: Actor, planned: Planned, made: Draft) -> Reply:
     return reply_of(words, buttons, outcome="asked")
 
 
-def _preview(tx: Tx, actor: Actor, made: Draft) -> tuple[Sequence[str], str]:
-    """Exactly what would be sent, in messages that Telegram takes, and what its card is bound to."""
-    message = made.plan.message.model_copy(update={"silent": made.plan.options.silent})
-    looked = preview(tx, actor.firing.relay, made.targets.addresses, message, now=actor.now)
-    return looked.pages, "\n".join([looked.text, *map(str, made.targets.addresses)])
+def _preview(tx: Tx, actor: Actor, made: Draft, *, fired: int = 0) -> tuple[Sequence[str], str]:
+    """Exactly what would be sent next, in messages that Telegram takes, and what its card is bound to. ``fired``: how
+    often it was sent already.
+    """
+    addresses, look = made.targets.addresses, partial(preview, tx, actor.firing.relay, now=actor.now)
+    written = look(addresses, made.plan.message.model_copy(update={"silent": made.plan.options.silent}))
+    at = made.coming[0].at if made.coming else actor.now
+    message, each = words_of(tx, made.plan, at=at, number=fired + 1)
+    looked = look(addresses, message if each is None else each(addresses[0]), each=each)
+    pages = looked.pages
+    if each is not None:
+        pages = (*pages[:-1], f"{pages[-1]}\n{{chat}} is the name of each target: this is how {addresses[0]} gets it.")
+    # The next time moves on while somebody reads: the card is bound to the words as they were written.
+    return pages, "\n".join([written.text, *map(str, addresses)])
 
 
 def bound(tx: Tx, planned: Planned, shown: str) -> str:
@@ -354,9 +402,11 @@ def is_as_shown(tx: Tx, actor: Actor, planned: Planned, made: Draft, *, matches:
 def _change(tx: Tx, actor: Actor, planned: Planned) -> Words:
     """What is changed, as it was."""
     assert planned.schedule is not None
-    old = find(tx, actor, str(planned.schedule))
-    words = Words(f"{old.title} was: ").code(planning.line_of(old))
-    return words.add(" → ").code(cut(", ".join(shown_targets(tx, actor, old)), planning.TARGETS_SHOWN))
+    old = there(tx, actor, planned.schedule)
+    words = Words(f"{old.title} was: ").code(line_of(old))
+    words.add(" → ").code(cut(", ".join(shown_targets(tx, actor, old)), planning.TARGETS_SHOWN))
+    before = old_words(old, planned.message)
+    return words.add("\n").join(before) if before.text else words
 
 
 # --- done
@@ -364,7 +414,7 @@ def _change(tx: Tx, actor: Actor, planned: Planned) -> Words:
 
 def do(tx: Tx, actor: Actor, planned: Planned, made: Draft) -> Reply:
     """Keep it, or the change of it."""
-    is_admin = actor.role >= Role.ADMIN
+    is_admin = actor.is_admin_of(made.targets.addresses)
     reach = actor.chat if actor.is_limited else None
     if planned.schedule is None:
         schedule = planning.add(
@@ -382,16 +432,22 @@ def do(tx: Tx, actor: Actor, planned: Planned, made: Draft) -> Reply:
         outcome = f"schedule {schedule.id}"
     else:
         words, buttons = _change(tx, actor, planned).add("\nIt is changed to:"), ()
-        old = find(tx, actor, str(planned.schedule))
-        schedule = planning.change(tx, actor.firing, old, made, is_admin=is_admin, reach=reach, now=actor.now)
+        old = there(tx, actor, planned.schedule)
+        schedule = planning.change(
+            tx, actor.firing, old, made, person=str(actor.person), is_admin=is_admin, reach=reach, now=actor.now
+        )
         outcome = f"schedule {schedule.id} changed"
     words.add("\n").join(planning.echo(made, now=actor.now))
+    if planned.note:
+        words.add(f"\n{planned.note}")
     if schedule.state == "paused":
         words.add(f"\nIt is paused: /schedule resume {schedule.id} lets it go on.")
     if schedule.needs:
         words.add(f"\n{_approval_words(schedule.needs)}")
-        asked_by = str(actor.person)
-        ask_approval(tx, actor.firing, schedule, needed=schedule.needs, asked_by=asked_by, now=actor.now)
+        if len(may_approve(tx, actor.firing, schedule)) < schedule.needs:
+            words.add("\nThere are not so many who could: an owner makes somebody one with /grant USER admin.")
+        ask_approval(tx, actor.firing, schedule, needed=schedule.needs, now=actor.now)
+    words.add("\n\n").join(next_words(tx, made, fired=schedule.fired, now=actor.now))
     return reply_of(words, buttons, outcome=outcome)
 
 
@@ -409,8 +465,14 @@ def undo(tx: Tx, actor: Actor, schedule: Schedule, payload: Mapping[str, str]) -
 
 
 def reply_of(words: Words, buttons: Sequence[Button] = (), *, outcome: str = "") -> Reply:
-    """An answer with instants in it."""
-    return Reply(words.text, tuple(buttons), outcome, words.spans)
+    """An answer with instants in it; it calls nobody, whatever a schedule is called and says."""
+    told = harmless(words)
+    return Reply(told.text, tuple(buttons), outcome, told.spans)
+
+
+def held_words(held: int) -> str:
+    """How many fell into a pause and are not sent; empty: none."""
+    return f"{held} that fell into the pause {'is' if held == 1 else 'are'} not sent." if held else ""
 
 
 def state_words(schedule: Schedule) -> str:

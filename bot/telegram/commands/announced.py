@@ -18,7 +18,7 @@ from bot.store import Tx
 from bot.store.broadcasts import Broadcast
 from bot.store.messages import Origin
 from bot.telegram.access import Role
-from bot.telegram.announce_cards import announcement_of, counted_targets, places_of, within_reach
+from bot.telegram.announce_cards import announcement_of, places_of, within_reach
 from bot.telegram.announcing import OVER
 from bot.telegram.cards import Press, Pressed, card_kinds, confirmation
 from bot.telegram.commands.answered import require_own
@@ -202,7 +202,7 @@ def over(press: Press, tx: Tx) -> Pressed:
         press.relay.tell(tx, press.place, asked.text, now=press.now, buttons=asked.buttons)
         return Pressed("Below.", used=False, outcome=f"announcement {broadcast.id}: asked to delete")
     number, gone = broadcasts.retry_failed(tx, press.relay, broadcast, now=press.now)
-    told = f"Sending again to {counted_targets(number)}."
+    told = f"Sending again to {counted(number, 'target')}."
     told += f" Not at {', '.join(gone)}: not configured any more." if gone else ""
     return Pressed(told, outcome=f"announcement {broadcast.id}: retry")
 

@@ -90,7 +90,9 @@ async def test_one_target_is_scheduled_at_once_and_echoed_with_its_number_and_un
         "Next: Mon 2027-01-18 09:30 UTC, in 3 days 2 hours\n"
         "Then: Thu 2027-01-21 09:30 UTC\n"
         "Then: Mon 2027-01-25 09:30 UTC\n"
-        "To 1 target: club:a"
+        "To 1 target: club:a\n"
+        "\n"
+        "We are open."
     )
     assert labels(answer) == ["Undo"]
     kept = await schedule(desk)
@@ -132,8 +134,26 @@ async def test_undo_removes_it_while_nothing_was_sent(desk: Desk) -> None:
 async def test_undo_says_so_when_something_was_sent(desk: Desk) -> None:
     answer = await one(desk, ONE)
     await desk.write("/schedule now 1", by=BO)
+    await desk.line.store.write(lambda tx: tx.db.execute("UPDATE outbox SET state = 'sent' WHERE account = 'club'"))
     assert "was sent already; /schedule remove 1 ends it" in (await desk.press(answer, "Undo", by=BO)).toast
     assert (await schedule(desk)).state == "on"
+
+
+async def test_undo_and_removal_call_off_what_waits_and_say_how_much(desk: Desk) -> None:
+    answer = await one(desk, ONE)
+    await desk.write("/schedule now 1", by=BO)
+    card = (await desk.press(answer, "Undo", by=BO)).card
+    assert card is not None and card.text == (
+        "Undone: schedule 1 is removed. What waited to be sent to 1 target is called off. Nothing of it was sent."
+    )
+    await one(desk, ONE)
+    await desk.write("/schedule now 2", by=BO)
+    gone = await one(desk, "/schedule remove 2")
+    assert gone.text.endswith("nothing of it is sent any more. What waited to be sent to 1 target is called off.")
+    back = (await desk.press(gone, "Undo", by=BO)).card
+    assert back is not None and "What was called off is not sent." in back.text
+    states = [row.state for row in await desk.line.rows() if row.account == "club"]
+    assert states == ["cancelled", "cancelled"]
 
 
 async def test_formatting_and_lines_of_buttons_go_along(desk: Desk) -> None:
@@ -219,7 +239,7 @@ async def test_what_is_wrong_is_answered_with_the_reason_and_an_example(desk: De
 async def test_a_name_is_there_once(desk: Desk) -> None:
     await made(desk, "/schedule tomorrow 9:00 name=doors | club:a | hi")
     text = (await one(desk, "/schedule tomorrow 9:00 name=Doors | club:a | hi")).text
-    assert "there is a schedule with the name Doors already" in text.replace("There", "there")
+    assert "the name Doors is taken already" in text.replace("The", "the")
 
 
 async def test_what_may_mean_several_things_is_asked_back_and_the_rest_is_kept(desk: Desk) -> None:
@@ -447,29 +467,35 @@ async def test_the_list_has_number_name_rule_targets_state_and_what_is_next(desk
     await made(desk, "/schedule every day at 9:00 approve=1 | club:b | hi")
     await made(desk, "/schedule every day at 9:00 | club:c | hi")
     await desk.write("/schedule pause 3", by=BO)
+    await made(desk, "/schedule at 8:30 | club:d, desk:e | Two\nlines")
     lines = (await one(desk, "/schedules")).text.splitlines()
-    assert lines[0] == "Schedules: 3."
-    assert lines[2:5] == [
-        "1 (doors): every mon at 09:30 UTC → club:a; next Mon 2027-01-18 09:30 UTC",
-        "2: every day at 09:00 UTC → club:b; waits for approval",
-        "3: every day at 09:00 UTC → club:c; paused",
+    assert lines[0] == "Schedules: 4."
+    assert lines[2:10] == [
+        "4 · next Fri 2027-01-15 08:30 UTC",
+        "→ club:d, desk:e · “Two”",
+        "1 (doors) · next Mon 2027-01-18 09:30 UTC · every mon at 09:30",
+        "→ club:a · “hi”",
+        "2 · waits for approval, next Fri 2027-01-15 09:00 UTC · every day at 09:00",
+        "→ club:b · “hi”",
+        "3 · paused, next Fri 2027-01-15 09:00 UTC · every day at 09:00",
+        "→ club:c · “hi”",
     ]
 
 
-async def test_the_list_has_twenty_on_a_page(desk: Desk) -> None:
-    for number in range(45):
-        await desk.write(f"/schedule tomorrow 9:00 | club:{number} | hi", by=BO)
+async def test_the_list_has_ten_on_a_page(desk: Desk) -> None:
+    for number in range(25):
+        await desk.write(f"/schedule tomorrow 9:{number:02} | club:{number} | hi", by=BO)
     page = await one(desk, "/schedules")
     assert labels(page) == ["Next"]
-    assert "20: at " in page.text
-    assert "21: at " not in page.text
+    assert "\n10 · next" in page.text
+    assert "\n11 · next" not in page.text
     second = (await desk.press(page, "Next", by=BO)).card
     assert second is not None
     assert labels(second) == ["Back", "Next"]
-    assert "21: at " in second.text
+    assert "\n11 · next" in second.text
     third = (await desk.press(second, "Next", by=BO)).card
     assert third is not None
-    assert (labels(third), "45: at " in third.text) == (["Back"], True)
+    assert (labels(third), "\n25 · next" in third.text) == (["Back"], True)
     back = (await desk.press(third, "Back", by=BO)).card
     assert back is not None
     assert back.text == second.text
@@ -514,9 +540,9 @@ async def test_show_has_all_of_it_and_what_became_of_it_where(desk: Desk) -> Non
     await desk.line.store.write(ended)
     shown = await one(desk, "/schedule show 1")
     assert shown.text.startswith("Schedule 1: on\nevery day at 09:00 UTC pin=yes\nNext: Sat 2027-01-16 09:00 UTC")
-    assert "To 2 targets: club:a, desk:b\nMade by Bo on Fri 2027-01-15 08:00 UTC\nSent 1 time." in shown.text
+    assert "To 2 targets: club:a, desk:b\nMade by Bo on Fri 2027-01-15 08:00 UTC\nIt has fired 1 time." in shown.text
     assert "· Fri 2027-01-15 09:00 UTC: skipped" in shown.text
-    assert "sent (1 sent, 1 failed, desk:b: gone)" in shown.text
+    assert "sent to 1, failed at 1 (desk:b: gone)" in shown.text
     assert shown.text.endswith("\n\nWe are open.")
     assert labels(shown) == ["Pause", "Skip next", "Send now", "Edit", "Remove"]
 
@@ -571,6 +597,7 @@ async def test_now_says_why_nothing_could_be_sent(desk: Desk) -> None:
     await desk.write("/audience add all club:a")
     await made(desk, "/schedule every day at 9:00 | @all | hi")
     await desk.write("/audience remove all club:a")
+    await desk.write("/schedule skip 1", by=BO)
     assert "could not be sent. Left out: @all is empty" in (await one(desk, "/schedule now 1")).text
 
 
@@ -691,7 +718,10 @@ async def test_other_words_leave_the_times_as_they_are(desk: Desk) -> None:
     before = await schedule(desk)
     desk.line.clock.at += 100
     answer = await one(desk, "/schedule edit 1 | | New words | with a bar")
-    assert answer.text.startswith("Schedule 1 was: every 15m UTC → club:a\nIt is changed to:\nevery 15m UTC\n")
+    assert answer.text.startswith(
+        "Schedule 1 was: every 15m UTC → club:a\nIts words were:\nhi\nIt is changed to:\nevery 15m UTC\n"
+    )
+    assert answer.text.endswith("\n\nNew words | with a bar")
     after = await schedule(desk)
     assert (after.made_at, after.next_at) == (before.made_at, before.next_at)
     assert Message.model_validate_json(after.message).text == "New words | with a bar"
@@ -827,8 +857,12 @@ async def test_what_still_cannot_be_sent_keeps_its_buttons(desk: Desk) -> None:
     card = await untold(desk, "failed")
     pressed = await desk.press(card, "Send again", by=BO)
     assert pressed.card is not None
-    assert "could not be sent.\nLeft out: @all is empty" in pressed.card.text
+    assert "could not be sent.\nLeft out: @\u2060all is empty" in pressed.card.text
     await desk.write("/audience add all club:a")
+    # It goes to another place than was shown.
+    pressed = await desk.press(pressed.card, "Send again", by=BO)
+    assert (pressed.toast, await sends(desk)) == ("It has changed meanwhile: look again.", [])
+    assert pressed.card is not None
     assert (await desk.press(pressed.card, "Send again", by=BO)).toast == "It is sent."
 
 
@@ -946,7 +980,7 @@ async def test_one_that_cannot_be_read_is_listed_shown_and_removed(desk: Desk, c
     await made(desk, ONE)
     await desk.line.store.write(lambda tx: tx.db.execute(f"UPDATE schedules SET {column} = ? WHERE id = 1", (value,)))
     listed = (await one(desk, "/schedules")).text.splitlines()
-    assert [("cannot be read" in line) for line in listed if line[:2] in ("1:", "2:")] == [True, False]
+    assert [("cannot be read" in line) for line in listed if line[:3] in ("1 ·", "2 ·")] == [True, False]
     shown = await one(desk, "/schedule show 1")
     assert "(cannot be read)" in shown.text
     assert "can be removed" in (await one(desk, "/schedule edit 1 | | Other words")).text
