@@ -198,10 +198,12 @@ def _numeric(words: Words, begin: int, found: re.Match[str]) -> Question | WhenE
     if found[2] == "." and third is None and int(first) < 24 and len(second) == 2 and int(second) < 60:
         choices[f"{first}:{second}"] = f"{first}:{second}"
     if not choices:
-        return WhenError(f"{quote_word(words.words[begin])} is no date; write it as YYYY-MM-DD, or as in 24 dec")
+        return WhenError(
+            f"{quote_word(words.words[begin])} is no date; write it with the name of the month, as in 24 dec"
+        )
     asked = " or ".join(choices)
     return words.ask(
-        f"Does {words.words[begin]} mean {asked}? A date is written as YYYY-MM-DD, or as in 24 dec",
+        f"Does {words.words[begin]} mean {asked}? Write the name of the month, as in 24 dec",
         list(choices.items()),
         begin=begin,
     )

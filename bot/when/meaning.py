@@ -231,8 +231,8 @@ def _left_over(words: Words, *, zoned: bool) -> Exception:
         return question
     if first in VOCABULARY or first[:1].isdecimal():
         return WhenError(
-            f"{shown} is too much there: a schedule has one time of day; write the last day after it, and the time"
-            f" zone last, as in {EVERY_EXAMPLE} until 24 dec Europe/Paris"
+            f"{shown} is too much there: one schedule has one time, and after it come only its end and the time zone,"
+            f" as in {EVERY_EXAMPLE} until 24 dec Europe/Paris"
         )
     if zoned or not _ZONE_LIKE.fullmatch(rest):
         return question
