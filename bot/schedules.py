@@ -27,6 +27,7 @@ from bot.plans import Plan, plan_of
 from bot.schedule_notes import ask_approval, tell_expired, tell_untold, warn
 from bot.store import Store, Tx
 from bot.store.schedules import OccurrenceRow, Schedule
+from bot.when import show_duration
 from bot.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -270,4 +271,8 @@ class Schedules:
             late = "It was due while Patchbay was not running, and is late."
             self._firing.fire(tx, schedule, at, now=now, note="\n".join(filter(None, (note, late))), missed=missed)
         else:
+            why = "It says missed=skip."
+            if within_s != "skip":
+                why = f"It is older than missed=send:{show_duration(within_s)} allows."
+            note = "\n".join(filter(None, (note, why)))
             tx.schedules.decide(schedule.id, at, "missed", now=now, note=note, missed=missed, told=False)
