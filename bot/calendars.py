@@ -23,6 +23,8 @@ State: TypeAlias = Literal["planned", "paused", "waits", "sent", "skipped", "mis
 """What became of an occurrence; ``waits``: for an approval."""
 
 ENTRIES_MOST = 2_000
+ALONE_MOST = 3
+"""Of a schedule that fires more often in a day all of them are shown as one, but in the calendar file."""
 REFRESH: Final = timedelta(hours=1)
 """How often a calendar program is asked to look again."""
 LENGTH: Final = timedelta(minutes=15)
@@ -72,6 +74,10 @@ class Entry:
     zone: str
     """That of the schedule, an IANA name."""
     state: State = "planned"
+    count: int = 1
+    """How many occurrences it stands for, where one schedule has very many in a day."""
+    until: float = 0.0
+    """The last of them; 0: it stands for one."""
 
 
 def is_datable(at: float) -> bool:

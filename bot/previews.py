@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 
@@ -69,8 +69,18 @@ def is_sms(address: Address) -> bool:
     return address.account != TELEGRAM and address.conversation.startswith("sms/")
 
 
-def preview(tx: Tx, relay: Relay, targets: Sequence[Address], message: Message, *, now: float) -> Preview:
-    """Look ahead at a message that is sent bare to these targets; every account of theirs is configured."""
+def preview(
+    tx: Tx,
+    relay: Relay,
+    targets: Sequence[Address],
+    message: Message,
+    *,
+    now: float,
+    each: Callable[[Address], Message] | None = None,
+) -> Preview:
+    """Look ahead at a message that is sent bare to these targets; every account of theirs is configured. ``each``: the
+    words for one target, where they differ: ``message`` has those for the first.
+    """
     looks: dict[tuple[AccountName, bool], _Look] = {}
     counts: Counter[tuple[AccountName, bool]] = Counter()
     phones: Counter[AccountName] = Counter()
@@ -78,7 +88,7 @@ def preview(tx: Tx, relay: Relay, targets: Sequence[Address], message: Message, 
         kind = (address.account, is_sms(address))
         counts[kind] += 1
         if kind not in looks:
-            looks[kind] = _look(tx, relay, address, message, now=now)
+            looks[kind] = _look(tx, relay, address, message, message if each is None else each(address), now=now)
         if kind[1]:
             phones[address.account] += len(set(address.conversation.removeprefix("sms/").split(",")))
     parts = {account: 0 for account, _ in looks}
@@ -115,9 +125,10 @@ def duration_words(seconds: float) -> str:
 # --- one kind of target ----------------------------------------------------------------------------------
 
 
-def _look(tx: Tx, relay: Relay, address: Address, message: Message, *, now: float) -> _Look:
+def _look(tx: Tx, relay: Relay, address: Address, message: Message, words: Message, *, now: float) -> _Look:
+    """``words``: what that target gets, where ``message`` is what is shown."""
     capabilities = relay.accounts[address.account].capabilities
-    parts = relay.parts_for(tx, address, message, template=None, now=now)
+    parts = relay.parts_for(tx, address, words, template=None, now=now)
     sms: tuple[Segments, ...] = ()
     media = 0
     if is_sms(address):

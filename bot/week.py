@@ -26,7 +26,7 @@ import emoji
 import regex  # type: ignore[import-untyped]
 from PIL import Image, ImageDraw, ImageFont, features
 
-from bot.calendars import STATE_WORDS, Entry, State, label
+from bot.calendars import ALONE_MOST, STATE_WORDS, Entry, State, label
 from bot.names import one_line
 from bot.text import cut, utf16_length
 from bridges.responses import clean
@@ -47,8 +47,6 @@ LINES_IN_ALL = 34
 """Rows that a picture should not exceed: higher than two phones, Telegram would make it too small to read."""
 TARGET_MOST = 16
 """Characters of a single target that is shown by itself and not as a number."""
-ALONE_MOST = 3
-"""A schedule that fires more often in a day has one row for all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +71,23 @@ class Day:
     """How many rows at the beginning are over."""
 
     def cut(self, lines: int) -> tuple[Sequence[Row], str]:
-        """The rows that fit into so many lines, rather those to come, and what is said of the others; mostly nothing.
-        One row too many takes the line that would say so."""
+        """The rows that fit into so many lines, and what is said of the others; mostly nothing. Rather those to come,
+        but what was missed has half of the lines if it needs them. One row too many takes the line that would say so.
+        """
         if len(self.rows) <= lines + 1:
             return self.rows, ""
-        start = min(self.past, len(self.rows) - lines)
-        earlier = sum(row.count for row in self.rows[:start])
-        later = sum(row.count for row in self.rows[start + lines :])
-        said = [f"{earlier} earlier"] if earlier else []
-        return self.rows[start : start + lines], "+ " + ", ".join([*said, f"{later} more"] if later else said)
+        missed = [place for place in range(self.past) if self.rows[place].entry.state == "missed"]
+        to_come = range(self.past, len(self.rows))[: lines - min(len(missed), lines // 2)]
+        chosen = [*missed[max(len(missed) + len(to_come) - lines, 0) :], *to_come]
+        others = [place for place in range(self.past) if place not in chosen]
+        chosen += others[max(len(others) + len(chosen) - lines, 0) :]
+        hidden = [(place, row) for place, row in enumerate(self.rows) if place not in chosen]
+        earlier = sum(row.count for place, row in hidden if place < self.past)
+        later = sum(row.count for place, row in hidden if place >= self.past)
+        unseen = sum(row.count for _, row in hidden if row.entry.state == "missed")
+        said = [f"{earlier} earlier" + (f" ({unseen} missed)" if unseen else "")] if earlier else []
+        said += [f"{later} more"] if later else []
+        return [self.rows[place] for place in sorted(chosen)], "+ " + ", ".join(said)
 
 
 def days_of(entries: Iterable[Entry], *, now: float, zone: ZoneInfo, days: int = 7) -> list[Day]:
@@ -109,19 +115,20 @@ def _day(of: date, rows: Sequence[Row], *, now: float) -> Day:
 
 def _rows(found: Sequence[tuple[datetime, Entry]]) -> list[Row]:
     """A day's rows; what one schedule has too often in the same state becomes one, at its first time."""
-    often = Counter((entry.schedule, entry.state) for _, entry in found)
+    often: Counter[tuple[int, State]] = Counter()
+    for _, entry in found:
+        often[entry.schedule, entry.state] += entry.count
     rows: list[Row] = []
     at_row: dict[tuple[int, State], int] = {}
     for at, entry in found:
         key = (entry.schedule, entry.state)
-        if often[key] <= ALONE_MOST:
-            rows.append(Row(entry, at, at, 1))
-        elif key in at_row:
+        until = datetime.fromtimestamp(int(entry.until), UTC).astimezone(at.tzinfo) if entry.until else at
+        if often[key] > ALONE_MOST and key in at_row:
             row = rows[at_row[key]]
-            rows[at_row[key]] = Row(row.entry, row.at, at, row.count + 1)
+            rows[at_row[key]] = Row(row.entry, row.at, until, row.count + entry.count)
         else:
             at_row[key] = len(rows)
-            rows.append(Row(entry, at, at, 1))
+            rows.append(Row(entry, at, until, entry.count))
     return rows
 
 

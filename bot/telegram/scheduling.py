@@ -382,7 +382,9 @@ def _preview(tx: Tx, actor: Actor, made: Draft, *, fired: int = 0) -> tuple[Sequ
     looked = look(addresses, message if each is None else each(addresses[0]), each=each)
     pages = looked.pages
     if each is not None:
-        pages = (*pages[:-1], f"{pages[-1]}\n{{chat}} is the name of each target: this is how {addresses[0]} gets it.")
+        pages = (*pages, f"{{chat}} is the name of each target: the words shown are those for {addresses[0]}.")
+        if utf16_length(joined := "\n".join(pages[-2:])) <= PAGE_MOST:
+            pages = (*pages[:-2], joined)
     # The next time moves on while somebody reads: the card is bound to the words as they were written.
     return pages, "\n".join([written.text, *map(str, addresses)])
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -22,6 +23,7 @@ from tests.bot.fakes import opened
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC).timestamp()
 """A Friday."""
 DAY = 86_400.0
+LONDON = ZoneInfo("Europe/London")
 
 
 def planned(tx: Tx, rule: str, *, text: str = "hi", state: ScheduleState = "on", next_at: float | None = None) -> int:
@@ -162,3 +164,47 @@ async def test_the_calendar_is_for_whoever_has_its_secret(store: SqliteStore) ->
     renewed = await store.write(lambda tx: calendar_secret(tx, renew=True))
     assert renewed != first
     assert (await asked(first), await asked(renewed)) == (None, made)
+
+
+async def test_what_fires_often_is_counted_by_day_to_the_last_one(store: SqliteStore) -> None:
+    def unit(tx: Tx) -> tuple[list[Entry], list[float]]:
+        planned(tx, "every 15m UTC", text="often")
+        skipped = NOW + 8 * 3600
+        for at in (NOW + 900, skipped, NOW + DAY - 900):
+            tx.schedules.decide(1, at, "skipped", now=NOW - 10 * DAY)
+        planned(tx, "cron 0 */4 * * * Europe/London", text="cron")
+        planned(tx, "every 8h UTC", text="seldom")
+        by_day = entries(tx, now=NOW, days=3, by_day=LONDON)
+        one_by_one = [each.at for each in coming(tx, now=NOW, days=3, of=tx.schedules.get(1))]
+        return by_day, one_by_one
+
+    by_day, one_by_one = await store.write(unit)
+    often = [each for each in by_day if each.text == "often"]
+    assert [each.count for each in often] == [35 - 2, 96 - 1, 96, 61]
+    assert sum(each.count for each in often) == len(one_by_one)
+    assert (often[0].at, often[-1].until) == (one_by_one[0], one_by_one[-1])
+    assert [each.count for each in by_day if each.text == "cron"] == [2, 6, 6, 4]
+    assert [each.count for each in by_day if each.text == "seldom"] == [1] * 9
+
+
+async def test_the_words_are_those_that_went_out_and_those_that_will(store: SqliteStore) -> None:
+    def unit(tx: Tx) -> list[Entry]:
+        planned(tx, "every day at 09:00 UTC", text="Hello {chat}, {weekday} {{{n}}}")
+        sent = tx.messages.add(
+            account="schedules", conversation="1", remote_id=None, sender_id="", sender_name="", text="", at=NOW
+        )
+        for day, text in ((2, "Old words for {chat}"), (1, "Old {chat} words of {whoever}")):
+            words = text if day == 2 else text.replace("{chat} ", "")
+            broadcast = tx.broadcasts.add(
+                person="", person_name="", chat="", message=sent, text=words, progress="", schedule=1, now=NOW
+            )
+            tx.schedules.decide(1, NOW - day * DAY, "sent", now=NOW - day * DAY, broadcast=broadcast, number=day)
+            tx.schedules.sent(1, broadcast=broadcast)
+        return entries(tx, now=NOW, days=2, back_days=3)
+
+    assert [each.text for each in await store.write(unit)] == [
+        "Old words for …",
+        "Old words of {whoever}",
+        "Hello …, Saturday {3}",
+        "Hello …, Sunday {4}",
+    ]

@@ -19,8 +19,9 @@ from bot.schedule_line import Options, parse_edit
 from bot.schedule_notes import APPROVING, DECIDING, WARNING
 from bot.schedules import LATE_S, Schedules
 from bot.store import Tx
-from bot.store.outbox import Delivery
+from bot.store.outbox import LATER, Delivery
 from bot.store.schedules import OccurrenceRow, Schedule
+from bot.unsent import CalledOff
 from bot.when import parse_when
 from bridges.model import Message
 from tests.bot.fakes import opened
@@ -229,9 +230,9 @@ async def test_being_slow_is_not_being_away(at: At) -> None:
     ("missed", "late_s", "goes", "says"),
     [
         ("skip", LATE_S - 1, True, ""),
-        ("skip", LATE_S + 1, False, "was missed, and is not sent"),
-        (3600.0, 3599.0, True, "was sent.\nIt was due while Patchbay was not running"),
-        (3600.0, 3601.0, False, "was missed, and is not sent"),
+        ("skip", LATE_S + 1, False, "was missed, and is not sent.\nIt says missed=skip.\n“Stand-up!”"),
+        (3600.0, 3599.0, True, "is on its way.\nIt was due while Patchbay was not running"),
+        (3600.0, 3601.0, False, "was missed, and is not sent.\nIt is older than missed=send:1h allows."),
         ("ask", LATE_S - 1, True, ""),
         ("ask", 10.0, False, "Send it now?"),
     ],
@@ -283,6 +284,33 @@ async def test_one_chat_gets_one_message_for_all_that_was_missed_there(at: At) -
     await at.schedules.turn()
     (line,) = await at.told()
     assert all(f"(n{number})" in line for number in range(3))
+
+
+async def test_what_became_of_one_schedule_is_told_together_with_its_first_words(at: At) -> None:
+    first, second = [await at.add("at 18:00", name=name) for name in ("one", "two")]
+
+    def decide(tx: Tx) -> None:
+        for hour, schedule in ((1, first), (2, second), (3, first)):
+            tx.schedules.decide(
+                schedule.id,
+                FRIDAY - hour * 3600,
+                "missed",
+                now=FRIDAY,
+                note=f"Why {hour}.",
+                missed=hour - 1,
+                told=False,
+            )
+
+    await at.store.write(decide)
+    await at.schedules.turn()
+    (told,) = await at.told()
+    assert told == (
+        f"Schedule {first.id} (one): what was due at Fri 2026-11-20 12:00 UTC was missed, and is not sent.\n"
+        "2 before it were missed, too.\nWhy 3.\n"
+        "What was due at Fri 2026-11-20 14:00 UTC was missed, and is not sent.\nWhy 1.\n“Stand-up!”\n\n"
+        f"Schedule {second.id} (two): what was due at Fri 2026-11-20 13:00 UTC was missed, and is not sent.\n"
+        "1 before it was missed, too.\nWhy 2.\n“Stand-up!”"
+    )
 
 
 async def test_what_is_asked_has_a_card_and_can_be_sent_then(at: At) -> None:
@@ -374,7 +402,7 @@ async def test_an_audience_that_is_empty_when_it_fires_loses_nothing(at: At) -> 
     await at.store.write(lambda tx: tx.audiences.remove("all", [ROOM]))
     await at.comes(utc("2026-11-20 18:00"))
     (line,) = await at.told()
-    assert "could not be sent" in line and "@all is empty" in line
+    assert "could not be sent" in line and "@\u2060all is empty" in line
     (row,) = await at.history(schedule)
     assert row.state == "failed"
     await at.store.write(lambda tx: tx.audiences.add("all", [ROOM], person="1", now=1.0))
@@ -656,7 +684,7 @@ async def test_an_audience_that_has_grown_needs_the_approval_that_its_size_needs
     await at.comes(utc("2026-11-20 18:00"))
     assert await at.sent() == []
     assert (await at.now(schedule)).state == "waits"
-    assert [subject for subject, _ in await at.cards(APPROVING)] == [schedule.id]
+    assert {subject for subject, _ in await at.cards(APPROVING)} == {schedule.id}
     await approved(at, schedule)
     assert len(await at.sent()) == 2, "what it was about"
     await at.comes(utc("2026-11-21 18:00"))
@@ -668,7 +696,7 @@ async def test_a_once_that_has_grown_is_not_lost(at: At) -> None:
     await at.comes(utc("2026-11-20 18:00"))
     said = "\n".join(await at.told())
     assert "2 targets by now; more than 1 need an admin's approval" in said
-    assert "waits for an admin's approval" in said and "18:00 UTC waits for it.\n\nStand-up!" in said
+    assert "waits for an admin's approval" in said and "18:00 UTC waits for it.\n" in said and "\n\nStand-up!" in said
     at.clock.at = utc("2026-11-20 18:20")
     await approved(at, schedule)
     assert len(await at.sent()) == 2
@@ -771,6 +799,7 @@ async def test_other_words_of_what_was_due_while_nobody_was_there_are_judged_as_
 async def test_what_is_over_is_not_to_be_changed(at: At) -> None:
     schedule = await at.add("at 18:00")
     await at.comes(utc("2026-11-20 18:00"))
+    await _let_go(at, ROOM)
     with pytest.raises(ScheduleError, match="never to come"):
         await at.edit(schedule, "| | Other words")
 
@@ -795,7 +824,8 @@ async def test_with_another_rule_what_was_due_is_written_down_and_told(at: At) -
 async def test_what_is_due_does_not_vanish_with_a_pause_or_a_removal(at: At, act: Any, note: str) -> None:
     schedule = await at.add("at 18:00")
     at.clock.at = utc("2026-11-20 18:00:00.2")
-    assert await at.store.write(lambda tx: act(tx, schedule, now=at.clock())) == utc("2026-11-20 18:00")
+    left = await at.store.write(lambda tx: act(tx, schedule, now=at.clock()))
+    assert left == planning.Left(utc("2026-11-20 18:00"))
     await at.comes(utc("2026-11-20 18:00:01"))
     (row,) = await at.history(schedule)
     assert (row.state, row.note) == ("skipped", note)
@@ -807,7 +837,7 @@ async def test_what_waits_for_its_approval_does_not_vanish_with_a_removal(at: At
     await at.comes(utc("2026-11-20 18:00"))
     waiting = await at.now(schedule)
     left = await at.store.write(lambda tx: planning.remove(tx, waiting, now=at.clock()))
-    assert left == utc("2026-11-20 18:00")
+    assert left.at == utc("2026-11-20 18:00")
     assert [row.state for row in await at.history(schedule)] == ["skipped"]
 
 
@@ -882,3 +912,145 @@ async def test_a_skip_of_the_old_rule_takes_nothing_of_the_new_one(at: At) -> No
     for seconds in (1800, 3600):
         await at.comes(FRIDAY + seconds)
     assert len(await at.sent()) == 2
+
+
+# --- what has fired and waits
+
+
+@pytest.fixture
+async def quiet(at: At) -> At:
+    """The same, and from ten to seven nothing is delivered."""
+    at.policy = SchedulePolicy(quiet=parse_quiet("22:00-07:00"))
+    at.restart()
+    return at
+
+
+async def _states(at: At) -> list[tuple[str, str, str]]:
+    """Address, state and text of all that goes to the targets."""
+    return [
+        (row.address, row.state, Message.model_validate_json(row.payload).text)
+        for row in await at.deliveries()
+        if row.op == "send"
+    ]
+
+
+@pytest.mark.parametrize("act", [planning.pause, planning.remove])
+async def test_what_waits_is_called_off_by_a_pause_and_a_removal(quiet: At, act: Any) -> None:
+    schedule = await quiet.add("every day at 23:00", f"{ROOM}, club:a")
+    await quiet.comes(utc("2026-11-20 23:00"))
+    fired = await quiet.now(schedule)
+    assert fired.fired == 1
+    left = await quiet.store.write(lambda tx: act(tx, fired, now=quiet.clock()))
+    assert (left.at, left.called_off) == (None, CalledOff(2))
+    assert planning.left_words(fired, left).text == " What waited to be sent to 2 targets is called off."
+    assert {state for _, state, _ in await _states(quiet)} == {"cancelled"}
+    (row,) = await quiet.history(schedule)
+    assert (row.state, row.broadcast) == ("skipped", 1)
+    assert (await quiet.now(schedule)).fired == 0
+
+
+async def test_of_what_has_left_for_some_the_rest_is_called_off_and_it_counts_as_sent(quiet: At) -> None:
+    await quiet.store.write(lambda tx: tx.chats.set("-5", "timezone", "Asia/Tokyo"))
+    schedule = await quiet.add("every day at 18:00", f"{ROOM}, club:a")
+    await quiet.comes(utc("2026-11-20 18:00"))
+    await _let_go(quiet, "club:a")
+    left = await quiet.store.write(lambda tx: planning.remove(tx, schedule, now=quiet.clock()))
+    assert left.called_off == CalledOff(1)
+    assert {(address, state) for address, state, _ in await _states(quiet)} == {("club:a", "sent"), (ROOM, "cancelled")}
+    (row,) = await quiet.history(schedule)
+    assert row.state == "sent" and (await quiet.now(schedule)).fired == 1
+
+
+async def _let_go(at: At, address: str) -> None:
+    """What waits for its turn there was sent."""
+
+    def unit(tx: Tx) -> None:
+        for row in tx.outbox.list():
+            if row.address == address:
+                tx.db.execute("UPDATE outbox SET state = 'sent', parked = 0, starts = 1 WHERE id = ?", (row.id,))
+
+    await at.store.write(unit)
+
+
+async def test_a_once_that_waits_goes_out_with_its_new_words_and_once(quiet: At) -> None:
+    schedule = await quiet.add("at 23:00", f"{ROOM}, club:a", "Doors open, number {n}")
+    await quiet.comes(utc("2026-11-20 23:00"))
+    draft = await quiet.store.read(lambda tx: _redrafted(quiet, tx, schedule.id, "| | Doors stay shut, {date}, {n}"))
+    assert draft.notes == (
+        "What was due at Fri 2026-11-20 23:00 UTC was not sent yet, and waits to be: it is changed, too.",
+    )
+    await quiet.edit(schedule, "| | Doors stay shut, {date}, number {n}")
+    new = "Doors stay shut, Fri 2026-11-20, number 1"
+    assert [(state, text) for _, state, text in await _states(quiet)] == [
+        *[("cancelled", "Doors open, number 1")] * 2,
+        *[("queued", new)] * 2,
+    ]
+    (row,) = await quiet.history(schedule)
+    assert (row.state, row.number) == ("sent", 1) and (await quiet.now(schedule)).fired == 1
+    await quiet.comes(utc("2026-11-21 07:00"))
+    assert {row.due_at for row in await quiet.deliveries() if row.state == "queued"} == {utc("2026-11-21 07:00")}
+
+
+def _redrafted(at: At, tx: Tx, id: int, line: str) -> planning.Draft:
+    old = tx.schedules.get(id)
+    assert old is not None
+    read = parse_edit(line, now=at.clock(), zone="UTC")
+    message = Message(text=read.text) if read.text else None
+    return planning.redraft(tx, at.firing, old, read, message=message, here=None, now=at.clock())
+
+
+async def test_new_targets_and_keys_are_those_of_what_waits_too(quiet: At) -> None:
+    schedule = await quiet.add("every day at 23:00", ROOM)
+    await quiet.comes(utc("2026-11-20 23:00"))
+    await quiet.edit(schedule, "urgent=yes | club:a |")
+    assert [(address, state) for address, state, _ in await _states(quiet)] == [
+        (ROOM, "cancelled"),
+        ("club:a", "queued"),
+    ]
+    (row,) = [row for row in await quiet.deliveries() if row.state == "queued"]
+    assert row.due_at == quiet.clock(), "urgent: it waits no more"
+
+
+async def test_with_another_rule_what_waits_is_called_off(quiet: At) -> None:
+    schedule = await quiet.add("at 23:00", ROOM)
+    await quiet.comes(utc("2026-11-20 23:00"))
+    draft = await quiet.store.read(lambda tx: _redrafted(quiet, tx, schedule.id, "tomorrow 12:00 | |"))
+    assert draft.notes == (
+        "What was due at Fri 2026-11-20 23:00 UTC waits to be sent to 1 target: that is called off.",
+    )
+    await quiet.edit(schedule, "tomorrow 12:00 | |")
+    assert [state for _, state, _ in await _states(quiet)] == ["cancelled"]
+    await quiet.comes(utc("2026-11-21 12:00"))
+    assert [state for _, state, _ in await _states(quiet)] == ["cancelled", "queued"]
+    assert [row.state for row in await quiet.history(schedule)] == ["sent", "skipped"]
+
+
+async def test_what_has_left_for_some_has_its_new_words_for_the_others(quiet: At) -> None:
+    await quiet.store.write(lambda tx: tx.chats.set("-5", "timezone", "Asia/Tokyo"))
+    await quiet.store.write(lambda tx: tx.chats.set("-6", "timezone", "Asia/Tokyo"))
+    schedule = await quiet.add("at 18:00", f"{ROOM}, club:a, telegram:-6", "old {n}")
+    await quiet.comes(utc("2026-11-20 18:00"))
+    await _let_go(quiet, "club:a")
+    line = f"| {ROOM}, club:a | new {{n}}"
+    draft = await quiet.store.read(lambda tx: _redrafted(quiet, tx, schedule.id, line))
+    assert "still waits to be sent to 2 targets: there the new words go out" in draft.notes[0]
+    await quiet.edit(schedule, line)
+    assert await _states(quiet) == [
+        (ROOM, "queued", "new 1"),
+        ("club:a", "sent", "old 1"),
+        ("telegram:-6", "cancelled", "old 1"),
+    ]
+    (row,) = [row for row in await quiet.deliveries() if row.state == "queued"]
+    assert (row.parked, row.due_at) == (LATER, utc("2026-11-20 22:00")), "it waits as it did"
+
+
+async def test_what_waits_does_not_go_out_changed_before_somebody_approves_of_that(quiet: At) -> None:
+    schedule = await quiet.add("at 23:00", ROOM, "old")
+    await quiet.comes(utc("2026-11-20 23:00"))
+    await quiet.edit(schedule, "approve=1 missed=send:8h | | new", is_admin=False)
+    assert [state for _, state, _ in await _states(quiet)] == ["cancelled"]
+    assert [row.state for row in await quiet.history(schedule)] == ["waits"]
+    waiting = await quiet.now(schedule)
+    await quiet.store.write(lambda tx: planning.approve(tx, quiet.firing, waiting, person="7", now=quiet.clock()))
+    assert [(state, text) for _, state, text in await _states(quiet)] == [("cancelled", "old"), ("queued", "new")]
+    assert [row.state for row in await quiet.history(schedule)] == ["sent"]

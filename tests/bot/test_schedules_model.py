@@ -126,10 +126,16 @@ class Walk:
         return self.at.clock()
 
     async def turns(self) -> None:
-        """Both deal with what is due."""
+        """Both deal with what is due, and what goes out arrives at once."""
         await self.at.schedules.turn()
+        await self.arrives()
         for each in self.models:
             each.turn(self.now, missed_before=self.missed_before)
+
+    async def arrives(self) -> None:
+        """Nothing waits for its turn: what waits does not outlast a pause or a change."""
+        arrive = "UPDATE outbox SET state = 'sent', parked = 0, starts = 1 WHERE broadcast IS NOT NULL"
+        await self.at.store.write(lambda tx: tx.db.execute(arrive))
 
     # --- time
 
@@ -190,7 +196,7 @@ class Walk:
         assert found is not None
         if model.is_on:
             left = await self.at.store.write(lambda tx: planning.pause(tx, found, now=self.now))
-            assert (left is not None) == (model.lapses("skipped", self.now) > 0), "it says what is not sent any more"
+            assert (left.at is not None) == (model.lapses("skipped", self.now) > 0), "it says what is not sent any more"
         else:
             held = await self.at.store.write(lambda tx: planning.resume(tx, found, now=self.now))
             assert held == model.lapses("skipped", self.now), "it says how many the pause held"
@@ -215,6 +221,7 @@ class Walk:
         assert found is not None
         assert await self.at.store.write(lambda tx: planning.send_now(tx, self.at.firing, found, now=self.now))
         model.now += 1
+        await self.arrives()
 
     async def edits(self, model: Model) -> None:
         """It gets other words, or another rule, which counts from now on."""
@@ -365,6 +372,7 @@ async def test_after_a_clock_was_set_back_other_words_fire_nothing_again(at: At)
     await at.comes(utc("2026-11-20 18:05"), asleep=True)
     ((row, *_), sent) = await at.history(schedule), await at.sent()
     assert (row.missed, len(sent)) == (17, 1)
+    await Walk(at, random.Random(1)).arrives()
     await at.comes(utc("2026-11-20 16:05"), asleep=True)
     await _edited(at, schedule)
     await at.comes(utc("2026-11-20 16:10"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import unicodedata
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,26 @@ def test_of_a_full_day_those_to_come_are_shown(day: int, count: int, first: int,
     rows, left = full.cut(LINES_MOST)
     assert (rows[0].entry.schedule, left) == (first, said)
     assert len(rows) == (count if not said else LINES_MOST)
+
+
+def test_what_stands_for_a_whole_day_counts_as_all_of_it() -> None:
+    often = entry(5, at(1, 0), until=at(1, 23, 45), count=96)
+    said = words(often, entry(6, at(1, 9)))
+    assert "00:00 #5 Weekly report (96 times until 23:45); 09:00 #6 Weekly report" in said[2]
+    assert sum(row.count for day in days_of([often], now=NOW, zone=LONDON) for row in day.rows) == 96
+
+
+def test_of_a_full_day_what_was_missed_is_shown() -> None:
+    past = [entry(n, at(0, 1, n), state="missed" if n in (3, 7) else "sent") for n in range(1, 9)]
+    to_come = [entry(n, at(0, 20, n)) for n in range(20, 40)]
+    (day, *_) = days_of([*past, *to_come], now=NOW, zone=LONDON)
+    rows, said = day.cut(8)
+    assert [row.entry.schedule for row in rows] == [3, 7, 20, 21, 22, 23, 24, 25]
+    assert said == "+ 6 earlier, 14 more"
+    all_missed = [replace(each, state="missed") for each in past]
+    rows, said = days_of([*all_missed, *to_come], now=NOW, zone=LONDON)[0].cut(8)
+    assert [row.entry.schedule for row in rows] == [5, 6, 7, 8, 20, 21, 22, 23]
+    assert said == "+ 4 earlier (4 missed), 16 more"
 
 
 @pytest.mark.parametrize(
