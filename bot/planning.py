@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from bot.addresses import TELEGRAM, Address, AddressError
 from bot.decisions import DecisionError
-from bot.firing import Firing, known_name
+from bot.firing import NAMELESS, Firing, known_name
 from bot.instants import Words
 from bot.pending import approved, following, hold_back, let_lapse, overdue, upcoming
 from bot.placeholders import COUNT_DOWN, check, needs_chat, uses
@@ -142,23 +142,29 @@ def draft(
     if options.name and any(each.id != but for each in tx.schedules.named(options.name)):
         # No more than that: whose it is may be nothing that whoever asks may know.
         raise ScheduleError(f"the name {options.name} is taken already; choose another one, as in name=doors")
-    _check_names(tx, plan, found)
-    notes = _notes(tx, firing, plan, found, coming, now=now)
+    notes = [*_check_names(tx, plan, found), *_notes(tx, firing, plan, found, coming, now=now)]
     if due_at is not None:
         notes.append(f"What was due at {local(due_at, ZoneInfo(rule.zone))} was not sent yet: it is changed, too.")
     notes += [_on_unsent(each, is_in_step=is_in_step, zone=rule.zone) for each in waiting]
     return Draft(plan, found, coming, tuple(notes))
 
 
-def _check_names(tx: Tx, plan: Plan, targets: Targets) -> None:
-    """Raise ``ScheduleError`` where the name of a target is to be filled in and it has none."""
+def _check_names(tx: Tx, plan: Plan, targets: Targets) -> list[str]:
+    """Notes about the names that are to be filled in. Raises ``ScheduleError`` where a target has none; a chat of
+    Telegram's always has one, which is known once something was written there.
+    """
     nameless = [] if not needs_chat(plan.message) else [each for each in targets.addresses if not known_name(tx, each)]
-    if nameless:
-        others = f" and {len(nameless) - 1} more" if len(nameless) > 1 else ""
+    others = [each for each in nameless if each.account != TELEGRAM]
+    if others:
+        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
         raise ScheduleError(
-            f"{{chat}} has no name to fill in at {nameless[0]}{others}: take it out of the text, or give the place a"
-            f" name that its people may read, as in /name {nameless[0]} Members"
+            f"{{chat}} has no name to fill in at {others[0]}{more}: take it out of the text, or give the place a name"
+            f" that its people may read, as in /name {others[0]} members"
         )
+    if not nameless:
+        return []
+    more = f" and {len(nameless) - 1} more" if len(nameless) > 1 else ""
+    return [f"The name of {nameless[0]}{more} is not known yet: until it is, {{chat}} says “{NAMELESS}” there."]
 
 
 def _on_unsent(each: Unsent, *, is_in_step: bool, zone: str) -> str:

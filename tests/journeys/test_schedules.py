@@ -37,10 +37,16 @@ async def shows(ops: Chat, card: Json, part: str) -> Json:
 
 async def test_what_is_said_in_words_is_shown_and_goes_to_every_target_at_its_time(world: World) -> None:
     ops = world.group("Ops")
+    ops.say("good morning")
+    ops.say("/schedule in 3s | here, support:room-42, club:lobby | Doors open at {chat}, number {n}")
+    await ops.hears("no name to fill in at support:room-42 and 1 more")
+    for address, name in (("support:room-42", "desk"), ("club:lobby", "lobby")):
+        await ops.ask(f"/name {address} {name}")
     ops.say("/schedule in 3s | here, support:room-42, club:lobby | Doors open at {chat}, number {n}")
     page = await ops.hears("to 3 targets")
     assert {"Schedule", "Cancel"} <= set(buttons(page))
-    assert "Doors open at {chat}" in page["text"]
+    assert "Doors open at Ops, number 1" in page["text"]
+    assert "1 × support: it is “Doors open at desk, number 1”" in page["text"]
     assert any(entity["type"] == "date_time" for entity in page["entities"]), "each reader sees their own zone"
     assert "Only the person" in await ops.press(page, "Schedule", by=BO)
     await ops.press(page, "Schedule")
@@ -49,9 +55,7 @@ async def test_what_is_said_in_words_is_shown_and_goes_to_every_target_at_its_ti
     assert (await listed(world, number))["text"] == "Doors open at {chat}, number {n}"
     await ops.hears("Doors open at Ops, number 1")
     await world.until(lambda: any("number 1" in text for text in world.pushed("room-42")))
-    assert [text for text in world.pushed("room-42") if "number 1" in text] == [
-        "Doors open at support:room-42, number 1"
-    ]
+    assert [text for text in world.pushed("room-42") if "number 1" in text] == ["Doors open at desk, number 1"]
     assert (await listed(world, number))["next"] == []
     shown = await ops.ask(f"/schedule show {number}")
     assert "sent to 3" in shown
