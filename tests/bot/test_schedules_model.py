@@ -295,7 +295,10 @@ class Walk:
         deliveries = await self.at.deliveries()
         assert len(deliveries) == sent + sum(model.now for model in self.models)
         assert len({row.broadcast for row in deliveries}) == len(deliveries), "one target, one delivery"
-        told = Counter(line.partition(":")[0] for text in await self.at.told() for line in text.split("\n"))
+        # A message names each schedule once, and all of its instants.
+        told: Counter[str] = Counter()
+        for block in (block for text in await self.at.told() for block in text.split("\n\n")):
+            told[block.partition(":")[0]] += block.lower().count("what was due at ")
         for model in self.models:
             assert told[f"Schedule {model.id}"] == model.told, model
 
