@@ -399,11 +399,12 @@ def sent_now(tx: Tx, actor: Actor, schedule: Schedule) -> Reply:
     if planning.send_now(tx, actor.firing, schedule, now=actor.now):
         addresses, _ = actor.firing.targets(tx, schedule)
         text = f"{schedule.title} is sent to {counted_targets(len(addresses))} now; what is planned stays."
-        return Reply(text, outcome=outcome)
+        return reply_of(Words(text), outcome=outcome)
     # What is skipped of days to come is later, and was written down before.
     row = max(tx.schedules.history(schedule.id, limit=HISTORY_MOST), key=lambda each: each.id, default=None)
     why = row.note if row is not None else ""
-    return Reply(f"{schedule.title} could not be sent. {why}".rstrip(), outcome=f"schedule {schedule.id} failed")
+    words = Words(f"{schedule.title} could not be sent. {why}".rstrip())
+    return reply_of(words, outcome=f"schedule {schedule.id} failed")
 
 
 def removed(tx: Tx, actor: Actor, schedule: Schedule) -> Reply:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.placeholders import NAMES, PlaceholderError, check, days_words, fill, needs_chat, values
+from bot.placeholders import NAMES, PlaceholderError, check, days_words, fill, literal, needs_chat, values
 from bridges.model import LinkButton, Message, Span, SpanKind
 
 EVE = datetime(2026, 12, 24, 17, 0, tzinfo=UTC).timestamp()
@@ -325,3 +325,12 @@ def test_an_address_is_filled_in_two_steps_as_in_one() -> None:
     known = early | {"chat": "{n}"}
     assert fill(fill(message, early), known) == fill(message, known)
     assert fill(message, known).links[0].url == "https://example.org/%7Bn%7D/a%20%7Bday%7D/{n}"
+
+
+@pytest.mark.parametrize("text", ["", "no braces", "{", "}}", "{{x}}", "a }{ {date} b", "{chat} {count_down}"])
+def test_what_is_meant_literally_is_filled_in_as_it_was(text: str) -> None:
+    at = max(text.find("b"), 0)
+    spans = (Span(kind=SpanKind.BOLD, start=at, length=len(text) - at),) if text else ()
+    message = Message(text=text, spans=spans)
+    assert not needs_chat(literal(message))
+    assert fill(literal(message), KNOWN) == message

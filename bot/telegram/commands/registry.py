@@ -10,12 +10,12 @@ from typing import TypeAlias
 
 from telegram import Message
 
-from bot.addresses import TELEGRAM, Address, is_within
+from bot.addresses import Address
 from bot.feedback import Feedback
 from bot.firing import Firing
 from bot.relay import Relay
 from bot.store import Tx
-from bot.telegram.access import Role
+from bot.telegram.access import Role, covers
 from bot.telegram.commands.usage import Usage, UsageMismatch, first_word, shown
 from bot.telegram.replies import NotAllowed as NotAllowed
 from bot.telegram.replies import Reply as Reply
@@ -102,10 +102,7 @@ class Call:
     def reaches(self, address: Address) -> bool:
         """Whether the person's role covers what concerns this address."""
         needed = self.way.role if self.way is not None else self.role
-        if self.everywhere >= needed or address.account != TELEGRAM:
-            return True
-        chat = Address(TELEGRAM, type(address.conversation)(self.here.conversation.partition("/")[0]))
-        return is_within(address, chat)
+        return covers(address, here=self.here, everywhere=self.everywhere, needed=needed)
 
     @property
     def relay(self) -> Relay:

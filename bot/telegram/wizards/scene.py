@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bot.addresses import TELEGRAM, Address, is_within, telegram_address
+from bot.addresses import Address, telegram_address
 from bot.relay import Relay
 from bot.store import Tx
-from bot.telegram.access import Role
+from bot.telegram.access import Role, covers
 from bot.telegram.replies import out_of_reach
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Scene:
 
     def reaches(self, address: Address) -> bool:
         """Whether the person's role covers what concerns this address."""
-        return not self.is_limited or address.account != TELEGRAM or is_within(address, self.chat)
+        return covers(address, here=self.here, everywhere=self.everywhere, needed=self.needed)
 
     def reach(self, address: Address, *, typed: str = "") -> Address:
         """The address, if the person's role covers it; raises ``NotAllowed``. ``typed``: what the person wrote."""

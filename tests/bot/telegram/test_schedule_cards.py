@@ -12,6 +12,8 @@ import pytest
 from bot.calendars import Entry
 from bot.schedule_notes import tell_untold, warn
 from bot.store import Tx
+from bot.store.erasing import Known
+from bot.store.schedules import FORGOTTEN
 from bot.telegram.outbound import CAPABILITIES
 from bot.weeks import WeekPictures
 from bridges.model import Message, SpanKind
@@ -112,13 +114,7 @@ async def test_an_operators_words_are_not_an_admins_because_an_admin_made_the_sc
     await desk.press(card, "Change", by=BO)
     await desk.write("/audience add all club:b desk:b")
     approving(desk, over=1)
-
-    def fire(tx: Tx) -> bool:
-        found = tx.schedules.get(1)
-        assert found is not None and found.next_at is not None
-        return desk.services.firing.fire(tx, found, found.next_at, now=found.next_at)
-
-    assert not await desk.line.store.write(fire)
+    assert not await fires(desk)
     assert (await schedule(desk)).state == "waits"
 
 
@@ -142,6 +138,38 @@ async def test_an_admins_needs_no_approval_where_that_role_covers_all_targets(
     await desk.grant(CY, here, chat=OPS)
     await made(desk, f"/schedule tomorrow 9:00 | {targets} | hi", by=CY)
     assert (await schedule(desk)).state == state
+
+
+async def fires(desk: Desk, id: int = 1) -> bool:
+    """Whether its next occurrence goes out."""
+
+    def fire(tx: Tx) -> bool:
+        found = tx.schedules.get(id)
+        assert found is not None and found.next_at is not None
+        return desk.services.firing.fire(tx, found, found.next_at, now=found.next_at)
+
+    return await desk.line.store.write(fire)
+
+
+@pytest.mark.parametrize(("further", "goes"), [(f"telegram:{TALK}", False), ("club:a", True)])
+async def test_what_has_grown_needs_no_approval_where_its_admins_role_covers_all_of_it(
+    desk: Desk, further: str, goes: bool
+) -> None:
+    await desk.grant(CY, "operator")
+    await desk.write(f"/audience add all telegram:{OPS}")
+    await made(desk, "/schedule every day at 9:00 | @all | hi", by=CY)
+    await desk.grant(CY, "admin", chat=OPS)
+    await desk.write(f"/audience add all {further}")
+    approving(desk, over=1)
+    assert (await fires(desk), (await schedule(desk)).state) == (goes, "on" if goes else "waits")
+
+
+async def test_who_is_forgotten_is_not_kept_as_who_asked(desk: Desk) -> None:
+    await desk.grant(CY, "admin")
+    await question(desk, "/schedule tomorrow 9:00 approve=1 | club:a | hi")
+    await question(desk, "/schedule edit 1 | | Cy's words", by=CY)
+    await desk.line.store.write(lambda tx: tx.erasing.disown_schedules(Known("telegram", str(CY), ("Cy",))))
+    assert (await schedule(desk)).askers == (str(BO), FORGOTTEN)
 
 
 # --- where an approval is asked for
