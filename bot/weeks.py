@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from itertools import repeat
 from zoneinfo import ZoneInfo
 
 from bot.addresses import TELEGRAM, is_within, parse_address
@@ -11,7 +12,8 @@ from bot.agenda import entries, is_made_in
 from bot.calendars import Entry
 from bot.files import Folder
 from bot.store import Store, StoreError, Tx
-from bot.week import caption, picture
+from bot.text import split, utf16_length
+from bot.week import CAPTION_MOST, caption, picture
 from bridges.api import File
 from bridges.errors import Refused, Unavailable
 from bridges.files import Bytes
@@ -21,15 +23,21 @@ OWNER = AccountName(":weeks")
 """Whose files these are: no account can have this name."""
 DAYS, BACK_DAYS = 8.0, 1.0
 """A little more than what is shown, which begins and ends at midnight."""
-MOST = 10_000
+MOST = 5_000
 """So many entries are counted, to come and decided."""
+TOO_MANY = f"\nThere is more to come than that: only the first {MOST:,} are counted."
 
 
 def week_picture(tx: Tx, *, chat: str, now: float, zone: str) -> tuple[str, Attachment]:
     """The week in words, and the picture to go with them. ``chat``: only what was scheduled there; empty: everything.
     ``zone``: that of the days and times.
     """
-    words = caption(_entries(tx, chat=chat, now=now, zone=ZoneInfo(zone)), now=now, zone=ZoneInfo(zone))
+    found = _entries(tx, chat=chat, now=now, zone=ZoneInfo(zone))
+    words = caption(found, now=now, zone=ZoneInfo(zone))
+    if sum(each.state in ("planned", "paused", "waits") for each in found) >= MOST:
+        room = CAPTION_MOST - utf16_length(TOO_MANY)
+        _, end = next(iter(split(words, rooms=repeat(room), unit="utf16")))
+        words = words[:end] + TOO_MANY
     ref = f"{now:.0f} {zone} {chat}".strip()
     return words, Attachment(kind="image", ref=ref, name="week.png", media_type="image/png", account=OWNER)
 

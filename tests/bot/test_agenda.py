@@ -10,12 +10,16 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from bot import weeks
 from bot.agenda import calendar_of, calendar_secret, calendar_url, coming, entries
 from bot.calendars import Entry
 from bot.recurrence import next_occurrence
 from bot.store import Tx
 from bot.store.schedules import NewSchedule, ScheduleState
 from bot.store.sqlite import SqliteStore
+from bot.text import utf16_length
+from bot.week import CAPTION_MOST
+from bot.weeks import week_picture
 from bot.when import parse_when
 from bridges.model import Message
 from tests.bot.fakes import opened
@@ -208,3 +212,16 @@ async def test_the_words_are_those_that_went_out_and_those_that_will(store: Sqli
         "Hello …, Saturday {3}",
         "Hello …, Sunday {4}",
     ]
+
+
+async def test_a_week_that_is_too_full_says_so(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unit(tx: Tx) -> tuple[str, str]:
+        for hour in range(10, 16):
+            planned(tx, f"every day at {hour}:00 UTC", text="🎄" * 200)
+        whole, _ = week_picture(tx, chat="", now=NOW, zone="UTC")
+        monkeypatch.setattr(weeks, "MOST", 12)
+        return whole, week_picture(tx, chat="", now=NOW, zone="UTC")[0]
+
+    whole, cut = await store.write(unit)
+    assert "only the first" not in whole
+    assert cut.endswith(weeks.TOO_MANY) and utf16_length(cut) <= CAPTION_MOST

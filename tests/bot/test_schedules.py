@@ -12,6 +12,7 @@ import pytest
 
 from bot import planning
 from bot.addresses import parse_address
+from bot.broadcasts import kept
 from bot.firing import Firing, SchedulePolicy
 from bot.planning import ScheduleError
 from bot.quiet import parse_quiet
@@ -1054,3 +1055,23 @@ async def test_what_waits_does_not_go_out_changed_before_somebody_approves_of_th
     await quiet.store.write(lambda tx: planning.approve(tx, quiet.firing, waiting, person="7", now=quiet.clock()))
     assert [(state, text) for _, state, text in await _states(quiet)] == [("cancelled", "old"), ("queued", "new")]
     assert [row.state for row in await quiet.history(schedule)] == ["sent"]
+
+
+async def test_what_takes_the_place_of_another_one_still_does_when_it_was_changed(quiet: At) -> None:
+    schedule = await quiet.add("every day at 23:00", ROOM, "first", replace=True, urgent=True)
+    await quiet.comes(utc("2026-11-20 23:00"))
+    await _let_go(quiet, ROOM)
+    await quiet.edit(schedule, "urgent=no | | second")
+    await quiet.comes(utc("2026-11-21 23:00"))
+    await quiet.edit(schedule, "| | third")
+    states = [(state, text) for _, state, text in await _states(quiet)]
+    assert states == [("sent", "first"), ("cancelled", "second"), ("queued", "third")]
+
+    def replaces(tx: Tx) -> tuple[int, ...]:
+        now = tx.broadcasts.get(3)
+        assert now is not None
+        return tuple(kept(now).replaces)
+
+    assert await quiet.store.read(replaces) == (1,)
+    await quiet.store.write(lambda tx: planning.remove(tx, schedule, now=quiet.clock()))
+    assert [row.op for row in await quiet.deliveries()] == ["send"] * 3, "the first one stays: nothing took its place"
