@@ -236,8 +236,9 @@ def approving(press: Press, tx: Tx) -> Pressed:
             raise planning.ScheduleError(
                 f"somebody else has to decide; to take it back yourself: /schedule remove {schedule.id}"
             )
-        planning.remove(tx, schedule, now=now)
+        gone = planning.remove(tx, schedule, now=now)
         words = Words(f"{schedule.title} was rejected by {press.person_name}, and is removed: nothing of it is sent.")
+        words.join(planning.left_words(schedule, gone))
         _tell_at_home(press, tx, schedule, words)
         return Pressed("Rejected.", reply_of(words), outcome=f"schedule {schedule.id} rejected")
     done = planning.approve(tx, actor.firing, schedule, person=str(press.person), now=now)
@@ -308,8 +309,8 @@ def showing(press: Press, tx: Tx) -> Pressed:
         case "now":
             return _now(press, tx, schedule, many=len(addresses) > 1)
         case "pause":
-            planning.pause(tx, schedule, now=now)
-            toast = "It is paused."
+            left = planning.pause(tx, schedule, now=now)
+            toast = f"It is paused.{planning.left_words(schedule, left).text}"
         case "resume":
             held = planning.resume(tx, schedule, now=now)
             toast = f"It goes on. {scheduling.held_words(held)}".rstrip()

@@ -156,6 +156,13 @@ async def test_undo_and_removal_call_off_what_waits_and_say_how_much(desk: Desk)
     assert states == ["cancelled", "cancelled"]
 
 
+async def test_the_button_that_pauses_says_what_it_calls_off(desk: Desk) -> None:
+    await one(desk, ONE)
+    await desk.write("/schedule now 1", by=BO)
+    pressed = await desk.press(await one(desk, "/schedule show 1"), "Pause", by=BO)
+    assert pressed.toast == "It is paused. What waited to be sent to 1 target is called off."
+
+
 async def test_formatting_and_lines_of_buttons_go_along(desk: Desk) -> None:
     line = "/schedule tomorrow 9:00 | club:a | Doors open\n[Tickets](https://example.org) [Map](https://example.net)"
     message = desk.message(line, by=BO)
