@@ -14,6 +14,7 @@ from bot.names import defuse_text, one_line
 from bot.pending import upcoming
 from bot.plans import Plan, line_of, message_of, plan_of, zone_of
 from bot.previews import PAGE_MOST
+from bot.schedule_words import whole
 from bot.shaping import attachment_note
 from bot.store import Tx
 from bot.store.schedules import OccurrenceRow, OccurrenceState, Schedule
@@ -225,15 +226,8 @@ def bound_to(schedule: Schedule, addresses: Sequence[Address]) -> str:
 
 
 def whole_of(schedule: Schedule) -> Words:
-    """All that it sends: the words, its files, its buttons and what these open."""
-    message = message_of(schedule)
-    text = Words().say(message)
-    notes = [*map(attachment_note, message.attachments)]
-    notes += ["(with a place)"] if message.location is not None else []
-    notes += ["(with a contact)"] if message.contact is not None else []
-    for note in [*notes, *(f"[{link.label}] {link.url}" for link in message.links)]:
-        text.add(f"\n{note}" if text.text else note)
-    return text
+    """All that it sends."""
+    return whole(message_of(schedule))
 
 
 def beside(words: Words, whole: Words) -> tuple[Words, Message | None]:

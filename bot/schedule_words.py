@@ -26,7 +26,10 @@ _WAITING = ("queued", "sending")
 def whole(message: Message) -> Words:
     """All of a message: its text, its files, its buttons."""
     words = Words().say(message)
-    for line in (*map(attachment_note, message.attachments), *(f"[{each.label}] {each.url}" for each in message.links)):
+    notes = [*map(attachment_note, message.attachments)]
+    notes += ["(with a place)"] if message.location is not None else []
+    notes += ["(with a contact)"] if message.contact is not None else []
+    for line in (*notes, *(f"[{each.label}] {each.url}" for each in message.links)):
         words.add(f"\n{line}" if words.text else line)
     return words
 

@@ -11,12 +11,13 @@ import pytest
 
 from bot.calendars import Entry
 from bot.schedule_notes import tell_untold, warn
+from bot.schedule_words import whole
 from bot.store import Tx
 from bot.store.erasing import Known
 from bot.store.schedules import FORGOTTEN
 from bot.telegram.outbound import CAPABILITIES
 from bot.weeks import WeekPictures
-from bridges.model import Message, SpanKind
+from bridges.model import Contact, LinkButton, Location, Message, SpanKind
 from tests.bot.telegram.desk import ANN, BO, CY, NEWS, OPS, TALK, Answer, Desk
 from tests.bot.telegram.scratch import a_scratch_desk
 from tests.bot.telegram.test_schedule import TWO, approving, labels, made, one, read, schedule, sends
@@ -608,3 +609,15 @@ async def test_a_command_too_long_to_be_copied_is_edited_by_parts(desk: Desk) ->
     pressed = await desk.press(shown, "Edit", by=BO)
     assert "/schedule edit 1 | | New words" in pressed.toast
     assert pressed.answers == []
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"location": Location(latitude=1.0, longitude=2.0)}, "hi\n(with a place)"),
+        ({"contact": Contact(name="Pat", phone="+4930123")}, "hi\n(with a contact)"),
+        ({"links": (LinkButton(label="Go", url="https://example.org"),)}, "hi\n[Go] https://example.org"),
+    ],
+)
+def test_all_that_a_schedule_sends_is_named(more: dict[str, Any], words: str) -> None:
+    assert whole(Message(text="hi", **more)).text == words
