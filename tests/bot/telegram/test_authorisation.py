@@ -139,7 +139,7 @@ ROWS: Mapping[str, Row | tuple[Row, ...]] = {
     "/schedule resume SCHEDULE": (Row("plan", "elsewheres"), Row("plan", "mixed")),
     "/schedule show SCHEDULE": (Row("plan", "elsewheres"), Row("mixed", hides=str(NEWS))),
     "/schedule skip SCHEDULE": (Row("plan", "elsewheres"), Row("plan", "mixed")),
-    "/schedules": (Row(hides="elsewheres"), Row(hides=str(NEWS))),
+    "/schedules": (Row(hides="elsewheres"), Row(hides="News")),
     "/schedules calendar [renew]": (Row(), Row("renew")),
     "/schedules week": Row(hides="elsewheres"),
     "/search text": Row("words", hides=SECRET),
@@ -396,7 +396,11 @@ async def _tried(
             expected = f"needs the role {way.role.word}" + ("" if cell.kind.known else ". You write as an anonymous")
         case _:
             expected = "everywhere" if way.scope is Scope.ALL else ""
-    if outcome != "refused" and not (cell.expects(way) == "reach" and outcome == "wrong argument"):
+    # To somebody who may not know of it, what is elsewhere is not there.
+    is_unknown = outcome == "wrong argument" or (
+        outcome == "refused: state" and text.startswith("There is no schedule")
+    )
+    if outcome != "refused" and not (cell.expects(way) == "reach" and is_unknown):
         return f"was {outcome}: {text}"
     if expected not in text or not text:
         return f"was refused with: {text}"
