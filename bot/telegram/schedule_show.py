@@ -150,6 +150,8 @@ def listed(tx: Tx, actor: Actor, *, starts: Sequence[int], over: bool = False) -
     if not number and not others:
         where = " in this chat" if actor.is_limited else ""
         return Reply(f"There are no schedules{where} yet. /schedule makes one.", outcome="0")
+    if over and not number:
+        return Reply("None of the schedules is over.", outcome="0")
     if not found and len(starts) > 1:
         return listed(tx, actor, starts=starts[:-1], over=over)
     words = Words(f"Schedules that are over: {number}.\n" if over else f"Schedules: {number}.\n")

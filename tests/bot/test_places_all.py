@@ -58,7 +58,7 @@ STAYS = {
         "faces.person", "broadcasts.person", "broadcasts.state", "audiences.name", "audience_members.name",
         "people.person", "menus.person", "dialogs.person", "dialogs.kind", "dialogs.step", "chat_settings.key",
         "chat_settings.value", "route_changes.person", "schedules.rule", "schedules.state", "schedules.options",
-        "schedules.person", "schedules.approved_by", "occurrences.state",
+        "schedules.person", "schedules.asked_by", "schedules.approved_by", "occurrences.state",
     ),
 }  # fmt: skip
 """Columns that stay as they are, by the reason."""

@@ -375,7 +375,7 @@ class Machine(RuleBasedStateMachine):
         assert [row.id for row in given] == dead
         for id in dead:
             self.model.rows[id].state, self.model.rows[id].parked = "dead", False
-        if lane is not None:
+        if lane is not None and dead:
             self.model.free(conversation, self.now)
 
     @invariant()

@@ -142,6 +142,8 @@ class Yard:
             "untold": "SELECT COUNT(*) FROM occurrences WHERE told = 0",
             "to end": "SELECT COUNT(*) FROM occurrences WHERE delete_at IS NOT NULL",
             "outbox": "SELECT COUNT(*) FROM outbox WHERE state IN ('queued', 'sending')",
+            "to give way": "SELECT COUNT(*) FROM broadcasts WHERE ended_at IS NULL AND json_valid(shown)"
+            " AND json_array_length(shown, '$.replaces') > 0",
         }
         return {name: n for name, query in counts.items() if (n := self.rows(query)[0][0])}
 
@@ -238,6 +240,7 @@ def judge(ground: Yard, figures: Figures) -> None:
         " WHERE broadcast IS NOT NULL AND op = 'send' ORDER BY id"
     ):
         sends.setdefault(broadcast, []).append((f"{account}:{conversation}", part, state))
+    all_sends = dict(sends)
     for wanted in ground.wanted:
         rows = sorted(decided.pop(wanted.id, []))
         _judge_occurrences(wanted, rows, figures)
@@ -246,7 +249,10 @@ def judge(ground: Yard, figures: Figures) -> None:
             if state != "sent":
                 continue
             figures.longest_lateness_s = max(figures.longest_lateness_s, round(decided_at - at, 2))
-            stays = not wanted.wiped or (at == last and len(wanted.instants) > 1)
+            stays: bool | None = not wanted.wiped or (at == last and len(wanted.instants) > 1)
+            later = [each[3] for each in rows if each[0] > at and each[1] == "sent"]
+            if not stays and later and not any(state == "sent" for id in later for *_, state in all_sends[id]):
+                stays = None  # what was to take its place is in doubt everywhere, so it is left there
             text = f"{wanted.text} part {number}"
             _judge_sends(wanted, text, sends.pop(broadcast, []), arrived, figures, stays=stays)
     if decided:
@@ -291,9 +297,12 @@ def _judge_sends(
     arrived: Counter[tuple[str, str]],
     figures: Figures,
     *,
-    stays: bool,
+    stays: bool | None,
 ) -> None:
-    """One delivery for each target, each of them arrived at most once, and not at all only if it is in doubt."""
+    """One delivery for each target, each of them arrived at most once, and not at all only if it is in doubt.
+
+    ``stays``: whether it is to be there in the end; None: it may be.
+    """
     wrong = figures.violations
     figures.deliveries += len(sends)
     if Counter((address, part) for address, part, _ in sends) != Counter((address, 1) for address in wanted.targets):
@@ -309,7 +318,7 @@ def _judge_sends(
         if state == "sent" and stays and not times:
             figures.lost += 1
             wrong.append(f"{text}: counted as sent, and is not at {address}")
-        if state == "sent" and not stays and times and address.startswith("telegram:"):
+        if state == "sent" and stays is False and times and address.startswith("telegram:"):
             wrong.append(f"{text}: is still at {address}, and was to be taken back")
         if state not in ("sent", "held"):
             figures.lost += 1

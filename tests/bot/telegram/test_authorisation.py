@@ -141,6 +141,7 @@ ROWS: Mapping[str, Row | tuple[Row, ...]] = {
     "/schedule skip SCHEDULE": (Row("plan", "elsewheres"), Row("plan", "mixed")),
     "/schedules": (Row(hides="elsewheres"), Row(hides="News")),
     "/schedules calendar [renew]": (Row(), Row("renew")),
+    "/schedules over": Row(),
     "/schedules week": Row(hides="elsewheres"),
     "/search text": Row("words", hides=SECRET),
     "/send ADDRESS [text]": (
