@@ -342,27 +342,22 @@ class Schedules:
 
     def due(self, now: float, *, limit: int) -> Sequence[Schedule]:
         """Those whose next occurrence has come, earliest first."""
-        rows = self._db.execute(
-            f"SELECT {_COLUMNS} FROM schedules INDEXED BY schedules_due"
-            " WHERE state = 'on' AND next_at IS NOT NULL AND next_at <= ? ORDER BY next_at, id LIMIT ?",
-            (now, limit),
-        ).fetchall()
-        return [self._whole(row) for row in rows]
+        return self._come("next_at", "on", index="schedules_due", now=now, limit=limit)
 
     def to_warn(self, now: float, *, limit: int) -> Sequence[Schedule]:
         """Those whose author is to hear of the next occurrence now."""
-        rows = self._db.execute(
-            f"SELECT {_COLUMNS} FROM schedules INDEXED BY schedules_warn"
-            " WHERE state = 'on' AND warn_at IS NOT NULL AND warn_at <= ? ORDER BY warn_at LIMIT ?",
-            (now, limit),
-        ).fetchall()
-        return [self._whole(row) for row in rows]
+        return self._come("warn_at", "on", index="schedules_warn", now=now, limit=limit)
 
     def waiting(self, now: float, *, limit: int) -> Sequence[Schedule]:
         """Those whose next occurrence has come while they still wait for an approval."""
+        return self._come("next_at", "waits", index="schedules_waits", now=now, limit=limit)
+
+    def _come(self, column: str, state: ScheduleState, *, index: str, now: float, limit: int) -> Sequence[Schedule]:
+        """Those in a state whose time in that column has come."""
         rows = self._db.execute(
-            f"SELECT {_COLUMNS} FROM schedules INDEXED BY schedules_waits"
-            " WHERE state = 'waits' AND next_at IS NOT NULL AND next_at <= ? ORDER BY next_at, id LIMIT ?",
+            # By name and with the state in it: an index over some rows is only used where its condition stands.
+            f"SELECT {_COLUMNS} FROM schedules INDEXED BY {index}"
+            f" WHERE state = '{state}' AND {column} IS NOT NULL AND {column} <= ? ORDER BY {column}, id LIMIT ?",
             (now, limit),
         ).fetchall()
         return [self._whole(row) for row in rows]
