@@ -153,6 +153,11 @@ def is_within(address: Address, chat: Address) -> bool:
     )
 
 
+def is_reached_from(chat: Address, address: Address) -> bool:
+    """Whether a role that ends at this Telegram chat covers an address: one in it, or outside Telegram."""
+    return address.account != TELEGRAM or is_within(address, chat)
+
+
 def opening_address(chat: Address, id: int) -> Address:
     """Where messages wait for a topic of a chat that is being opened."""
     return Address(TELEGRAM, ConversationId(f"{chat.conversation}/new/{id}"))

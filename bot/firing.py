@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from bot import broadcasts
-from bot.addresses import TELEGRAM, Address, AddressError, is_within, parse_address, telegram_address
+from bot.addresses import TELEGRAM, Address, AddressError, is_reached_from, parse_address, telegram_address
 from bot.placeholders import CHAT, fill, needs_chat, values
 from bot.plans import Plan, plan_of
 from bot.previews import is_sms
@@ -131,7 +131,7 @@ class Firing:
         scopes = ["*"]
         if schedule.chat:
             chat = parse_address(schedule.chat).conversation.partition("/")[0]
-            if all(each.account != TELEGRAM or is_within(each, telegram_address(int(chat))) for each in addresses):
+            if all(is_reached_from(telegram_address(int(chat)), each) for each in addresses):
                 scopes.append(chat)
         for scope in scopes:
             found |= {person for person, _, role in tx.roles.all(scope=scope) if role in ("admin", "owner")}
@@ -149,7 +149,7 @@ class Firing:
         addresses = list(found)
         if schedule.reach:
             chat = parse_address(schedule.reach)
-            within = [each for each in addresses if each.account != TELEGRAM or is_within(each, chat)]
+            within = [each for each in addresses if is_reached_from(chat, each)]
             if len(within) < len(addresses):
                 number = len(addresses) - len(within)
                 troubles.append(

@@ -220,9 +220,9 @@ def _notes(
                 f"{each.meant:%H:%M} does not exist on {each.meant:%a %Y-%m-%d}, for clocks are set forward then:"
                 " it goes out at the first instant after that."
             )
-    nearest = min((b.at - a.at for a, b in pairwise(coming)), default=CLOSE_S)
-    if nearest < CLOSE_S:
-        notes.append(f"It goes out every {nearest:.0f} seconds.")
+    apart = min((b.at - a.at for a, b in pairwise(coming)), default=None)
+    if apart is not None and apart < CLOSE_S:
+        notes.append(f"It goes out every {apart:.0f} seconds.")
     quiet = plan.quiet(firing.policy.quiet)
     if quiet is not None and coming:
         held = [each for each in targets.addresses if _is_quiet(tx, firing, quiet, each, coming[0].at)]
@@ -242,7 +242,6 @@ def _notes(
         )  # fmt: skip
         if cannot:
             notes.append(f"At {', '.join(cannot)} it cannot be deleted, and stays.")
-    apart = min((b.at - a.at for a, b in pairwise(coming)), default=None)
     is_in_telegram = any(each.account == TELEGRAM for each in targets.addresses)
     if is_in_telegram and options.expire is not None and options.expire > DELETABLE_S:
         notes.append(
@@ -429,7 +428,8 @@ def find(tx: Tx, word: str, *, seen: Callable[[Schedule], bool] = lambda schedul
     or in its topics.
     """
     word = word.strip().lstrip("#")
-    found = tx.schedules.get(int(word)) if word.isascii() and word.isdigit() and len(word) < 19 else None
+    number = _number(word)
+    found = None if number is None else tx.schedules.get(number)
     if found is None or found.state == "removed":
         found = next(iter(tx.schedules.named(word)), None)
     if found is None or not seen(found):
@@ -439,9 +439,15 @@ def find(tx: Tx, word: str, *, seen: Callable[[Schedule], bool] = lambda schedul
     return found
 
 
+def _number(word: str) -> int | None:
+    """The number that a word is, as far as a schedule can have it; None: it is a name."""
+    return int(word) if word.isascii() and word.isdigit() and len(word) < 19 else None
+
+
 def _there_are(tx: Tx, word: str, *, chat: str) -> str:
     """Which there are instead of one that there is not: all of a few, else those nearest to that."""
-    number = int(word) if word.isascii() and word.isdigit() and len(word) < 19 else NO_NUMBER
+    number = _number(word)
+    number = NO_NUMBER if number is None else number
     count, near = tx.schedules.count(chat=chat), tx.schedules.nearest(number, limit=NAMED, chat=chat)
     if not near:
         return "there are none yet"

@@ -7,7 +7,7 @@ from functools import partial
 from itertools import repeat
 from zoneinfo import ZoneInfo
 
-from bot.addresses import TELEGRAM, is_within, parse_address
+from bot.addresses import is_reached_from, parse_address
 from bot.agenda import entries, is_made_in
 from bot.calendars import Entry
 from bot.files import Folder
@@ -49,7 +49,7 @@ def _entries(tx: Tx, *, chat: str, now: float, zone: ZoneInfo) -> list[Entry]:
     home = parse_address(chat)
     return look(
         seen=lambda schedule: is_made_in(schedule, home),
-        reaches=lambda address: address.account != TELEGRAM or is_within(address, home),
+        reaches=partial(is_reached_from, home),
         chat=chat,
     )
 
